@@ -1,0 +1,63 @@
+# make reproduce   run every chapter on the committed samples and say which claims hold
+# make test        run every test and every notebook
+# make lab         open the chapters in JupyterLab
+#
+# Each sets up .venv by itself when it is missing or older than pyproject.toml.
+
+PY ?= python3
+BIN := .venv/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
+
+.PHONY: reproduce test lab notebooks readme samples realdata benchmarks clean
+
+reproduce: .venv/.ready
+	@$(RUN) -m usbook.cli reproduce all
+
+test: .venv/.ready
+	@$(RUN) -m pytest -n auto
+
+lab: .venv/.ready
+	@$(RUN) -m usbook.cli lab
+
+# For those who change usbook ---------------------------------------------------------------------
+
+# library from notebooks, README from index.ipynb, notebooks without noise
+export: .venv/.ready
+	@$(RUN) -m nbdev.export && $(BIN)/nbdev-clean && $(RUN) tests/readme.py
+
+# run every notebook and keep its outputs
+notebooks: .venv/.ready
+	@for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
+	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 "$$nb" || exit 1; \
+	done; $(BIN)/nbdev-clean
+
+# data_samples/ anew, from its seeds
+samples: .venv/.ready
+	@$(RUN) -m usbook.cli samples data_samples
+
+# the long tests on real public images; USBOOK_REALDATA names their folder
+realdata: .venv/.ready
+	@$(RUN) -m pytest -m slow
+
+benchmarks: .venv/.ready
+	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done
+
+clean:
+	rm -rf .venv build dist
+
+# -------------------------------------------------------------------------------------------------
+
+.venv/.ready: pyproject.toml
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "usbook needs Python 3.10 or newer as $(PY); if you have one under another name: make PY=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up .venv: about 3 GB to download on Linux (PyTorch brings its GPU libraries), under 1 GB on macOS ..."
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv && \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  $(PY) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "This Python can't make virtual environments; install the package python3-venv (Debian, Ubuntu: sudo apt install python3-venv)"; exit 1; }; \
+	  $(PY) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	fi
+	@touch $@
+	@echo "Ready."

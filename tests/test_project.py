@@ -1,0 +1,171 @@
+"""The project's own rules: one source, clean notebooks, arrows between rooms, the anatomy of a chapter."""
+import ast, filecmp, json, re, shutil, statistics, subprocess, sys
+from pathlib import Path
+
+import pytest
+
+try: import tomllib
+except ImportError: import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+NBS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
+CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb'))
+PROJECT = tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))
+
+def cells(nb): return json.loads(nb.read_text(encoding='utf-8'))['cells']
+def source(cell): return ''.join(cell['source'])
+
+# One source ------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory):
+    "The project without what is generated, exported and cleaned anew"
+    d = tmp_path_factory.mktemp('copy')/'usbook-project'
+    d.mkdir()
+    shutil.copy(ROOT/'pyproject.toml', d)
+    shutil.copytree(ROOT/'nbs', d/'nbs', ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
+    (d/'usbook').mkdir()
+    shutil.copy(ROOT/'usbook'/'__init__.py', d/'usbook')
+    for code in ('from nbdev.export import nbdev_export; nbdev_export()', 'from nbdev.clean import nbdev_clean; nbdev_clean()'):
+        subprocess.run([sys.executable, '-c', code], cwd=d, check=True, capture_output=True, text=True)
+    return d
+
+def test_library_and_notebooks_agree(copy):
+    made = {p.relative_to(copy) for p in (copy/'usbook').rglob('*.py')}
+    kept = {p.relative_to(ROOT) for p in (ROOT/'usbook').rglob('*.py')}
+    assert made == kept, f'only one side has {sorted(map(str, made ^ kept))}; run make export'
+    differ = [str(p) for p in sorted(made) if (copy/p).read_bytes() != (ROOT/p).read_bytes()]
+    assert not differ, f'{differ} differ from their notebooks; run make export'
+
+def test_notebooks_are_clean(copy):
+    noisy = [str(p.relative_to(ROOT)) for p in NBS if not filecmp.cmp(p, copy/p.relative_to(ROOT), shallow=False)]
+    assert not noisy, f'{noisy} hold noise; run make export'
+
+def test_readme_is_the_index():
+    from readme import readme
+    assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(), 'run make export'
+
+def test_environment_yml_equals_pyproject():
+    lines = re.findall(r'^ +- (.+)$', (ROOT/'environment.yml').read_text(encoding='utf-8'), re.M)
+    pip = [l.strip('"') for l in lines[lines.index('pip:')+1:]]
+    p = PROJECT['project']
+    assert pip == [*p['dependencies'], *p['optional-dependencies']['dev'], '-e .']
+    assert f"python{p['requires-python']}" in lines
+
+def test_every_setting_is_explained():
+    from dataclasses import fields
+    from usbook.settings import Settings, read_settings
+    text = (ROOT/'settings.ini').read_text(encoding='utf-8')
+    for f in fields(Settings):
+        if f.name != 'home': assert re.search(rf'^#.*\n(#.*\n)*{f.name} =', text, re.M), f'settings.ini does not explain {f.name}'
+    read_settings(ROOT)
+
+def test_no_machine_speaks_through():
+    "Notebook outputs hold no path of the machine that made them"
+    bad = re.compile(r'/(?:home|Users|root|work|tmp)/\w')
+    found = [(p.name, m.group()) for p in NBS for c in cells(p) for m in bad.finditer(json.dumps(c.get('outputs', [])))]
+    assert not found, found
+
+def test_no_file_is_too_large():
+    big = [p for p in (ROOT/'nbs').rglob('*') if p.is_file() and p.stat().st_size > 4e6]
+    assert not big
+    if (ROOT/'data_samples').exists():
+        total = sum(p.stat().st_size for p in (ROOT/'data_samples').rglob('*') if p.is_file())
+        assert total < 40e6, f'data_samples holds {total/1e6:.0f} MB'
+
+# Arrows between rooms --------------------------------------------------------------------------------------
+
+MAY = {  # room -> rooms it may import
+    'settings': set(),
+    'data': {'settings'},
+    'phantoms': {'settings'},
+    'predictions': {'settings', 'data'},
+    'study': {'settings'},
+    'evidence': {'settings', 'predictions', 'study'},
+    'widgets': {'settings', 'predictions', 'evidence', 'study', 'data'},
+    'learn': {'settings', 'data', 'predictions'},
+    'report': {'settings', 'predictions', 'study', 'evidence'},
+    'run': {'settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'learn', 'report'},
+    'chapters': {'settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'learn', 'report', 'run'},
+}
+TORCHLESS = ('settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'report', 'cli')
+
+def modules():
+    for p in sorted((ROOT/'usbook').rglob('*.py')):
+        rel = p.relative_to(ROOT/'usbook')
+        if not rel.name.startswith('_'): yield rel, p
+
+def imported(p, rel):
+    "(room, module) of every usbook import, wherever in the file it stands"
+    for node in ast.walk(ast.parse(p.read_text(encoding='utf-8'))):
+        names = []
+        if isinstance(node, ast.Import): names = [a.name.split('.') for a in node.names if a.name.split('.')[0] == 'usbook']
+        elif isinstance(node, ast.ImportFrom):
+            mod = (node.module or '').split('.') if node.module else []
+            if node.level: base = ['usbook', *rel.parts[:-1]][:len(rel.parts) - node.level + 1] + mod
+            else: base = mod
+            if base[:1] == ['usbook']: names = [base] if len(base) > 1 else [base + [a.name] for a in node.names]
+        for n in names:
+            if len(n) > 1: yield n[1], '.'.join(n)
+
+@pytest.mark.parametrize('rel,p', [pytest.param(r, p, id=str(r)) for r, p in modules()])
+def test_arrows(rel, p):
+    room = rel.parts[0].removesuffix('.py')
+    for other, name in imported(p, rel):
+        if other == room:
+            if room == 'chapters': raise AssertionError(f'{rel} imports {name}: chapters know nothing of one another')
+            continue
+        if room == 'cli': continue
+        assert other in MAY[room], f'{rel} imports {name}: {room} must not know {other}'
+
+def test_rooms_that_need_no_torch():
+    mods = ['usbook.' + '.'.join(r.with_suffix('').parts) for r, _ in modules() if r.parts[0].removesuffix('.py') in TORCHLESS]
+    code = f'import sys, importlib\nfor m in {mods!r}:\n importlib.import_module(m)\n assert not {{"torch","fastai"}} & set(sys.modules), m'
+    r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert r.returncode == 0, r.stderr[-500:]
+
+def test_chapters_and_library_never_import_nbdev():
+    for _, p in modules(): assert not re.search(r'^\s*(from|import) nbdev', p.read_text(encoding='utf-8'), re.M), p
+    for nb in CHAPTERS:
+        assert not any(re.search(r'^\s*(from|import) nbdev', source(c), re.M) for c in cells(nb) if c['cell_type'] == 'code'), nb
+
+# The anatomy of a chapter ----------------------------------------------------------------------------------
+
+SECTIONS = ["The paper's numbers", 'The data', 'The model', 'The evidence', 'Play', 'The claims', 'Your turn', 'What to read next']
+
+@pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
+class TestAnatomy:
+    def test_sections_in_order(self, nb):
+        heads = [l[3:].strip() for c in cells(nb) if c['cell_type'] == 'markdown' for l in source(c).splitlines() if l.startswith('## ')]
+        assert [h for h in heads if h in SECTIONS] == SECTIONS, heads
+
+    def test_opening(self, nb):
+        text = '\n'.join(source(c) for c in cells(nb)[:4])
+        assert re.search(r'\b\d+ minutes\b', text) and 'able to' in text and re.search(r'\b20\d\d\b', text)
+
+    def test_leak_check_before_first_learner(self, nb):
+        code = [source(c) for c in cells(nb) if c['cell_type'] == 'code']
+        leak = next(i for i, c in enumerate(code) if 'check_leaks(' in c)
+        train = next(i for i, c in enumerate(code) if re.search(r'Learner\(|\btrain\(|_learner\(|fit_head\(', c) and '#| export' not in c)
+        assert leak < train
+
+    def test_widget_has_static_figure_beneath(self, nb):
+        code = [source(c) for c in cells(nb) if c['cell_type'] == 'code']
+        shown = [i for i, c in enumerate(code) if re.search(r'\bexplore_\w+\(|\bplay_\w+\(', c)]
+        assert shown
+        for i in shown: assert any('.figure()' in c for c in code[i:i+2]), code[i]
+
+    def test_exports_only_its_own(self, nb):
+        assert f"#| default_exp chapters.{nb.stem[3:]}" in source(next(c for c in cells(nb) if c['cell_type'] == 'code'))
+
+    def test_has_gap_ledger_and_tasks(self, nb):
+        text = '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'markdown').lower()
+        assert 'gap ledger' in text and 'leak' in text
+
+@pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
+def test_cells_are_short(nb):
+    "One idea a cell: median at most 5 lines, 9 in 10 at most 15"
+    n = [len([l for l in source(c).splitlines() if l.strip()]) for c in cells(nb) if c['cell_type'] == 'code']
+    if len(n) < 5: return
+    assert statistics.median(n) <= 5, f'median code cell has {statistics.median(n)} lines'
+    assert sorted(n)[int(.9*len(n)) - 1] <= 15, f'more than 1 code cell in 10 is longer than 15 lines: {sorted(n)[-10:]}'
