@@ -345,19 +345,19 @@ class Detections:
         n = self.lesions.groupby(['scan', 'lesion']).ngroups
         return f"{len(self)} scans of {self.scans['patient'].nunique()} patients, {n} lesions, {len(self.detections)} detections"
 
-# %% ../nbs/01_predictions.ipynb #9cc089e6
+# %% ../nbs/01_predictions.ipynb #12fd0618
 @patch(cls_method=True)
 def read(cls:Detections, detections, lesions, scans # paths of the three CSVs
-                    )->Detections:
+        )->Detections:
     "Read the three tables and check them"
     paths = [Path(o) for o in (scans, lesions, detections)]
     s, les, det = (read_table(o) for o in paths)
     return cls(s, les, det, _read_meta(paths[2].with_suffix('.json')), tuple(map(str, paths)))
 
-# %% ../nbs/01_predictions.ipynb #f7ee4e05
+# %% ../nbs/01_predictions.ipynb #10515e46
 @patch
 def write(self:Detections, folder:str|Path # receives scans.csv, lesions.csv, detections.csv
-                     )->Path:               # the folder
+         )->Path:                              # the folder
     "Write the three tables"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
