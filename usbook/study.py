@@ -24,12 +24,12 @@ class Published:
     unit: str = 'proportion'  # proportion | count | p
     source: str = 'abstract'  # where in the paper
 
-# %% ../nbs/02_study.ipynb #3bf33347
+# %% ../nbs/02_study.ipynb #0f1d7159
 def parse_printed(printed:str # '97.51 %', '.838', '1423', '<.001'
                  )->Decimal:  # proportions as such: 97.51 % is 0.9751
     "The value of a printed number"
     text = str(printed).strip().lstrip('<>= ').replace(',', '').replace('\u00a0', ' ')
-    try: return Decimal(text[:-1].strip())/100 if text.endswith('%') else Decimal(text)
+    try: return Decimal(text[:-1].strip()).scaleb(-2) if text.endswith('%') else Decimal(text)
     except ArithmeticError: raise BadInput(f"{printed!r} is not a number; write it as printed, for example '97.51 %' or '.838'") from None
 
 # %% ../nbs/02_study.ipynb #77200b6b
