@@ -1,0 +1,37 @@
+"""What several tests share."""
+import os, subprocess, sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+@pytest.fixture
+def usbook(tmp_path):
+    "Run a command away from the project; returns the finished process"
+    def run(*words, cwd=tmp_path, timeout=300, **env):
+        env = os.environ | dict(PYTHONPATH=str(ROOT), USBOOK_RUNS=str(tmp_path/'runs'), USBOOK_CACHE=str(tmp_path/'cache'),
+                                USBOOK_PROFILE='test', USBOOK_OFFLINE='yes', USBOOK_DEVICE='cpu') | env
+        return subprocess.run([sys.executable, '-c', 'import sys; from usbook.cli import main; sys.exit(main())', *map(str, words)],
+                              cwd=cwd, env=env, text=True, capture_output=True, timeout=timeout)
+    return run
+
+@pytest.fixture(scope='session')
+def realdata():
+    "Folder of the real public images"
+    folder = os.environ.get('USBOOK_REALDATA')
+    if not folder: pytest.skip('USBOOK_REALDATA is not set, so there are no real images to test on')
+    return Path(folder)
+
+def make_tree(folder, classes=('a_lines', 'b_lines', 'effusion', 'consolidation'), patients=8, each=2, size=32, seed=0):
+    "A folder a class of small images that differ by class and patient"
+    rng = np.random.default_rng(seed)
+    for k, c in enumerate(classes):
+        (folder/c).mkdir(parents=True, exist_ok=True)
+        for p in range(patients):
+            for i in range(each):
+                a = rng.normal(60 + 40*k, 12, (size, size)) + 8*np.sin(np.arange(size)/(2 + k))[:, None]
+                Image.fromarray(np.clip(a, 0, 255).astype('uint8')).save(folder/c/f'P{p:02d}_{i}.png')
+    return folder
