@@ -1,0 +1,85 @@
+"What the browser tests share: one Chromium, stub pages, a table whose truth is known"
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from usbook.predictions import Predictions
+from usbook.widgets.base import static_text
+
+FLAGS = ('--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update '
+         '--disable-sync --no-first-run').split()
+
+
+def missing(reason):
+    "A browser that isn't there fails in CI and skips on a person's machine"
+    if os.environ.get('CI'): pytest.fail(f'{reason} (CI is set, so this is a failure)', pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope='session')
+def chromium():
+    try: from playwright.sync_api import sync_playwright
+    except ImportError: missing('Playwright for Python is not installed: pip install playwright')
+    exe = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+    if exe is None: missing('no Chromium on the PATH: install the package chromium')
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=exe, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(chromium, tmp_path):
+    "Open a widget's standalone page; whatever the page complains of fails the test"
+    pages, complaints = [], []
+
+    def open_page(widget, width=1100, height=900, scheme='light'):
+        context = chromium.new_context(viewport=dict(width=width, height=height), color_scheme=scheme)
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on('pageerror', lambda e: complaints.append(str(e)))
+        page.on('console', lambda m: complaints.append(m.text) if m.type == 'error' else None)
+        page.on('dialog', lambda d: (complaints.append(f'dialog {d.message}'), d.dismiss()))
+        page.goto(widget.save(tmp_path/f'{len(pages)}.html').as_uri())
+        page.wait_for_selector('.usbook-widget')
+        pages.append(context)
+        return page
+    yield open_page
+    for c in pages: c.close()
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def module(chromium, tmp_path):
+    "Import a widget's JavaScript with all it exports; returns `call(expression of m, argument)`"
+    page = chromium.new_page()
+    (tmp_path/'empty.html').write_text('<!DOCTYPE html><title>empty</title>')
+    page.goto((tmp_path/'empty.html').as_uri())
+
+    def load(name):
+        own = re.sub(r'^import\s[^;]*?from "\./[^"]*";\n', '', static_text(f'{name}.js'), flags=re.M) if name != 'base' else ''
+        page.evaluate('''async src => { window.m = await import(URL.createObjectURL(new Blob([src], {type: "text/javascript"}))); }''',
+                      f"{static_text('base.js')}\n{own}")
+        return lambda code, arg=None: page.evaluate(f'x => {{ const m = window.m; return ({code}); }}', arg)
+    yield load
+    page.close()
+
+
+def table(n=240, per=4, classes=('none', 'finding'), seed=0, noise=0., **readers):
+    "Scores of `n` images, `per` images a patient, somewhat alike within a patient"
+    rng, k = np.random.default_rng(seed), len(classes)
+    patient = np.repeat(np.arange(n//per), per)
+    target = rng.integers(0, k, n//per)[patient]
+    z = rng.normal(0, 1, (n, k)) + rng.normal(0, .7, (n//per, k))[patient]
+    z[np.arange(n), target] += 1.8
+    z += noise*np.random.default_rng(seed + 99).normal(0, 1, (n, k))
+    p = np.exp(z)
+    p = np.round(p/p.sum(1, keepdims=True), 3)                       # rounded: ties, and scores equal to a threshold
+    return Predictions.from_arrays([f'case-{i:05}.png' for i in range(n)], [f'p{i}' for i in patient], target,
+                                   p/p.sum(1, keepdims=True), list(classes), readers=readers or None)
+
+
+EVIL = '<img src=x onerror="document.title=\'owned\'">'
