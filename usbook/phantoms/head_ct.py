@@ -395,7 +395,7 @@ _BLOOD = dict(intracerebral=(52, 72), subdural=(44, 66), epidural=(54, 70), suba
 _FORMS = dict(subdural=('acute', 'acute', 'chronic'), subarachnoid=('basal', 'basal', 'sylvian', 'convexity'),
               intraventricular=('level', 'cast'), infarct=('territory', 'territory', 'deep', 'old'))
 
-# %% ../../nbs/phantoms/05_head_ct.ipynb #f0e5946e
+# %% ../../nbs/phantoms/05_head_ct.ipynb #d0e0d7c3
 def draw_lesion(g, head:Head, kind:str, low:float, high:float, difficulty:float)->Lesion:
     "Draw a finding between two heights; a harder one is smaller and differs less from the brain"
     z, side, form = (low+high)/2, int(g.choice([-1, 1])), str(g.choice(_FORMS.get(kind, (kind,))))
@@ -404,15 +404,17 @@ def draw_lesion(g, head:Head, kind:str, low:float, high:float, difficulty:float)
     hu = around+(g.uniform(*_BLOOD[kind])-around)*strong
     if form == 'chronic': hu = g.uniform(16, 36)
     r = np.clip(13*size*np.exp(.38*g.normal()), 4, 30)
+    if form == 'deep': r *= .6
+    extent = g.uniform(.28, .5) if kind == 'epidural' else g.uniform(.4, .8)*(1.4 if kind == 'subdural' else 1)
     thick = dict(subdural=g.uniform(5, 13), epidural=g.uniform(9, 22), infarct=g.uniform(18, 38)).get(kind, 0)*size
     push = dict(intracerebral=.45*max(0, r-9), subdural=.55*max(0, thick-3), epidural=.3*thick, infarct=.08*thick,
                 shift=g.uniform(6, 13)*size).get(kind, 0)*g.uniform(.6, 1.2)*(form != 'old')
     return Lesion(kind, low, high, side, _place(g, head, z, side, 48 < z < 84 and g.random() < .65 or form == 'deep'),
         (r*g.uniform(.75, 1), r*g.uniform(1, 1.5)), side*g.normal(.1, .4), side*g.uniform(.5, 2.5),
-        g.uniform(.28, .5) if kind == 'epidural' else g.uniform(.4, .8)*(1.4 if kind == 'subdural' else 1), thick,
-        hu, form, min(push, 14), waves(g, 16, 16), g.normal(size=24))
+        extent, min(thick, 42*extent) if kind == 'epidural' else thick,
+        hu, form, min(push, 14), waves(g, 16, 25), g.normal(size=24))
 
-# %% ../../nbs/phantoms/05_head_ct.ipynb #7f54cc63
+# %% ../../nbs/phantoms/05_head_ct.ipynb #39d76523
 def _upright(l:Lesion, z):
     "How much of its width a lesion has at height z: blunt ends"
     return np.sqrt(np.clip(1-((z-(l.low+l.high)/2)/((l.high-l.low)/2))**4, 0, 1))
@@ -422,7 +424,7 @@ def _blob(l, P, rough, grow=0.):
     c, s = np.cos(l.lean), np.sin(l.lean)
     dx, dy = P.x-l.centre[0], P.y-l.centre[1]
     r = np.hypot((c*dx-s*dy)/l.radii[0], (s*dx+c*dy)/l.radii[1])
-    return (r-_upright(l, P.z)*(1+.15*rough))*l.radii[0]-grow
+    return (r-_upright(l, P.z)*(1+.17*rough))*l.radii[0]-grow
 
 # %% ../../nbs/phantoms/05_head_ct.ipynb #b8c9d825
 def add_intracerebral(l, head, t, hu, rough):
@@ -471,12 +473,12 @@ def add_intraventricular(l, head, t, hu, rough):
     paint(hu, share := t.ventricle*where*(_upright(l, t.P.z) > .2), l.hu)
     return share
 
-# %% ../../nbs/phantoms/05_head_ct.ipynb #e0eea244
+# %% ../../nbs/phantoms/05_head_ct.ipynb #7c95af0e
 def add_infarct(l, head, t, hu, rough):
     "Tissue without blood flow: darker, with the difference of grey and white matter lost"
     if l.form == 'deep': share = soft(_blob(l, t.P, rough), 4)
     else:
-        wide = l.thick*np.clip(1-_along(l, t.P)**4, 0, 1)*_upright(l, t.P.z)*(1+.25*rough)
+        wide = l.thick*np.sqrt(np.clip(1-(_along(l, t.P)+.2*rough)**2, 0, 1))*_upright(l, t.P.z)*(1+.2*rough)
         share = soft(t.depth-wide, 5)*(wide > 1.5)*soft(6-l.side*t.P.x, 4)
     value = 12+4*abs(l.jit[2]) if l.form == 'old' else l.hu
     paint(hu, .8*share*(1-t.ventricle), value)
@@ -487,7 +489,7 @@ def add_calcification(l, head, t, hu, rough):
     up, share = _upright(l, t.P.z), 0*hu
     for k in range(1+int(abs(l.jit[0])*2) % 4):
         jx, jy, js = l.jit[3*k+1:3*k+4]
-        r = np.clip(.3*l.radii[0]*np.exp(.25*js), 2.2, 6)
+        r = np.clip(.25*l.radii[0]*np.exp(.25*js), 2, 4.5)
         share = most(share, soft(np.hypot(t.P.x-l.centre[0]-5*jx*k, t.P.y-l.centre[1]-5*jy*k)-r*up*(1+.15*rough), 1.6))
     paint(hu, share, l.hu)
     return share
