@@ -6,7 +6,7 @@ network sees it."""
 # %% auto #0
 __all__ = ['IMAGE_FORMATS', 'IMAGE_SUFFIXES', 'MAX_PIXELS', 'SYNONYMS', 'SPLITS', 'IMAGE_LEVEL', 'NO_ID', 'NO_RULE', 'load_image',
            'to_8bit', 'Problem', 'LeakageError', 'refuse', 'nearest', 'Manifest', 'counts', 'content_hash',
-           'write_manifest', 'pixel_hash', 'patient_leaks', 'problems', 'read_manifest', 'tree_manifest',
+           'write_manifest', 'pixel_hash', 'pixel_leaks', 'patient_leaks', 'problems', 'read_manifest', 'tree_manifest',
            'find_manifest']
 
 # %% ../../nbs/data/00_manifest.ipynb #3efe69f4
@@ -441,20 +441,30 @@ def _check_keys(m, seen):
         out.append(Problem(m.rows[k], 'image', f'{i} ' + (two if a != b else f'is listed again (first in row {m.rows[j]}); remove one of the rows')))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #6b234bef
+# %% ../../nbs/data/00_manifest.ipynb #4d574db9
 def _check_pixels(m, seen):
-    "The same pixels are not in the table under two patients, two labels or two splits"
+    "The same pixels are not in the table under two patients or two labels"
     out, first, t = [], {}, m.table
     for k, s in enumerate(seen):
         j = first.setdefault(s.digest or k, k)
         if j == k or (t.image[j] == t.image[k] and s.n_frames == 1): continue
         same = f'{_name(m, k)} has exactly the pixels of {_name(m, j, True)}'
-        if 'split' in t and t.split[j] != t.split[k]:
-            out.append(Problem(m.rows[k], 'split', f'{same}, and one is in {t.split[j]}, the other in {t.split[k]}; remove one', True))
         if t.patient[j] != t.patient[k]:
             out.append(Problem(m.rows[k], 'patient', f'{same}, but the patients are {t.patient[k]} and {t.patient[j]}; correct the id or remove one, or say --same-patient to treat them as one patient'))
         if t.label[j] != t.label[k]:
             out.append(Problem(m.rows[k], 'label', f'{same}, but the labels are {t.label[k]} and {t.label[j]}; keep the right one'))
+    return out
+
+# %% ../../nbs/data/00_manifest.ipynb #0d66d6e2
+def pixel_leaks(m:Manifest)->list[Problem]: # empty where the files were never read
+    "Identical pixels on two sides of the split"
+    if 'split' not in m.table or m.digests is None: return []
+    out, first = [], {}
+    for k, (d, s) in enumerate(zip(m.digests, m.table.split)):
+        j = first.setdefault(d or k, k)
+        if s != m.table.split[j]:
+            same = f'{_name(m, k)} has exactly the pixels of {_name(m, j, True)}'
+            out.append(Problem(m.rows[k], 'split', f'{same}, and one is in {m.table.split[j]}, the other in {s}; remove one', True))
     return out
 
 # %% ../../nbs/data/00_manifest.ipynb #98b363a3
@@ -488,7 +498,7 @@ def patient_leaks(m:Manifest)->list[Problem]: # one for each patient that is in 
         out.append(Problem(m.rows[sides.index[1]], 'split', f'patient {p} is {where}; a patient belongs to one split', True))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #410f50dc
+# %% ../../nbs/data/00_manifest.ipynb #002dd9ce
 def _check_splits(m):
     "Splits have known names, and each has each class"
     if 'split' not in m.table: return []
@@ -498,11 +508,12 @@ def _check_splits(m):
         there = set(m.table.label[m.table.split == s])
         out += [Problem(None, 'split', f'split {s} has no image of class {c}; move a patient of that class into it') for c in m.classes
                 if c not in there and (m.table.label == c).any()]
-    return out + patient_leaks(m)
+    return out + patient_leaks(m) + pixel_leaks(m)
 
-# %% ../../nbs/data/00_manifest.ipynb #62efa50c
+# %% ../../nbs/data/00_manifest.ipynb #a56041f2
 def _judge(m, seen):
     "All checks, given what was seen of the files"
+    m = replace(m, digests=np.array([s.digest for s in seen], dtype=object))
     out = [*_check_files(m, seen), *_check_frames(m), *_check_patients(m), *_check_labels(m), *_check_classes(m),
            *_check_keys(m, seen), *_check_pixels(m, seen), *_check_splits(m)]
     return [p._replace(row=p.row or None) for p in out]
