@@ -6,11 +6,12 @@
 __all__ = ['Probe', 'depths', 'beams', 'spacing', 'lateral_fwhm', 'blur', 'scatterers', 'snr', 'smooth_noise', 'attenuation',
            'tgc', 'amplitude', 'echoes', 'compress', 'scan_convert', 'pixel_of', 'to_bytes']
 
-# %% ../../nbs/phantoms/00_ultrasound.ipynb #71e2a608
+# %% ../../nbs/phantoms/00_ultrasound.ipynb #ef31a92a
 from dataclasses import dataclass
 from functools import lru_cache
 import numpy as np
 from scipy import fft
+from scipy.sparse import csr_array
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #80ecc642
 @dataclass(frozen=True)
@@ -84,13 +85,14 @@ def snr(envelope)->float:
     "Mean of an envelope over its standard deviation"
     return float(np.mean(envelope)/np.std(envelope))
 
-# %% ../../nbs/phantoms/00_ultrasound.ipynb #f959abe8
+# %% ../../nbs/phantoms/00_ultrasound.ipynb #295894c7
 @lru_cache(maxsize=64)
 def _spread(n, cells):
-    "Matrix (n, cells) that spreads `cells` random numbers smoothly over `n` samples, unit variance kept"
+    "Sparse matrix (n, cells + 4) that spreads random numbers smoothly over `n` samples, unit variance kept"
     x = (np.arange(n) + .5)/n*cells - .5
-    w = np.exp(-.5*((x[:, None] - np.arange(-2, cells + 2)[None])/.6)**2)
-    return (w/np.sqrt((w**2).sum(1, keepdims=True))).astype(np.float32)
+    away = x[:, None] - np.arange(-2, cells + 2)[None]
+    w = np.where(np.abs(away) < 3, np.exp(-.5*(away/.6)**2), 0)
+    return csr_array((w/np.sqrt((w**2).sum(1, keepdims=True))).astype(np.float32))
 
 def smooth_noise(g:np.random.Generator, shape, # of the result, one or two axes
                  cells                         # about how many bumps along each axis
@@ -99,7 +101,7 @@ def smooth_noise(g:np.random.Generator, shape, # of the result, one or two axes
     shape, cells = np.atleast_1d(shape), np.atleast_1d(cells)
     coarse = g.standard_normal([c + 4 for c in cells], dtype=np.float32)
     out = _spread(int(shape[0]), int(cells[0])) @ coarse
-    return out @ _spread(int(shape[1]), int(cells[1])).T if len(shape) == 2 else out
+    return (_spread(int(shape[1]), int(cells[1])) @ out.T).T if len(shape) == 2 else out
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #ccdd2d0c
 def attenuation(alpha,            # dB/cm/MHz, scalar or (depth, beam)
