@@ -24,13 +24,15 @@ class Published:
     unit: str = 'proportion'  # proportion | count | p
     source: str = 'abstract'  # where in the paper
 
-# %% ../nbs/02_study.ipynb #0f1d7159
+# %% ../nbs/02_study.ipynb #d03f46cd
 def parse_printed(printed:str # '97.51 %', '.838', '1423', '<.001'
                  )->Decimal:  # proportions as such: 97.51 % is 0.9751
     "The value of a printed number"
     text = str(printed).strip().lstrip('<>= ').replace(',', '').replace('\u00a0', ' ')
-    try: return Decimal(text[:-1].strip()).scaleb(-2) if text.endswith('%') else Decimal(text)
-    except ArithmeticError: raise BadInput(f"{printed!r} is not a number; write it as printed, for example '97.51 %' or '.838'") from None
+    try: value = Decimal(text[:-1].strip()).scaleb(-2) if text.endswith('%') else Decimal(text)
+    except ArithmeticError: value = Decimal('nan')
+    if value.is_finite(): return value
+    raise BadInput(f"{printed!r} is not a number; write it as printed, for example '97.51 %' or '.838'")
 
 # %% ../nbs/02_study.ipynb #77200b6b
 def published(name:str, printed, # what it is, as printed
