@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from usbook.predictions import Predictions
-from usbook.widgets.base import static_text
+from usbook.widgets.base import page as html_page, static_text
 
 FLAGS = ('--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update '
          '--disable-sync --no-first-run').split()
@@ -43,7 +43,9 @@ def show(chromium, tmp_path):
         page.on('pageerror', lambda e: complaints.append(str(e)))
         page.on('console', lambda m: complaints.append(m.text) if m.type == 'error' else None)
         page.on('dialog', lambda d: (complaints.append(f'dialog {d.message}'), d.dismiss()))
-        page.goto(widget.save(tmp_path/f'{len(pages)}.html').as_uri())
+        file = tmp_path/f'{len(pages)}.html'
+        file.write_text(html_page(widget.html()), encoding='utf-8')
+        page.goto(file.as_uri())
         page.wait_for_selector('.usbook-widget')
         pages.append(context)
         return page

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browser_tools import chromium, module, show  # noqa: F401  fixtures of test_browser_*.py
+
 ROOT = Path(__file__).parents[1]
 
 @pytest.fixture

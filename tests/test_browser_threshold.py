@@ -1,7 +1,7 @@
 "The threshold explorer in a real browser: its arithmetic against the library's, its keyboard, its text"
 import numpy as np
 import pytest
-from browser_tools import EVIL, chromium, missing, module, show, table  # noqa: F401
+from browser_tools import EVIL, table
 from statsmodels.stats.proportion import proportion_confint
 
 from usbook.predictions import Predictions

@@ -6,7 +6,7 @@
 __all__ = ['counts_at', 'design_effect', 'proportion', 'predictive', 'operating_point', 'at_prevalence', 'ThresholdExplorer',
            'explore_threshold']
 
-# %% ../../nbs/widgets/01_threshold.ipynb #c3b2235a
+# %% ../../nbs/widgets/01_threshold.ipynb #464b61ff
 import numpy as np
 import traitlets as tr
 from fastcore.basics import patch
@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from ..evidence.metrics import Interval, wilson
 from ..predictions import Predictions
 from ..settings import BadInput
-from .base import COLORS, TableWidget, canvas, pack, patient_codes, script
+from .base import COLORS, TableWidget, canvas, pack, script
 
 # %% ../../nbs/widgets/01_threshold.ipynb #9edb15d3
 def counts_at(score,          # (n,) score of the finding
@@ -26,7 +26,7 @@ def counts_at(score,          # (n,) score of the finding
     cells = dict(tp=called & positive, fn=~called & positive, fp=called & ~positive, tn=~called & ~positive)
     return {k: int(v.sum()) for k, v in cells.items()}
 
-# %% ../../nbs/widgets/01_threshold.ipynb #918bbdf3
+# %% ../../nbs/widgets/01_threshold.ipynb #487eceff
 def design_effect(hit,    # (n,) booleans: counted as right
                   unit,   # (n,) booleans: counted at all
                   cluster # (n,) patient codes 0, 1, 2...
@@ -34,7 +34,8 @@ def design_effect(hit,    # (n,) booleans: counted as right
     "How much wider patients make the variance of `hit`/`unit` than independent images would (Kish 1965)"
     hit, unit = np.asarray(hit, bool) & np.asarray(unit, bool), np.asarray(unit, bool)
     n, k = unit.sum(), hit.sum()
-    if not 0 < k < n: return 1.
+    if n == 0: return 1.
+    if not 0 < k < n: return float(n / len(np.unique(np.asarray(cluster)[unit])))
     p, m = k/n, max(cluster) + 1
     rest = np.bincount(cluster, hit, m) - p*np.bincount(cluster, unit, m)
     return float(max(1., (rest**2).sum() / (n*p*(1 - p))))
@@ -85,7 +86,7 @@ def at_prevalence(se:float, sp:float, # sensitivity, specificity
         return dict(ppv=predictive(s*odds/(1 - q), (1 - s)/(s*n1) + q/((1 - q)*n0)),
                     npv=predictive(q/((1 - s)*odds), s/((1 - s)*n1) + (1 - q)/(q*n0)))
 
-# %% ../../nbs/widgets/01_threshold.ipynb #5f4c54bc
+# %% ../../nbs/widgets/01_threshold.ipynb #3e9c1840
 class ThresholdExplorer(TableWidget):
     "Threshold, prevalence and costs of one class against the rest; made by `explore_threshold`"
     _esm, _title = script('threshold'), 'Threshold explorer'
@@ -99,7 +100,7 @@ class ThresholdExplorer(TableWidget):
     _prob, _target, _patient = (tr.Bytes().tag(sync=True) for _ in range(3))
 
     def __init__(self, preds:Predictions, **kwargs):
-        self.preds, self._codes = preds, patient_codes(preds.patient)
+        self.preds, self._codes = preds, preds.patient_codes
         super().__init__(_classes=list(preds.classes), _n=len(preds), _prob=pack(preds.prob, 'f8'),
                          _target=pack(preds.target, 'u1'), _patient=pack(self._codes, 'i4'), **kwargs)
 

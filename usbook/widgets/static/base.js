@@ -35,11 +35,12 @@ export function wilson(k, n, z = Z95) {            // Wilson 1927, as statsmodel
   const half = z * Math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / d;
   return { value: p, low: p <= 0 ? 0 : Math.max(0, mid - half), high: p >= 1 ? 1 : Math.min(1, mid + half) };
 }
-export function designEffect(k, n, hits, sizes) {  // linearised variance over patients / binomial variance; 1 if undefined
-  if (!(n > 0) || k <= 0 || k >= n) return 1;
+export function designEffect(k, n, hits, sizes) {  // linearised variance over patients / binomial variance; one vote a patient where all agree
+  if (!(n > 0)) return 1;
+  if (k <= 0 || k >= n) { let m = 0; for (let i = 0; i < sizes.length; i++) if (sizes[i] > 0) m++; return n / m; }
   const p = k / n; let s = 0;
   for (let i = 0; i < sizes.length; i++) { const r = hits[i] - p * sizes[i]; s += r * r; }
-  return s / (n * p * (1 - p));
+  return Math.max(1, s / (n * p * (1 - p)));
 }
 export function lowerBound(a, x) {                 // how many of the sorted values are < x
   let lo = 0, hi = a.length;
@@ -177,4 +178,48 @@ export function gallery(model) {
     },
     close() { model.off("msg:custom", hear); for (const u of got.values()) URL.revokeObjectURL(u); },
   };
+}
+
+export function album(model, { per = 18, empty = "No image here." } = {}) {   // images of a selection, some at a time
+  const pics = model.get("_illustrated") ? gallery(model) : null;
+  const head = el("h4", { "data-name": "album" }), list = el("ul", { class: "thumbs" }), more = button("Show more", () => add(), { "data-name": "more" });
+  let index = [], caption = () => [], shown = 0;
+  function add() {
+    const ask = [], first = shown;
+    for (const i of index.slice(shown, shown + per)) {
+      const blank = pics ? el("div", { class: "blank" }, model.get("_standalone") ? "not in this page" : "…") : null;
+      const { alt, lines } = caption(i);
+      list.append(el("li", { class: "thumb", tabindex: "-1", "data-index": i }, blank, lines.map(t => el("div", {}, t))));
+      if (pics) ask.push([i, url => { if (url) blank.replaceWith(el("img", { src: url, alt, loading: "lazy" })); else if (!model.get("_standalone")) say(blank, "no picture"); }]);
+      shown++;
+    }
+    if (pics) pics.want(ask);
+    more.hidden = shown >= index.length;
+    say(more, `Show more (${(index.length - shown).toLocaleString("en")} left)`);
+    if (first && list.children[first]) list.children[first].focus();
+  }
+  more.hidden = true;
+  return {
+    node: el("div", {}, head, list, el("div", { style: "margin-top:10px" }, more)),
+    show(title, chosen, how) { say(head, title); list.replaceChildren(); index = chosen; caption = how; shown = 0; if (chosen.length) add(); else { more.hidden = true; list.append(el("li", { class: "small", style: "list-style:none;grid-column:1/-1" }, empty)); } },
+    close() { if (pics) pics.close(); },
+  };
+}
+export function roam(table) {                      // arrow keys walk from cell to cell of a table of buttons
+  table.addEventListener("keydown", e => {
+    const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[e.key], at = e.target.closest("button[data-row]");
+    if (!step || !at) return;
+    const to = table.querySelector(`button[data-row="${Number(at.dataset.row) + step[0]}"][data-col="${Number(at.dataset.col) + step[1]}"]`);
+    if (!to) return;
+    e.preventDefault(); to.focus();
+    for (const b of table.querySelectorAll("button[data-row]")) b.tabIndex = b === to ? 0 : -1;
+  });
+}
+export function patientPicker(model, names, { errors, onchange }) {   // '' is everybody; those with most errors first
+  const order = names.map((_, i) => i).sort((a, b) => errors[b] - errors[a] || a - b);
+  const text = i => `${names[i]}${errors[i] ? ` (${errors[i]} wrong)` : ""}`;
+  if (names.length <= 300) return choose({ label: "Patient", name: "patient", value: model.get("patient"), onchange, options: [["", "everybody"], ...order.map(i => [names[i], text(i)])] });
+  const id = uid("p"), dl = uid("d"), known = new Set(names), input = el("input", { type: "text", id, list: dl, placeholder: "everybody", value: model.get("patient"), "data-name": "patient" });
+  input.addEventListener("change", () => { const v = input.value.trim(); if (!v || known.has(v)) { input.setCustomValidity(""); onchange(v); } else { input.setCustomValidity("no such patient"); input.reportValidity(); } });
+  return { node: el("div", { class: "ctl" }, el("label", { for: id }, "Patient"), input, el("datalist", { id: dl }, order.slice(0, 200).map(i => el("option", { value: names[i] }, text(i))))), show: v => { input.value = v; }, input };
 }

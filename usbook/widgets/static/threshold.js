@@ -47,7 +47,7 @@ function effects(d, t, clustered) {                // design effects of the four
     if (d.score[i] >= t) { if (d.isPos[i]) tp[g]++; else fp[g]++; } else if (d.isPos[i]) fn[g]++; else tn[g]++;
   }
   const add = (a, b) => { const s = new Float64Array(m); for (let g = 0; g < m; g++) s[g] = a[g] + b[g]; return s; };
-  const c = counts(d, t), deff = (k, hits, n, sizes) => Math.max(1, designEffect(k, n, hits, sizes));
+  const c = counts(d, t), deff = (k, hits, n, sizes) => designEffect(k, n, hits, sizes);
   return { se: deff(c.tp, tp, d.np, add(tp, fn)), sp: deff(c.tn, tn, d.nn, add(tn, fp)),
            ppv: deff(c.tp, tp, c.tp + c.fp, add(tp, fp)), npv: deff(c.tn, tn, c.tn + c.fn, add(tn, fn)) };
 }
