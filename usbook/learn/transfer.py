@@ -252,10 +252,15 @@ def read_whole(path:Path)->torch.Tensor|None: # None where there is no file, or 
     try: return load_file(path)['features']
     except Exception: return None
 
-# %% ../../nbs/learn/01_transfer.ipynb #5cc71f59
+# %% ../../nbs/learn/01_transfer.ipynb #19de104d
 def rows_loader(dls:DataLoaders, rows):
     "Batches of these rows, in order"
     return dls.test_dl(np.asarray(rows).tolist())
+
+def _one_view(net, dls, rows, view, say):
+    "Features of these rows, as they are (view 0) or augmented"
+    dl = rows_loader(dls, rows)
+    with dl.dataset.set_split_idx(int(view == 0)): return compute_features(net, dl, say)
 
 def features(net:Network, m:Manifest, dls:DataLoaders, recipe:Recipe, weights:Weights, cache:Path, seed:int=0, say=None
             )->torch.Tensor: # (views, n, features), rows in the order of the manifest
@@ -268,8 +273,7 @@ def features(net:Network, m:Manifest, dls:DataLoaders, recipe:Recipe, weights:We
         path = cache/'features'/f"{recipe.arch.replace('/', '_')}-{recipe.size}-{feature_key(images, body, **how)}.safetensors"
         x = read_whole(path)
         if x is None or len(x) != len(first):
-            dl = rows_loader(dls, first)
-            with no_random(seed + view), dl.dataset.set_split_idx(int(view == 0)): x = compute_features(net, dl, say)
+            with no_random(seed + view): x = _one_view(net, dls, first, view, say)
             write_whole(path, x)
         out.append(x[again])
     return torch.stack(out)
