@@ -363,11 +363,12 @@ def pixel_hash(im:Image.Image)->str: # 32 hexadecimal digits
     if a.ndim == 3 and (a == a[..., :1]).all(): a = a[..., 0]
     return hashlib.blake2b(np.ascontiguousarray(a).tobytes() + str(a.shape).encode(), digest_size=16).hexdigest()
 
-# %% ../../nbs/data/00_manifest.ipynb #1fbaea29
+# %% ../../nbs/data/00_manifest.ipynb #9289096b
 def _see(root, image, frame):
     "Open one image and say what is there"
     wrong = _outside(root, image)
     if wrong or not image: return _Seen(wrong=wrong or 'no image is named; write its path')
+    if frame == -1: return _Seen()
     try: im, n = _decode(root/image, frame)
     except BadInput as e: return _Seen(wrong=str(e).removeprefix(f'{root/image}: '))
     except Exception as e: return _Seen(wrong=f'is not a file usbook can read ({type(e).__name__})')
@@ -455,14 +456,14 @@ def _check_pixels(m, seen):
             out.append(Problem(m.rows[k], 'label', f'{same}, but the labels are {t.label[k]} and {t.label[j]}; keep the right one'))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #0d66d6e2
+# %% ../../nbs/data/00_manifest.ipynb #f18a515c
 def pixel_leaks(m:Manifest)->list[Problem]: # empty where the files were never read
     "Identical pixels on two sides of the split"
     if 'split' not in m.table or m.digests is None: return []
     out, first = [], {}
     for k, (d, s) in enumerate(zip(m.digests, m.table.split)):
         j = first.setdefault(d or k, k)
-        if s != m.table.split[j]:
+        if s != m.table.split[j] and {s, m.table.split[j]} <= set(SPLITS):
             same = f'{_name(m, k)} has exactly the pixels of {_name(m, j, True)}'
             out.append(Problem(m.rows[k], 'split', f'{same}, and one is in {m.table.split[j]}, the other in {s}; remove one', True))
     return out
@@ -486,12 +487,12 @@ def _check_files(m, seen):
         elif own.size and s.size != own.size: out.append(Problem(r, 'mask', f'mask {i} is {s.size[0]}x{s.size[1]} pixels and its image {own.size[0]}x{own.size[1]}; they must be alike'))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #0860a034
+# %% ../../nbs/data/00_manifest.ipynb #20930d5b
 def patient_leaks(m:Manifest)->list[Problem]: # one for each patient that is in two splits
     "Patients on both sides of the split"
     if 'split' not in m.table: return []
     out = []
-    for p, g in m.table.groupby('patient', sort=False):
+    for p, g in m.table[m.table.split.isin(SPLITS)].groupby('patient', sort=False):
         sides = g.drop_duplicates('split')
         if len(sides) < 2: continue
         where = ', '.join(f'in {s} ({_name(m, k)}' + (f', row {m.rows[k]})' if m.rows[k] else ')') for k, s in sides.split.items())

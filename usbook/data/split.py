@@ -11,10 +11,10 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-# %% ../../nbs/data/01_split.ipynb #8c71f692
+# %% ../../nbs/data/01_split.ipynb #2d24e55e
 from dataclasses import replace
 from ..settings import BadInput
-from .manifest import (Manifest, LeakageError, Problem, SPLITS, patient_leaks, pixel_leaks, refuse)
+from .manifest import (Manifest, LeakageError, SPLITS, patient_leaks, pixel_leaks, refuse)
 
 # %% ../../nbs/data/01_split.ipynb #41dad80c
 _all_ = ['LeakageError']
@@ -130,12 +130,12 @@ def check_leaks(m:Manifest)->str: # how many patients are where
     n = m.table.groupby('split').patient.nunique()
     return 'No patient is on two sides: ' + ', '.join(f'{n[s]} in {s}' for s in m.splits) + '.'
 
-# %% ../../nbs/data/01_split.ipynb #258de205
+# %% ../../nbs/data/01_split.ipynb #0207fb23
 def _fractions(fractions):
     "Three fractions that make sense, as {split: fraction}, without the empty ones"
     try: f = [float(v) for v in fractions]
     except (TypeError, ValueError): f = []
-    if len(f) != 3 or min(f) < 0 or abs(sum(f) - 1) > 1e-6 or f[0] == 0 or f[1] + f[2] == 0:
+    if len(f) != 3 or min(f) < 0 or not abs(sum(f) - 1) <= 1e-6 or f[0] == 0 or f[1] + f[2] == 0:
         raise BadInput(f"fractions {fractions!r} won't do; give three numbers for train, valid and test that add up to 1, for example (.6, .2, .2)")
     return {s: v for s, v in zip(SPLITS, f) if v}
 
