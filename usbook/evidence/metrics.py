@@ -297,11 +297,12 @@ def replicates(sampler:Resampler, n_boot:int=2000, seed:int=0 # resamples; same 
     parts = [sampler.scores(w) for w in _weights(sampler.n_clusters, n_boot, seed, width)]
     return tuple({o: np.concatenate([p[i][o] for p in parts]) for o in parts[0][i]} for i in (0, 1))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #cd17f738
+# %% ../../nbs/evidence/00_metrics.ipynb #06a4f437
 def boot_interval(value,           # the figure itself; None or NaN if it does not exist
                   reps,            # (n_boot,) the figure in the resamples, NaN where it does not exist
                   n_clusters:int,  # clusters that the figure rests on
-                  unit:str='patients', least:int|None=None, # their name; how many count where resampling is silent
+                  unit:str='patients',             # their name
+                  least:int|None=None,             # votes for Wilson where all resamples agree; 0 for what is no proportion
                   alpha:float=.05
                  )->Interval:
     "Percentile interval, widened for few clusters (Hesterberg 2015, doi 10.1080/00031305.2015.1089789)"
@@ -312,12 +313,12 @@ def boot_interval(value,           # the figure itself; None or NaN if it does n
     if n_clusters < 2: return Interval(value, note=f'no interval: it rests on {n_clusters} of the {unit}')
     if lost > .5: return Interval(value, note=f'no interval: undefined in {lost:.0%} of the resamples')
     notes = ([f'undefined in {lost:.1%} of the resamples, which are left out'] if lost else []) + few(n_clusters, unit)
-    if np.ptp(there) <= 1e-12: return _silent(value, least or n_clusters, unit, notes, alpha)
+    if np.ptp(there) <= 1e-12: return _silent(value, n_clusters if least is None else least, unit, notes, alpha)
     tail = stats.norm.cdf(np.sqrt(n_clusters / (n_clusters - 1)) * stats.t.ppf(alpha / 2, n_clusters - 1))
     low, high = np.quantile(there, [tail, 1 - tail])
     return Interval(value, float(low), float(high), f'bootstrap over {unit}', '; '.join(notes))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #9cb47016
+# %% ../../nbs/evidence/00_metrics.ipynb #29637491
 def few(n:int, unit:str='patients' # clusters and their name
        )->list:                    # a warning, or nothing
     "Warn below 20"
@@ -325,7 +326,7 @@ def few(n:int, unit:str='patients' # clusters and their name
 
 def _silent(value, n, unit, notes, alpha):
     "The interval where no resample differs: Wilson, with one vote a cluster"
-    if not 0 <= value <= 1: return Interval(value, note='; '.join(['no interval: every resample gives the same'] + notes))
+    if not n or not 0 <= value <= 1: return Interval(value, note='; '.join(['no interval: every resample gives the same'] + notes))
     w = wilson(value * n, n, alpha)
     how = f'Wilson with {n} {unit} as the effective number of images'
     return Interval(value, w.low, w.high, how, '; '.join(['every resample gives the same'] + notes))
@@ -389,7 +390,12 @@ def _reason(name, c, cm, classes):
     if called == n and name in ('npv', 'lr_minus'): return f'everything is called {classes[c]}'
     return 'no false alarm, so the ratio has no end' if name == 'lr_plus' and called == cm[c, c] else ''
 
-# %% ../../nbs/evidence/00_metrics.ipynb #45f1bf53
+# %% ../../nbs/evidence/00_metrics.ipynb #86e59d06
+def _votes(name, n, least):
+    "Votes for Wilson where all resamples agree: 0 for figures that are no share of anything"
+    if name.startswith(('kappa', 'mcc', 'youden', 'lr_', 'brier', 'log_loss')): return 0
+    return n if name.startswith(('accuracy', 'micro', 'top', 'weighted')) else least
+
 def _support(target, pred, k, cluster):
     "Clusters that each class's figures rest on, {name: (k,)}"
     def count(mask): return len(np.unique(cluster[mask]))
@@ -406,7 +412,7 @@ def _wilson_counts(cm):
     whole = dict.fromkeys(('accuracy', 'micro_precision', 'micro_recall', 'micro_f1', 'weighted_recall'), (tp.sum(), n))
     return whole, dict(recall=(tp, truth), precision=(tp, called), specificity=(tn, n - truth), npv=(tn, n - called))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #c3648eb0
+# %% ../../nbs/evidence/00_metrics.ipynb #0bc85a18
 def _intervals(sampler, cm, classes, support, n_boot, seed, unit, independent):
     "Overall and per class intervals"
     one, reps = sampler.scores(np.ones((sampler.n_clusters, 1))), replicates(sampler, n_boot, seed)
@@ -414,13 +420,12 @@ def _intervals(sampler, cm, classes, support, n_boot, seed, unit, independent):
     if independent: whole |= {o: (v.sum(), cm.sum()) for o, v in sampler.means.items() if o.startswith('top')}
     least, overall, each = int(min(support['recall'].min(), sampler.n_clusters)), {}, {c: {} for c in classes}
     for o, v in one[0].items():
-        n_least = sampler.n_clusters if o in ('accuracy', 'kappa', 'mcc') or o.startswith(('micro', 'top', 'weighted')) else least
         overall[o] = (Interval(note=_reason(o, None, cm, classes)) if np.isnan(v[0]) else wilson(*whole[o]) if o in whole
-                      else boot_interval(v[0], reps[0][o], sampler.n_clusters, unit, n_least))
+                      else boot_interval(v[0], reps[0][o], sampler.n_clusters, unit, _votes(o, sampler.n_clusters, least)))
     for o, v in one[1].items():
         for c, name in enumerate(classes):
             each[name][o] = (Interval(note=_reason(o, c, cm, classes)) if np.isnan(v[0, c]) else wilson(part[o][0][c], part[o][1][c]) if o in part
-                             else boot_interval(v[0, c], reps[1][o][:, c], int(support[o][c]), unit))
+                             else boot_interval(v[0, c], reps[1][o][:, c], (n := int(support[o][c])), unit, _votes(o, n, n)))
     return overall, each
 
 # %% ../../nbs/evidence/00_metrics.ipynb #7267bf9a
@@ -475,14 +480,15 @@ def _axes(ax, **kw):
     ax.spines[['right', 'top']].set_visible(False)
     return ax
 
-# %% ../../nbs/evidence/00_metrics.ipynb #d7e3f7dd
+# %% ../../nbs/evidence/00_metrics.ipynb #75d18010
 def plot_confusion(e:Evaluation, ax=None): # the axes
     "Counts, coloured by the share of their row"
     k, share = len(e.classes), _ratio(e.confusion, e.confusion.sum(1, keepdims=True))
     ax = _axes(ax, figsize=(1.6 + .8 * k, 1 + .7 * k))
     image = ax.imshow(share, cmap='Blues', vmin=0, vmax=1)
     for i, j in np.ndindex(k, k):
-        text = f'{e.confusion[i, j]}' + ('' if np.isnan(share[i, j]) else f'\n{share[i, j]:.0%}')
+        few = 0 < share[i, j] < .005
+        text = f'{e.confusion[i, j]}' + ('' if np.isnan(share[i, j]) else '\n<1%' if few else f'\n{share[i, j]:.0%}')
         ax.text(j, i, text, ha='center', va='center', fontsize=8, color='white' if share[i, j] > .6 else 'black')
     ax.set_xticks(range(k), e.classes, rotation=35, ha='right', rotation_mode='anchor')
     ax.set_yticks(range(k), e.classes)
@@ -500,7 +506,7 @@ def curve(y, score, kind:str='roc' # (n,) truth as booleans, (n,) scores; 'roc' 
     precision, recall, threshold = metrics.precision_recall_curve(y, score)
     return recall, precision, threshold
 
-# %% ../../nbs/evidence/00_metrics.ipynb #1bbe0867
+# %% ../../nbs/evidence/00_metrics.ipynb #8daeb33b
 def plot_roc(preds:Predictions, e:Evaluation|None=None, # the predictions; their evaluation, for the intervals in the legend
              classes=None, kind:str='roc', ax=None):    # classes to draw; 'roc' or 'pr'
     "ROC or precision-recall curve of each class against the others"
@@ -510,7 +516,7 @@ def plot_roc(preds:Predictions, e:Evaluation|None=None, # the predictions; their
         if (classes is not None and c not in classes) or not 0 < y.sum() < len(y): continue
         label = f'{c} {e.per_class[c][name]}' if e else c
         x, v, _ = curve(y, preds.prob[:, i], kind)
-        ax.plot(x, v, label=label, drawstyle='steps-post' if kind == 'roc' else 'steps-pre', **line_style(i))
+        ax.plot(x, v, label=label, lw=1.3, drawstyle='steps-post' if kind == 'roc' else 'steps-pre', **line_style(i))
     if kind == 'roc': ax.plot([0, 1], [0, 1], color='.7', lw=.8, zorder=0)
     ax.set(xlim=(-.01, 1), ylim=(0, 1.01), **(dict(xlabel='1 - specificity', ylabel='sensitivity') if kind == 'roc' else dict(xlabel='recall', ylabel='precision')))
     ax.legend(frameon=False, fontsize=8, title='AUC (95 %)' if e and kind == 'roc' else 'average precision (95 %)' if e else None, title_fontsize=8)
@@ -535,7 +541,7 @@ def plot_intervals(groups:dict,           # label -> Interval, or label -> {seri
     _finish_intervals(ax, series, reference)
     return ax
 
-# %% ../../nbs/evidence/00_metrics.ipynb #acc9ae3f
+# %% ../../nbs/evidence/00_metrics.ipynb #41461ade
 def _draw_interval(ax, y, v, i):
     "One figure: a dot, its interval and the numbers at the right edge"
     if v.value is not None:
@@ -550,6 +556,7 @@ def _finish_intervals(ax, series, reference):
     if reference is not None: ax.axvline(reference, color='.4', lw=.8, ls='--', zorder=0)
     ax.grid(axis='x', color='.9', lw=.6)
     ax.set_axisbelow(True)
+    ax.locator_params(axis='x', nbins=6)
     if len(series) < 2: return
     for i, s in enumerate(series): ax.plot([], [], 'osD^v'[i % 5], color=COLOURS[i % len(COLOURS)], label=s, lw=2, ls='-', ms=5)
     ax.legend(frameon=False, fontsize=8, ncols=len(series), loc='lower left', bbox_to_anchor=(0, 1))
