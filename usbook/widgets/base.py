@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'static_text', 'script', 'safe_json', 'fragment', 'page', 'TableWidget', 'pack', 'jpeg', 'PictureWidget',
-           'picture_source', 'canvas', 'tidy']
+           'picture_source', 'canvas', 'to_png', 'tidy']
 
 # %% ../../nbs/widgets/00_base.ipynb #f831bc24
 import base64
@@ -114,14 +114,12 @@ def save(self:TableWidget, path:str|Path # an .html file
     path.write_text(page(fragment(self.page_state(), str(self._esm), str(self._css), image), self._title), encoding='utf-8')
     return path
 
-# %% ../../nbs/widgets/00_base.ipynb #ffb1b2c2
+# %% ../../nbs/widgets/00_base.ipynb #04db2d93
 @patch
 def png(self:TableWidget, dpi:int=72 # dots per inch
        )->bytes:                     # a PNG file
     "`figure` as a picture"
-    fig, out = self.figure(), io.BytesIO()
-    fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight', facecolor='white')
-    return out.getvalue()
+    return to_png(self.figure(), dpi)
 
 # %% ../../nbs/widgets/00_base.ipynb #bd28431e
 _MOST = 1_500_000  # characters of HTML that a notebook may keep for one widget
@@ -201,7 +199,7 @@ def picture_source(source # folder, Manifest, function of a name, or None
     if not root.is_dir(): raise BadInput(f"{root}: no such folder; give the folder that the image names start from")
     return lambda name: root/name
 
-# %% ../../nbs/widgets/00_base.ipynb #fbc4050f
+# %% ../../nbs/widgets/00_base.ipynb #f75e5b4a
 COLORS = dict(pos='#c2500a', pos_soft='#f7e2d3', neg='#20669f', neg_soft='#dbe8f3', ink='#1c2733', muted='#566473', line='#dfe5eb', mark='#6b3fa0')
 
 def canvas(width:float, height:float, # inches
@@ -212,7 +210,14 @@ def canvas(width:float, height:float, # inches
     fig = Figure(figsize=(width, height), layout='constrained')
     axes = fig.subplots(**kwargs)
     for ax in np.ravel(axes): tidy(ax)
+    fig._repr_png_ = lambda: to_png(fig)
     return fig, axes
+
+def to_png(fig, dpi:int=72)->bytes:
+    "A figure as a PNG file"
+    out = io.BytesIO()
+    fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight', facecolor='white')
+    return out.getvalue()
 
 # %% ../../nbs/widgets/00_base.ipynb #af9b807f
 def tidy(ax):
