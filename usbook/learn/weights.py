@@ -6,10 +6,10 @@
 __all__ = ['IMAGENET_MEAN', 'IMAGENET_STD', 'SOURCES', 'Weights', 'library_of', 'sha256_file', 'read_state', 'files_for',
            'weights_file', 'shipped_folder', 'find_weights', 'backbone', 'layer_groups']
 
-# %% ../../nbs/learn/00_weights.ipynb #c48f28e4
+# %% ../../nbs/learn/00_weights.ipynb #e0b33f3d
 import contextlib, hashlib, json, pickle, re, socket, warnings
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -128,7 +128,7 @@ def weights_file(arch:str, path:Path, source:str # architecture, file, one of `S
                        f"or, if you trust it, name it {m['stem'] if m else arch}-{sha[:8]}{path.suffix}")
     return Weights(arch, source, path.name, sha, path=path, **_card(path))
 
-# %% ../../nbs/learn/00_weights.ipynb #f1d517df
+# %% ../../nbs/learn/00_weights.ipynb #5eaec0c4
 @contextlib.contextmanager
 def _online(url, offline, seconds=10):
     "Go on only where `url`'s host answers; a host that falls silent is given up after `seconds`"
@@ -156,14 +156,15 @@ def _from_torchvision(arch, offline):
 
 def _from_timm(arch, offline):
     "Pretrained weights through the Hugging Face cache"
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.constants import ENDPOINT
     cfg = timm.get_pretrained_cfg(arch.removeprefix('timm/'))
     if cfg is None or not cfg.hf_hub_id: raise OSError('timm has no pretrained weights for it')
-    get = partial(hf_hub_download, cfg.hf_hub_id, cfg.hf_hub_filename or 'model.safetensors')
-    try: file = Path(get(local_files_only=True))
-    except FileNotFoundError:
-        with _online(ENDPOINT, offline): file = Path(get())
+    what = cfg.hf_hub_id, cfg.hf_hub_filename or 'model.safetensors'
+    file = try_to_load_from_cache(*what)
+    if not isinstance(file, str):
+        with _online(ENDPOINT, offline): file = hf_hub_download(*what)
+    file = Path(file)
     return Weights(arch, 'download', f'{cfg.hf_hub_id}/{file.name}', sha256_file(file), tuple(cfg.mean), tuple(cfg.std), file)
 
 # %% ../../nbs/learn/00_weights.ipynb #25674ed8

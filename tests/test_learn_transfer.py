@@ -1,0 +1,243 @@
+"Frozen is frozen, caches are whole, both modes judge the same images"
+import errno
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from usbook.data.manifest import Manifest
+from usbook.learn import transfer as t
+from usbook.learn.weights import Weights, find_weights
+from usbook.settings import BadInput, Settings
+
+SMALL = t.Recipe(arch='resnet10t', size=32, epochs=2, batch=8, precision='float32')
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    "36 noisy images of 12 patients, two classes that differ in brightness"
+    folder, rng, rows = tmp_path_factory.mktemp('images'), np.random.default_rng(0), []
+    for p in range(12):
+        for i in range(3):
+            level = 80 + 90*(p % 2)
+            Image.fromarray(np.uint8(rng.normal(level, 20, (40, 40)).clip(0, 255))).save(folder/f'{p}-{i}.png')
+            rows.append((f'{p}-{i}.png', f'P{p}', ('dark', 'bright')[p % 2], ('train', 'valid', 'test')[(p >= 6) + (p >= 8)]))
+    pd.DataFrame(rows, columns='image patient label split'.split()).to_csv(folder/'manifest.csv', index=False)
+    return Manifest.read(folder/'manifest.csv', classes=['dark', 'bright'])
+
+
+@pytest.fixture
+def settings(tmp_path): return Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu')
+
+
+def kept(settings): return sorted((settings.path('cache')/'features').glob('*'))
+
+
+@pytest.fixture(scope='module')
+def both(images, tmp_path_factory):
+    s = Settings(weights='random', cache=str(tmp_path_factory.mktemp('both')), device='cpu')
+    return {mode: t.train(images, SMALL, mode, settings=s, progress=False) for mode in t.MODES}
+
+
+def learner(images, **kwargs):
+    weights = Weights(SMALL.arch, 'random')
+    net = t.network(SMALL, weights, 2)
+    learn = t.Learner(t.dataloaders(images, SMALL, weights), net, loss_func=t.CrossEntropyLossFlat(), splitter=t.layer_groups, **kwargs)
+    learn.freeze()
+    before = t.snapshot(net[0])
+    with learn.no_bar(), learn.no_logging(): learn.fit(1)
+    return before, net
+
+
+def test_plain_freeze_is_caught_because_batch_norm_learns(images):
+    before, net = learner(images)
+    with pytest.raises(t.NotFrozen, match='tensors of the body moved'): t.assert_frozen(before, net[0])
+    names = t.moved(before, net[0])
+    assert any(n.endswith('running_mean') for n in names) and any(n.endswith('bn1.weight') for n in names)
+
+
+def test_buffers_that_move_are_caught_even_where_no_parameter_learns(images):
+    before, net = learner(images, train_bn=False)
+    names = t.moved(before, net[0])
+    assert names and all(n.rsplit('.', 1)[1] in ('running_mean', 'running_var', 'num_batches_tracked') for n in names)
+    with pytest.raises(t.NotFrozen): t.assert_frozen(before, net[0])
+
+
+def test_keep_frozen_keeps_parameters_and_buffers(images):
+    before, net = learner(images, train_bn=False, cbs=t.KeepFrozen())
+    assert t.assert_frozen(before, net[0])['moved'] == 0
+    table = t.what_is_frozen(net)
+    assert table.trainable[table.part == 'body'].sum() == 0 < table.trainable[table.part == 'head'].sum()
+
+
+def test_frozen_is_proven_and_finetuned_moves(both):
+    assert both['frozen'].frozen['moved'] == 0 and both['frozen'].frozen['buffers'] > 0
+    first = t.snapshot(t.network(SMALL, both['frozen'].weights, 2)[0])
+    assert not t.moved(first, both['frozen'].network[0])
+    assert len(t.moved(first, both['finetuned'].network[0])) > 60 and both['finetuned'].frozen is None
+
+
+def test_both_modes_start_from_one_head_and_judge_the_same_rows(both, images):
+    a, b = (both[m].predictions for m in t.MODES)
+    for part in ('valid', 'test'):
+        same = ['image', 'patient', 'target']
+        assert a[part].table[same].equals(b[part].table[same])
+        assert list(a[part].table.image) == list(images.subset(part).table.image)
+        np.testing.assert_allclose(a[part].prob.sum(1), 1)
+    w = both['frozen'].weights
+    assert t.snapshot(t.network(SMALL, w, 2, 0)[1]) == t.snapshot(t.network(replace(SMALL, arch='resnet10t'), w, 2, 0)[1])
+    assert len(both['frozen'].history) == len(both['finetuned'].history) == SMALL.epochs
+
+
+def test_the_head_trained_on_features_is_the_head_of_the_whole_network(both, images):
+    f = both['frozen']
+    dls = t.dataloaders(images, SMALL, f.weights)
+    with torch.inference_mode(): out = torch.cat([f.network(x).softmax(1) for x, in t.rows_loader(dls, t.split_rows(images, 'test'))])
+    np.testing.assert_allclose(out.numpy(), f.predictions['test'].prob, atol=2e-5)
+
+
+@pytest.mark.parametrize('mode', t.MODES)
+def test_same_seed_same_numbers_other_seed_others(mode, images, both, settings):
+    p = both[mode].predictions['test'].prob
+    assert np.array_equal(p, t.train(images, SMALL, mode, settings=settings, progress=False).predictions['test'].prob)
+    assert not np.array_equal(p, t.train(images, SMALL, mode, settings=settings, seed=1, progress=False).predictions['test'].prob)
+
+
+def test_the_answers_of_the_test_images_are_not_used(images, both, settings):
+    turned = images.table.assign(label=np.where(images.table.split == 'test', np.where(images.table.label == 'dark', 'bright', 'dark'), images.table.label))
+    f = t.train(replace(images, table=turned), SMALL, 'frozen', settings=settings, progress=False)
+    assert np.array_equal(f.predictions['test'].prob, both['frozen'].predictions['test'].prob)
+
+
+def test_the_key_changes_with_bytes_frame_preprocessing_weights_and_view(images, tmp_path):
+    body = t.snapshot(t.network(SMALL, Weights(SMALL.arch, 'random'), 2)[0])
+    name = next(iter(body))
+    base, how = ['a', 'b'], dict(size=32, mean=(0, 0, 0))
+    keys = [t.feature_key(base, body, **how), t.feature_key(['a', 'c'], body, **how), t.feature_key(['a', 'b#1'], body, **how),
+            t.feature_key(base, body, **dict(how, size=64)), t.feature_key(base, body, **dict(how, mean=(1, 1, 1))),
+            t.feature_key(base, {**body, name: 'x'}, **how), t.feature_key(base, body, **how, view=1)]
+    assert len(set(keys)) == len(keys)
+    assert t.feature_key(['b', 'a', 'a'], body, **how) == keys[0], 'order and repeats of images do not matter'
+    f = tmp_path/'x.png'
+    one = Manifest(pd.DataFrame(dict(image=['x.png'], patient=['p'], label=['a'])), tmp_path, ['a'])
+    digests = []
+    for level in (10, 11):
+        Image.new('L', (8, 8), level).save(f)
+        digests += t.image_digests(one)
+    assert digests[0] != digests[1]
+
+
+def test_a_changed_image_is_not_answered_from_the_cache(images, settings, tmp_path):
+    for p in images.paths: (tmp_path/p.name).write_bytes(p.read_bytes())
+    m = replace(images, root=tmp_path)
+    a = t.train(m, SMALL, 'frozen', settings=settings, progress=False).predictions['test'].prob
+    test = m.subset('test').paths[0]
+    Image.new('L', (40, 40), 250).save(test)
+    b = t.train(m, SMALL, 'frozen', settings=settings, progress=False).predictions['test'].prob
+    assert not np.array_equal(a[0], b[0]) and len(kept(settings)) == 2
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    def half(tensors, path):
+        with open(path, 'wb') as f: f.write(b'half')
+        raise KeyboardInterrupt
+    monkeypatch.setattr(t, 'save_file', half)
+    with pytest.raises(KeyboardInterrupt): t.write_whole(tmp_path/'features'/'x.safetensors', torch.zeros(3))
+    assert list((tmp_path/'features').iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_one_sentence(tmp_path, monkeypatch):
+    def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')
+    monkeypatch.setattr(t, 'save_file', full)
+    with pytest.raises(BadInput, match='No space left on device.*cache ='): t.write_whole(tmp_path/'x.safetensors', torch.zeros(3))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_cache_is_made_again(images, both, settings):
+    t.train(images, SMALL, 'frozen', settings=settings, progress=False)
+    file, = kept(settings)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:len(whole)//2])
+    f = t.train(images, SMALL, 'frozen', settings=settings, progress=False)
+    assert file.read_bytes() == whole and np.array_equal(f.predictions['test'].prob, both['frozen'].predictions['test'].prob)
+
+
+@pytest.mark.parametrize('mode', t.MODES)
+def test_interrupting_an_epoch_leaves_caches_whole(mode, images, both, settings):
+    def stop(text, fraction):
+        if text.startswith('epoch 2'): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): t.train(images, SMALL, mode, settings=settings, progress=stop)
+    assert not torch.is_autocast_enabled('cpu')
+    assert [f.suffix for f in kept(settings)] == ['.safetensors']*(mode == 'frozen')
+    f = t.train(images, SMALL, mode, settings=settings, progress=False)
+    assert np.array_equal(f.predictions['test'].prob, both[mode].predictions['test'].prob)
+
+
+def test_interrupting_the_features_leaves_no_cache(images, settings):
+    def stop(text, fraction): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): t.train(images, SMALL, 'frozen', settings=settings, progress=stop)
+    assert kept(settings) == []
+
+
+@pytest.mark.parametrize('mode', t.MODES)
+def test_progress_runs_to_the_end(mode, images, settings, capsys):
+    seen = []
+    t.train(images, SMALL, mode, settings=settings, progress=lambda text, fraction: seen.append((text, fraction)))
+    last = [f for text, f in seen if text.startswith('epoch')]
+    assert last == sorted(last) and last[-1] == 1 and seen[-1][0] == 'epoch 2 of 2'
+    assert capsys.readouterr().out == ''
+
+
+def test_views_are_cached_one_by_one_and_only_train_images_vary(images, settings):
+    r = replace(SMALL, views=3)
+    f = t.train(images, r, 'frozen', settings=settings, progress=False)
+    assert len(kept(settings)) == 3
+    x = torch.arange(3.)[:, None, None].expand(3, len(images), 4)
+    dls = t.feature_loaders(x, images, r)
+    assert len(torch.cat([b[0][:, 0] for b in dls.train]).unique()) == 3
+    assert torch.cat([b[0][:, 0] for b in dls.valid]).unique().tolist() == [0]
+    assert np.array_equal(f.predictions['test'].prob, t.train(images, r, 'frozen', settings=settings, progress=False).predictions['test'].prob)
+
+
+def test_rare_classes_weigh_more(images):
+    m = images.subset(np.r_[True, np.zeros(2, bool), np.ones(33, bool)])
+    w = t.class_weights(m, SMALL)
+    n = np.bincount(m.subset('train').targets)
+    np.testing.assert_allclose(w.numpy()*n, n.sum()/2)
+    assert t.class_weights(m, replace(SMALL, balance=False)).tolist() == [1, 1]
+
+
+def test_frames_of_one_file_have_features_of_their_own(tmp_path):
+    frames = [Image.new('L', (16, 16), v) for v in (20, 120, 220)]
+    frames[0].save(tmp_path/'clip.tif', save_all=True, append_images=frames[1:])
+    m = Manifest(pd.DataFrame(dict(image='clip.tif', patient='p', label='a', frame=[0, 1, 2, 0])), tmp_path, ['a'])
+    a, b, c, again = t.image_digests(m)
+    assert len({a, b, c}) == 3 and a == again
+
+
+@pytest.mark.parametrize('mode', t.MODES)
+def test_no_validation_images(mode, images, settings):
+    m = images.with_split(images.table.split.replace('valid', 'train'))
+    f = t.train(m, SMALL, mode, settings=settings, progress=False)
+    assert list(f.predictions) == ['test'] and list(f.history) == ['train_loss']
+
+
+def test_slips(images, settings):
+    for kwargs, said in [(dict(mode='warm'), 'mode'), (dict(recipe=replace(SMALL, epochs=0)), 'epoch'), (dict(recipe=replace(SMALL, precision='half')), 'precision'),
+                         (dict(recipe=replace(SMALL, arch='vit_tiny_patch16_224')), '224'), (dict(settings=replace(settings, device='tpu')), 'device')]:
+        with pytest.raises(BadInput, match=said): t.train(images, **{**dict(recipe=SMALL, mode='frozen', settings=settings), **kwargs})
+    with pytest.raises(BadInput, match='split'): t.train(images.with_split(None), SMALL, 'frozen', settings=settings)
+    with pytest.raises(BadInput, match='class bright'):
+        t.train(images.subset((images.table.label == 'dark') | (images.table.split != 'train')), SMALL, 'frozen', settings=settings)
+    if not torch.cuda.is_available():
+        with pytest.raises(BadInput, match='cuda'): t.train(images, SMALL, 'frozen', settings=replace(settings, device='cuda'))
+
+
+def test_resnet152_runs(images, settings):
+    few = images.subset(np.isin(images.patients, ['P0', 'P1', 'P6', 'P7', 'P8', 'P9']))
+    r = t.Recipe(arch='resnet152', size=48, epochs=1, batch=6)
+    f = t.train(few, r, 'frozen', settings=settings, progress=False)
+    assert f.frozen['parameters'] == 465 and len(f.predictions['test']) == 6
