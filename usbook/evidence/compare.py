@@ -140,7 +140,7 @@ def holm(p)->np.ndarray: # (k,) p values -> (k,) adjusted
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     return np.minimum(steps, 1)[np.argsort(order)]
 
-# %% ../../nbs/evidence/01_compare.ipynb #a8537ba4
+# %% ../../nbs/evidence/01_compare.ipynb #9fced84c
 def equivalence(diff, margin:float # an `Interval`, or its (low, high); the largest difference that does not matter
                )->dict:            # verdict ('equivalent', 'different', 'inconclusive') and why
     "Is the difference smaller than a margin declared in advance?"
@@ -150,7 +150,7 @@ def equivalence(diff, margin:float # an `Interval`, or its (low, high); the larg
     text = f'the 95 % interval {100 * low:+.1f} to {100 * high:+.1f} points'
     if -margin < low and high < margin: return dict(verdict='equivalent', margin=margin, reason=f'{text} lies within ±{100 * margin:g}')
     if low > margin or high < -margin: return dict(verdict='different', margin=margin, reason=f'{text} lies beyond ±{100 * margin:g}')
-    return dict(verdict='inconclusive', margin=margin, reason=f'{text} reaches beyond ±{100 * margin:g} and into it')
+    return dict(verdict='inconclusive', margin=margin, reason=f'{text} lies partly within ±{100 * margin:g} and partly beyond')
 
 # %% ../../nbs/evidence/01_compare.ipynb #d9d0fbc7
 def _other(a, b):

@@ -21,7 +21,7 @@ from scipy import sparse, stats
 from ..predictions import Predictions
 from ..settings import BadInput
 
-# %% ../../nbs/evidence/00_metrics.ipynb #e0783565
+# %% ../../nbs/evidence/00_metrics.ipynb #e1b6fdd5
 class Interval(NamedTuple):
     "A figure with its 95 % interval; what does not exist is `None`, and `note` says why"
     value: float|None = None
@@ -34,7 +34,8 @@ class Interval(NamedTuple):
 
     def __str__(self):
         if self.value is None: return '–'
-        return f'{self.value:.3f}' + ('' if self.low is None else f' ({self.low:.3f}-{self.high:.3f})')
+        if self.low is None: return f'{self.value:.3f}'
+        return f"{self.value:.3f} ({self.low:.3f}{' to ' if self.low < 0 else '-'}{self.high:.3f})"
 
 # %% ../../nbs/evidence/00_metrics.ipynb #7e148b08
 def wilson(k:float,        # successes; a fraction is fine (an effective number)
