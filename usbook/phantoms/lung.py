@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['LUNG_CLASSES', 'LUNG_PAIRS', 'LUNG_KNOBS', 'Chest', 'chest', 'lung_image', 'lung_frame']
 
-# %% ../../nbs/phantoms/02_lung.ipynb #41af64ff
+# %% ../../nbs/phantoms/02_lung.ipynb #77a953b9
 from dataclasses import dataclass
 import numpy as np
 from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, patient_name,
     patient_of, record_label, rng, site_of)
-from .ultrasound import (Probe, amplitude, attenuation, beams, blur, compress, depths, echoes, pixel_of,
-    scan_convert, scatterers, smooth_noise, spacing, tgc, to_bytes)
+from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, mix, pixel_of,
+    render, scan_convert, smooth_noise, soft, spacing, to_bytes)
 
 # %% ../../nbs/phantoms/02_lung.ipynb #c5aabbe0
 LUNG_CLASSES = ('a_lines', 'b_lines', 'effusion', 'consolidation')
@@ -30,23 +30,16 @@ class Chest:
     sign: str          # the sign most of the images show
     site: str
 
-# %% ../../nbs/phantoms/02_lung.ipynb #869e7d65
-_PRESETS = {  # per site: dynamic range dB, gamma, looks, sector degrees, MHz, haze dB
-    'A': dict(dr=(54, 62), gamma=(.9, 1.1), looks=2, fov=(60, 70), mhz=3.5, haze=0),
-    'B': dict(dr=(48, 54), gamma=(1., 1.25), looks=1, fov=(54, 64), mhz=4., haze=2),
-    'C': dict(dr=(60, 70), gamma=(.75, .95), looks=3, fov=(66, 76), mhz=2.8, haze=4)}
-
-# %% ../../nbs/phantoms/02_lung.ipynb #c57fe81a
+# %% ../../nbs/phantoms/02_lung.ipynb #cbdff654
 def chest(seed:int, patient:int, knobs:Knobs)->Chest: # the same for all images of the patient
     "Draw a patient: probe and preset follow the site, anatomy and main sign are the patient's own"
     g, site = rng(seed, 'lung', patient), site_of(seed, patient, knobs)
-    p = _PRESETS[site]
+    p = SITE_PRESETS[site]
     linear = {'mixed': g.random() < 1/6, 'linear': True, 'convex': False}[knobs.probe]
     fov, depth, focus = g.uniform(*p['fov']), g.uniform(85, 150), g.uniform(45, 80)
     convex = Probe('convex', round(depth, 1), round(fov, 1), 50., p['mhz'], 3., round(focus, 1), .55)
     flat = Probe('linear', round(g.uniform(50, 70), 1), 45., 0., 9., 3., 25., .3)
-    preset = dict(dr=g.uniform(*p['dr']), gamma=g.uniform(*p['gamma']), looks=p['looks'], haze=p['haze'],
-                  knots=g.uniform(-3, 3, 7), top=g.uniform(8, 15), fill=g.uniform(.72, 1))
+    preset = draw_preset(g, site)
     pleura = g.uniform(11, 17) if linear else g.uniform(16, 30)
     share = class_shares(knobs, LUNG_CLASSES)
     return Chest(flat if linear else convex, preset, pleura, g.uniform(.35, .7), g.uniform(-4, 3),
@@ -57,15 +50,7 @@ def _stay(knobs, own, jitter):
     "A patient's value, moved for one image: not at all when patient_texture is 1"
     return own + (1 - knobs.patient_texture)*jitter
 
-# %% ../../nbs/phantoms/02_lung.ipynb #70a1a0d1
-def _mix(a, b, w):
-    "From map a to map b by weight"
-    return a + (b - a)*w
-
-def _soft(x, width):
-    "0 to 1 as x goes from below to above 0, over `width`"
-    return 1/(1 + np.exp(-np.clip(x/width, -30, 30)))
-
+# %% ../../nbs/phantoms/02_lung.ipynb #f13551c7
 def _mirror(z0, dz_dx, Z, level, wide=.8):
     "A smooth surface at depth `z0`: bright where it faces the probe, weak where it slopes (`dz_dx`, mm per mm); dB map"
     return level - 5*np.minimum(np.abs(dz_dx), 4)**1.5 - 4.34*((Z - z0)/wide)**2
@@ -82,18 +67,6 @@ def _pleural_depth(c, knobs, g, V):
     flat = g.uniform(1, 6) if c.probe.kind == 'convex' else g.uniform(-1, 1)
     tilt = g.normal(0, 1.6)
     return (d0 + tilt*V + flat*V**2 + .35*smooth_noise(g, V.shape[1], 9)[None]).astype(np.float32)
-
-# %% ../../nbs/phantoms/02_lung.ipynb #1b1f138e
-def _wall(c, knobs, own, g, Z, V, d):
-    "Skin, fat with bright septa, muscle with streaks, down to the pleura at `d`"
-    n, m, t = Z.shape[0], V.shape[1], np.sqrt(knobs.patient_texture)
-    rest = np.sqrt(1 - t**2)
-    coarse, fine = (t*smooth_noise(own, (n, m), k) + rest*smooth_noise(g, (n, m), k) for k in ((14, 4), (90, 4)))
-    depth = Z/d
-    fat = _soft(c.fat - depth, .04)
-    streak = np.clip(fine - .3, 0, None)*(4 + 6*(1 - fat))
-    db = c.wall - 8 - 6*fat + 2.5*coarse + streak
-    return db + 10*np.exp(-((Z - .8)/.9)**2) + 7*np.exp(-((depth - c.fat)/.03)**2)
 
 # %% ../../nbs/phantoms/02_lung.ipynb #be3e8c4e
 def _haze(c, g, Z, V, d, level, fall):
@@ -115,14 +88,14 @@ def _a_lines(g, Z, V, d, strength, orders=4, drop=5.):
         out = np.maximum(out, line)
     return out
 
-# %% ../../nbs/phantoms/02_lung.ipynb #88d2ea23
+# %% ../../nbs/phantoms/02_lung.ipynb #60d045a5
 def _b_lines(g, Z, V, d, count, strength, probe):
     "Streaks along the beam from the pleura to the bottom: weight 0..1 (depth, beam), level in dB, centres in V"
     n, m = Z.shape[0], V.shape[1]
     unit = 2/probe.fov*(1. if probe.kind == 'convex' else 1.2)
     centres = np.sort(g.uniform(-.85, .85, count))
     weight, level = np.zeros((n, m), np.float32), np.full((n, m), -90., np.float32)
-    start = _soft(Z - d, .5)
+    start = soft(Z - d, .5)
     for k, v in enumerate(centres):
         half = np.exp(g.uniform(np.log(.6), np.log(5)))*unit*(1 + .15*(Z - d)/probe.depth)
         w = np.exp(-np.abs((V - v)/half)**2.5)*start
@@ -131,7 +104,7 @@ def _b_lines(g, Z, V, d, count, strength, probe):
         weight, level = np.maximum(weight, w), np.where(w > weight, one, level)
     return weight, level, centres
 
-# %% ../../nbs/phantoms/02_lung.ipynb #c08258b3
+# %% ../../nbs/phantoms/02_lung.ipynb #01182445
 def _sign_a(c, k, g, Z, V, d, h):
     "Aerated lung: haze that fades, A-lines; perhaps one lonely B-line, which is normal"
     haze = _haze(c, g, Z, V, d, g.uniform(-25, -18) + 3*h, g.uniform(1.2, 4))
@@ -139,19 +112,19 @@ def _sign_a(c, k, g, Z, V, d, h):
     db, truth = np.maximum(haze, lines), dict(a_spacing_mm=round(float(d.mean()), 1), b_count=0)
     if g.random() < .05 + .35*h:
         w, level, _ = _b_lines(g, Z, V, d, 1, g.uniform(-14, -8), c.probe)
-        db, truth['b_count'] = _mix(db, level, w), 1
+        db, truth['b_count'] = mix(db, level, w), 1
     return db, .5, truth, None
 
-# %% ../../nbs/phantoms/02_lung.ipynb #a47c456c
+# %% ../../nbs/phantoms/02_lung.ipynb #6e8c176b
 def _sign_b(c, k, g, Z, V, d, h):
     "Interstitial syndrome: two to six B-lines that erase the A-lines; some run together"
     count = int(g.integers(2 if h > .3 else 3, 7))
     haze = _haze(c, g, Z, V, d, g.uniform(-30, -22) + 4*h, g.uniform(1.5, 3.5))
     if g.random() < .4*h: haze = np.maximum(haze, _a_lines(g, Z, V, d, g.uniform(-10, -3), orders=3))
     w, level, centres = _b_lines(g, Z, V, d, count, g.uniform(-11, -5) - 10*h*g.random(), c.probe)
-    return _mix(haze, level, w), .5, dict(b_count=count), None
+    return mix(haze, level, w), .5, dict(b_count=count), None
 
-# %% ../../nbs/phantoms/02_lung.ipynb #11619998
+# %% ../../nbs/phantoms/02_lung.ipynb #05646442
 def _tongue(g, V, d, e, thick):
     "Airless lung that hangs into the fluid: the deep border comes up in one or two bumps"
     for _ in range(int(g.integers(1, 3))):
@@ -166,9 +139,9 @@ def _liver(c, g, Z, V, d, db, side):
     edge = at + bend*((Z - d - reach)/reach)**2 + 0*V
     organ = g.uniform(-20, -13) + 1.5*smooth_noise(g, (n, m), (20, 10)) - .6*np.maximum(Z - d, 0)/10
     line = g.uniform(0, 6) - 4.34*((side*V - edge)/.025)**2 + 2*smooth_noise(g, n, 12)[:, None]
-    return np.maximum(_mix(db, organ, _soft(side*V - edge, .02)), line)
+    return np.maximum(mix(db, organ, soft(side*V - edge, .02)), line)
 
-# %% ../../nbs/phantoms/02_lung.ipynb #37df26a7
+# %% ../../nbs/phantoms/02_lung.ipynb #4cf0a4ef
 def _sign_effusion(c, k, g, Z, V, d, h):
     "Fluid between the pleurae: a dark wedge, a bright deep line, lung behind; often a tongue of lung, septa or debris"
     n, m = Z.shape[0], V.shape[1]
@@ -178,22 +151,22 @@ def _sign_effusion(c, k, g, Z, V, d, h):
     wedge = thick*(1 - slope*(1 - side*V)/2) + (.03*thick*smooth_noise(g, m, 7) + .08*thick*smooth_noise(g, m, 3))[None]
     e = d + np.maximum(wedge, .4)
     if g.random() < .35 + .3*h: e = _tongue(g, V, d, e, thick)
-    fluid = _soft(Z - d - .6, .35)*_soft(e - Z, .45)
+    fluid = soft(Z - d - .6, .35)*soft(e - Z, .45)
     dark = -56 + 4*smooth_noise(g, (n, m), (20, 10)) + 26*h*g.random()**1.5 + g.uniform(8, 24)*np.exp(-(Z - d)/g.uniform(2, 8))
     if g.random() < .3 + .3*h:
         s = smooth_noise(g, (n, m), (14, 12))
-        septa = np.exp(-(s/.12)**2)*_soft(smooth_noise(g, (n, m), (5, 5)) - .4, .2)
+        septa = np.exp(-(s/.12)**2)*soft(smooth_noise(g, (n, m), (5, 5)) - .4, .2)
         dark = dark + 30*septa
     behind = _haze(c, g, Z, V, e, g.uniform(-25, -14), g.uniform(2, 6)) + 9*np.exp(-np.maximum(Z - e, 0)/8)
     w, level, _ = _b_lines(g, Z, V, e, int(g.integers(0, 4)), g.uniform(-16, -9), c.probe)
-    behind = _mix(behind, level, w)
+    behind = mix(behind, level, w)
     if g.random() < .5: behind = _liver(c, g, Z, V, d, behind, side)
-    db = _mix(behind, dark, fluid)
+    db = mix(behind, dark, fluid)
     uneven = 3*smooth_noise(g, m, 9)[None]
     db = np.maximum(db, _mirror(e, _slope(e, c.probe), Z, g.uniform(0, 8) - 5*h*g.random() + uneven, .9) - 60*(e - d < 2))
-    return db, _mix(.5, .5 - 1.4/c.probe.mhz, fluid), dict(thick_mm=round(float((e-d).max()), 1)), fluid > .5
+    return db, mix(.5, .5 - 1.4/c.probe.mhz, fluid), dict(thick_mm=round(float((e-d).max()), 1)), fluid > .5
 
-# %% ../../nbs/phantoms/02_lung.ipynb #c0bde12a
+# %% ../../nbs/phantoms/02_lung.ipynb #00537f38
 def _sign_consolidation(c, k, g, Z, V, d, h):
     "Airless lung like tissue: shredded deep border, bright air bronchograms, B-lines below"
     n, m = Z.shape[0], V.shape[1]
@@ -202,7 +175,7 @@ def _sign_consolidation(c, k, g, Z, V, d, h):
     shred = 3*smooth_noise(g, m, 6) + 2.2*smooth_noise(g, m, 16) + 1.2*smooth_noise(g, m, 40)
     body = thick*np.clip(1 - np.abs((V - v0)/wide)**2.5, 0, 1)**.5
     e = d + np.maximum(body + np.minimum(body/10, 1)*shred[None]*small*1.3, 0)
-    solid = _soft(Z - d - .6, .35)*_soft(e - Z, .8)*(body > 1)
+    solid = soft(Z - d - .6, .35)*soft(e - Z, .8)*(body > 1)
     tissue = g.uniform(-19, -10) - 14*h*g.random() + 2.5*smooth_noise(g, (n, m), (24, 14)) + 2*smooth_noise(g, (n, m), (60, 40))
     count = int(g.integers(0 if h > .3 else 3, 9))
     for v, z, length, lean in _bronchograms(g, count, v0, wide):
@@ -211,10 +184,10 @@ def _sign_consolidation(c, k, g, Z, V, d, h):
         tissue = np.maximum(tissue, 5 - 5*h*g.random() - 4.34*(along**2 + ((Z - zz)/(length if length > 2 else .8))**4))
     behind = _haze(c, g, Z, V, e, g.uniform(-22, -13), g.uniform(2, 5)) + 6*np.exp(-np.maximum(Z - e, 0)/7)
     w, level, _ = _b_lines(g, Z, V, e, int(g.integers(1, 5)), g.uniform(-15, -8), c.probe)
-    behind = _mix(behind, level, w)
+    behind = mix(behind, level, w)
     bright = np.where(body > 1, g.uniform(-4, 4) - 4*h*g.random() + 4.5*smooth_noise(g, m, 25)[None], -90)
-    db = np.maximum(_mix(behind, tissue, solid), _mirror(e, .5*_slope(e, c.probe), Z, bright, 1.1))
-    return db, _mix(.5, .6, solid), dict(thick_mm=round(float((e-d).max()), 1), bronchograms=count), solid > .5
+    db = np.maximum(mix(behind, tissue, solid), _mirror(e, .5*_slope(e, c.probe), Z, bright, 1.1))
+    return db, mix(.5, .6, solid), dict(thick_mm=round(float((e-d).max()), 1), bronchograms=count), solid > .5
 
 def _bronchograms(g, count, v0, wide):
     "Air bronchograms: place (V, share of thickness), length (mm) and lean; one in three is a branch rather than a dot"
@@ -224,7 +197,7 @@ def _bronchograms(g, count, v0, wide):
 # %% ../../nbs/phantoms/02_lung.ipynb #373ed134
 _SIGNS = dict(a_lines=_sign_a, b_lines=_sign_b, effusion=_sign_effusion, consolidation=_sign_consolidation)
 
-# %% ../../nbs/phantoms/02_lung.ipynb #ea3c13dd
+# %% ../../nbs/phantoms/02_lung.ipynb #e5f7d935
 def _ribs(c, knobs, g, Z, V, d):
     "Rib on one or both sides: a bright cap above the pleura and loss behind it; (dB map or None, dB/cm/MHz)"
     if g.random() >= knobs.rib_shadows: return None, 0.
@@ -232,7 +205,7 @@ def _ribs(c, knobs, g, Z, V, d):
     for side in ((-1,), (1,), (-1, 1))[int(g.integers(3))]:
         v, half, top = side*g.uniform(.6, .9), g.uniform(.16, .26), d.mean() - g.uniform(6, 9)
         arch = top + 6*((V - v)/half)**2
-        inside = _soft(half - np.abs(V - v), .02)
+        inside = soft(half - np.abs(V - v), .02)
         cap = np.maximum(cap, np.where(np.abs(V - v) < half, 9 - 4.34*((Z - arch)/.9)**2, -90))
         loss = loss + 6*inside*(Z > arch)*(Z < arch + 9)
     return cap, loss
@@ -256,37 +229,32 @@ def lung_image(seed:int, i:int,       # of the data set; number of the image
     label = record_label(sign, LUNG_PAIRS, knobs, seed, patient, i)
     return Phantom(image, label, sign, patient_name(patient), c.site, c.probe.kind, truth, mask)
 
-# %% ../../nbs/phantoms/02_lung.ipynb #245e7e3f
+# %% ../../nbs/phantoms/02_lung.ipynb #da0b1744
 def lung_frame(seed, patient, c, sign, g, size, knobs):
     "Grey picture (0..1), truth, mask, and where the pleura's middle is on the screen (x, y, mm a pixel)"
     n, m = int(size*1.1), int(size*.75)
     Z, V = depths(c.probe, n)[:, None], (beams(c.probe, m)/(c.probe.fov/2))[None]
     own = rng(seed, 'lung wall', patient)
     d, h = _pleural_depth(c, knobs, g, V), knobs.difficulty
-    wall = _wall(c, knobs, own, g, Z, V, d)
+    wall = body_wall(own, g, knobs.patient_texture, Z, m, d, c.fat, c.wall)
     clip = rng(seed, 'lung clip', patient, sign) if g.random() < knobs.patient_texture else g
     under, alpha, truth, region = _SIGNS[sign](c, knobs, clip, Z, V, d, h)
     if g.random() < knobs.mixed_signs:
         other = str(g.choice([s for s in LUNG_CLASSES if s != sign]))
         under2, alpha2, _, _ = _SIGNS[other](c, knobs, g, Z, V, d, h)
-        split = _soft(V - g.uniform(-.3, .3), .04)
-        under, alpha, truth['second_sign'] = _mix(under, under2, split), _mix(alpha, alpha2, split), other
+        split = soft(V - g.uniform(-.3, .3), .04)
+        under, alpha, truth['second_sign'] = mix(under, under2, split), mix(alpha, alpha2, split), other
         region = region & (split < .5) if region is not None else None
-    db = _mix(wall, under, _soft(Z - d, .3))
+    db = mix(wall, under, soft(Z - d, .3))
     glow = g.uniform(7, 13) - (5 if sign == 'effusion' else 0) - 4*h*g.random() + 2.2*smooth_noise(g, m, 10)[None]
     db = np.maximum(db, _mirror(d, .6*_slope(d, c.probe), Z, glow, .75))
     cap, loss = _ribs(c, knobs, g, Z, V, d)
     if cap is not None: db = np.maximum(db, cap)
     truth.update(pleura_mm=round(float(d[0, m//2]), 1), rib=int(cap is not None), depth_mm=c.probe.depth)
     t = np.sqrt(knobs.patient_texture)*np.exp(-(Z/d/.9)**4).astype(np.float32)
-    gain = attenuation(np.broadcast_to(alpha + loss, (n, m)), c.probe) + tgc(c.preset['knots'], n) + g.normal(0, 1 + 1.5*h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
-    power, strength = 0, amplitude(db)
-    for _ in range(c.preset['looks']):
-        s = t*scatterers(own, (n, m)) + np.sqrt(1 - t**2)*scatterers(g, (n, m))
-        power = power + echoes(s*strength, c.probe, gain, g, -56 + 6*h)**2
-    edge = _soft(1.06 - np.abs(V), .05) + 0*Z
-    heard = np.sqrt(power/c.preset['looks'])*edge
-    grey = scan_convert(compress(heard, c.preset['dr'], c.preset['top'], c.preset['gamma']), c.probe, size, c.preset['fill'])
+    gain = g.normal(0, 1 + 1.5*h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
+    frame = render(db, alpha + loss, c.probe, c.preset, g, own, t, gain, -56 + 6*h)
+    grey = scan_convert(frame, c.probe, size, c.preset['fill'])
     mask = None if region is None else scan_convert(region.astype(np.float32), c.probe, size, c.preset['fill']) > .5
     line = pixel_of(c.probe, float(d[0, m//2]), 0., n, m, size, c.preset['fill'])
     return grey, truth, mask, line

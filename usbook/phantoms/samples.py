@@ -41,7 +41,7 @@ class Sample:
     columns: str       # what the manifest's own columns mean
     seed: int = 0
 
-# %% ../../nbs/phantoms/07_samples.ipynb #e1188919
+# %% ../../nbs/phantoms/07_samples.ipynb #265a493a
 SAMPLES = {
     'lung_signs': Sample('lung', 'lung_image', 'LUNG_KNOBS', 480, 160, 'Lung ultrasound signs',
         'learning to tell A-lines, B-lines, effusion and consolidation apart; splits by patient and by image; sites',
@@ -49,9 +49,11 @@ SAMPLES = {
         '`pleura_mm` depth of the pleural line, `depth_mm` of the picture, `a_spacing_mm` distance of A-lines, `b_count` '
         'number of B-lines, `thick_mm` greatest thickness of fluid or consolidation, `bronchograms` bright air in it, `rib` '
         'whether a rib shadows, `mask` the fluid or consolidation'),
-    'abdomen': Sample('abdomen', 'abdomen_image', 'ABDOMEN_KNOBS', 480, 160, 'Eleven views of abdominal ultrasound',
+    'abdomen': Sample('abdomen', 'abdomen_image', 'ABDOMEN_KNOBS', 780, 128, 'Eleven views of abdominal ultrasound',
         'frozen features, second guesses, burnt-in text as a shortcut, studies as clusters',
-        'learning anatomy: organs are sketches, and the eleven classes are this project\'s own', ''),
+        'learning anatomy: organs are sketches, and the eleven classes are this project\'s own',
+        '`caliper` a measurement is drawn, `text` the technologist\'s label is burnt into the top eleventh (never, in the '
+        'committed sample), `wall_mm` thickness of the abdominal wall, `depth_mm` of the picture'),
     'breast_cine': Sample('breast', 'breast_clip', 'BREAST_KNOBS', 24, 160, 'Breast ultrasound clips with boxes',
         'finding masses in single frames and in sequences; free-response ROC curves',
         'telling benign from malignant: shapes carry no diagnosis here', ''),
