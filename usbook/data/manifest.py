@@ -86,25 +86,26 @@ def _is_dicom(path):
         with open(path, 'rb') as f: return f.read(132)[128:] == b'DICM'
     except (OSError, ValueError): return False
 
-# %% ../../nbs/data/00_manifest.ipynb #abb3d7ef
-def _decode(path, frame=None):
+# %% ../../nbs/data/00_manifest.ipynb #37f4e30b
+def _decode(path, frame=None, window=None):
     "(8-bit image, number of frames in the file); DICOM goes through `usbook.data.dicom`"
     if _is_dicom(path):
         from usbook.data.dicom import dicom_frame
-        return dicom_frame(path, frame)
+        return dicom_frame(path, frame, window)
     with _open(path) as im:
         n = _seek(im, path, frame)
         try: im.load()
         except Exception: raise BadInput(f"{path}: is cut short or damaged; copy or export the file again") from None
         return ImageOps.exif_transpose(_to_8bit(im, path)), n
 
-# %% ../../nbs/data/00_manifest.ipynb #cce546a0
+# %% ../../nbs/data/00_manifest.ipynb #fab162c7
 def load_image(path:Path|str,      # PNG, JPEG, TIFF, BMP, GIF, WebP or DICOM file
                size:int|None=None, # side of the square result; the file's own size if None
-               frame:int|None=None # which frame of a file that has several
+               frame:int|None=None, # which frame of a file that has several
+               window=None         # DICOM only: a name ('brain') or (level, width); the header's own if None
               )->Image.Image:      # mode L or RGB, 8 bits
     "Read one image; with `size`, scaled to fit a black square so that nothing is stretched"
-    im = _decode(path, None if frame is None or pd.isna(frame) else int(frame))[0]
+    im = _decode(path, None if frame is None or pd.isna(frame) else int(frame), window)[0]
     if size is None or im.size == (size, size): return im
     return ImageOps.pad(im, (size, size), method=Image.Resampling.BILINEAR)
 
