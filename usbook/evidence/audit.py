@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['LEVELS', 'CLASS_FIGURES', 'SYNONYMS', 'MOST', 'KINDS', 'SHARES', 'COUNTS', 'OVERALL', 'SIGNED', 'PREFIXES', 'Rounded',
            'rounded', 'allowed_n', 'common_n', 'counts_at', 'Margins', 'overall', 'TooLoose', 'find_margins',
-           'count_fillings', 'cell_bounds', 'auc_bounds', 'binormal_best', 'prevalence_bounds', 'mcnemar_from',
-           'mcnemar_bounds', 'effective_n', 'unpaired', 'icc_limit', 'min_n_unpaired', 'min_n_paired', 'Finding',
-           'Findings', 'both', 'both_range', 'Numbers', 'search', 'audit', 'numbers_of', 'plot_auc_bounds',
-           'read_numbers']
+           'count_fillings', 'cell_bounds', 'auc_bounds', 'binormal_best', 'prevalence_bounds', 'mcnemar_bounds',
+           'unpaired', 'icc_limit', 'min_n_unpaired', 'min_n_paired', 'Finding', 'Findings', 'both', 'both_range',
+           'Numbers', 'search', 'audit', 'numbers_of', 'plot_auc_bounds', 'read_numbers']
 
-# %% ../../nbs/evidence/04_audit.ipynb #aaef69ff
+# %% ../../nbs/evidence/04_audit.ipynb #46f46eaa
 import sys
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,6 +21,7 @@ import numpy as np
 from scipy.optimize import brentq, linprog
 from scipy.stats import binom, norm
 
+from .compare import design_effect
 from .froc import poisson_interval
 from .metrics import COLOURS, predictive_values, wilson
 from ..settings import BadInput
@@ -393,28 +393,19 @@ def prevalence_bounds(accuracy, auc,  # as proportions
     p = brentq(lambda p: best(p) - accuracy, .5, 1 - 1e-12) if accuracy < 1 else 1.
     return 1 - p, p
 
-# %% ../../nbs/evidence/04_audit.ipynb #43811cad
-def mcnemar_from(b, c): # discordant counts, whole numbers or arrays -> exact two-sided p
-    "McNemar's exact p value"
-    return np.minimum(1, 2*binom.cdf(np.minimum(b, c), np.add(b, c), .5))
-
+# %% ../../nbs/evidence/04_audit.ipynb #b4082c99
 def mcnemar_bounds(k1:int, k2:int, # how many each got right
                    n:int,          # of so many, the same for both
                    alpha=.001      # level asked about
                   )->dict:         # p low and high; smaller discordant cell from 0 to most; largest one with p < alpha
-    "The p values of McNemar's exact test that two accuracies allow"
-    least, d = min(k1, k2), abs(k1 - k2)
-    smaller = np.arange(min(least, n - max(k1, k2)) + 1)
-    p = mcnemar_from(smaller, smaller + d)
+    "The p values of the exact McNemar test that two accuracies allow"
+    d, smaller = abs(k1 - k2), np.arange(min(k1, k2, n - k1, n - k2) + 1)
+    p = np.minimum(1, 2*binom.cdf(smaller, 2*smaller + d, .5))
     below = smaller[p < alpha]
-    return dict(low=float(p.min()), high=float(p.max()), most=int(smaller[-1]), alpha=alpha, largest_below=int(below[-1]) if len(below) else None)
+    return dict(low=float(p.min()), high=float(p.max()), most=int(smaller[-1]), alpha=alpha,
+                largest_below=int(below[-1]) if len(below) else None)
 
-# %% ../../nbs/evidence/04_audit.ipynb #854f0b7c
-def effective_n(n, m, icc): # images, images per cluster, intraclass correlation -> (effective images, design effect)
-    "Kish's design effect 1 + (m − 1)·ICC (1965) and what it leaves of the images"
-    deff = 1 + (m - 1)*icc
-    return n/deff, deff
-
+# %% ../../nbs/evidence/04_audit.ipynb #f5477da9
 def unpaired(k1:int, n1:int, k2:int, n2:int, deff=1.)->tuple: # (difference, z, p)
     "Two proportions compared as if of different images, by the pooled z test, with a design effect"
     pool = (k1 + k2)/(n1 + n2)
@@ -705,12 +696,12 @@ def _about_pair(x, a, k, b, l, n):
     groups = x.one('n_studies') or x.one('n_patients')
     return out + (_about_clusters(a, k, b, l, n, groups.value, said, alpha) if groups and said else [])
 
-# %% ../../nbs/evidence/04_audit.ipynb #a8775547
+# %% ../../nbs/evidence/04_audit.ipynb #c439507d
 def _about_clusters(a, k, b, l, n, groups, said, alpha, iccs=(.05, .10)):
     m, rows = n/groups, []
     for icc in iccs:
-        left, deff = effective_n(n, m, icc)
-        rows.append(dict(icc=icc, n_eff=left, deff=deff, p=unpaired(k, n, l, n, deff)[2]))
+        deff = design_effect(m, icc)
+        rows.append(dict(icc=icc, n_eff=n/deff, deff=deff, p=unpaired(k, n, l, n, deff)[2]))
     limit = icc_limit(k, l, n, m, alpha)
     shown = '; '.join(f"at an intraclass correlation of {r['icc']:.2f} {r['n_eff']:.0f} images count and p becomes {r['p']:.3g}" for r in rows)
     text = f'{a} − {b}: {n} images of {groups} patients or studies, {m:.2f} each: {shown}.'
@@ -784,8 +775,9 @@ def plot_auc_bounds(se, sp, ax=None): # sensitivity, specificity -> the axes
     ax.legend(fontsize=7, loc='lower right')
     return ax
 
-# %% ../../nbs/evidence/04_audit.ipynb #7251af0b
-COUNTS = ('n', 'n_images', 'n_patients', 'n_studies', 'n_positive', 'n_negative', 'correct', 'correct_top2')
+# %% ../../nbs/evidence/04_audit.ipynb #a339494c
+COUNTS = ('n', 'n_images', 'n_patients', 'n_studies', 'n_positive', 'n_negative', 'n_train', 'n_collected', 'n_train_studies',
+          'correct', 'correct_top2')
 OVERALL = ('accuracy', 'auc', 'balanced_accuracy', 'kappa', 'mcc', 'youden', 'top2_accuracy')
 SIGNED = ('kappa', 'mcc', 'youden')
 PREFIXES = ('p_against_', 'p_at_', 'sensitivity_at_')
