@@ -82,10 +82,10 @@ def test_a_cell_by_keyboard_shows_its_images(show):
     w.cell = ['B-lines', 'A-lines']
     want = w.selected['image'].tolist()
     got = lambda: [o.split('\n')[0] for o in page.locator('.thumb').evaluate_all('l => l.map(o => o.innerText.replace("not in this page\\n", ""))')]
-    assert got() == want[:18] and len(want) > 2
+    assert got() == want[:16] and len(want) > 2
     page.locator('[data-value=least]').click()
     w.order = 'least'
-    assert got() == w.selected['image'].tolist()[:18] and page.locator('.thumb img').count() > 0
+    assert got() == w.selected['image'].tolist()[:16] and page.locator('.thumb img').count() > 0
 
 
 def test_names_from_files_stay_text(show):

@@ -90,11 +90,11 @@ class TableWidget(anywidget.AnyWidget):
         "What a person has set, ready to be given back to the function that made the widget"
         return {k: getattr(self, k) for k in self._keep}
 
-# %% ../../nbs/widgets/00_base.ipynb #7cd52978
+# %% ../../nbs/widgets/00_base.ipynb #d27a071c
 @patch
 def page_state(self:TableWidget)->dict: # trait -> value
     "What the page of the widget needs to know"
-    skip = ('_esm', '_css', '_anywidget_id', '_model', '_view', '_dom', '_standalone', 'layout', 'tabbable', 'tooltip')
+    skip = ('_esm', '_css', '_anywidget_id', '_model_', '_view_', '_dom', '_standalone', 'layout', 'tabbable', 'tooltip')
     return {k: v for k, v in self.get_state().items() if not k.startswith(skip)}
 
 # %% ../../nbs/widgets/00_base.ipynb #bacf1ff5

@@ -42,6 +42,33 @@ export function designEffect(k, n, hits, sizes) {  // linearised variance over p
   for (let i = 0; i < sizes.length; i++) { const r = hits[i] - p * sizes[i]; s += r * r; }
   return Math.max(1, s / (n * p * (1 - p)));
 }
+export function lgamma(x) {                         // Lanczos, g = 7, n = 9; x > 0
+  const c = [0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7];
+  x -= 1; let a = c[0]; const t = x + 7.5;
+  for (let i = 1; i < 9; i++) a += c[i] / (x + i);
+  return 0.5 * Math.log(2 * Math.PI) + (x + 0.5) * Math.log(t) - t + Math.log(a);
+}
+export function erfc(x) {                          // x >= 0: series below 2, continued fraction above
+  if (x < 2) { let s = x, t = x; for (let n = 1; n < 80; n++) { t *= -x * x / n; s += t / (2 * n + 1); } return 1 - 2 / Math.sqrt(Math.PI) * s; }
+  let f = 0; for (let n = 80; n > 0; n--) f = n / 2 / (x + f);
+  return Math.exp(-x * x) / Math.sqrt(Math.PI) / (x + f);
+}
+export function mcnemar(b, c) {                    // exact and mid-p (McNemar 1947; Fagerland 2013)
+  const n = b + c, m = Math.min(b, c);
+  if (!n) return { exact: 1, midp: 1 };
+  let term = Math.exp(lgamma(n + 1) - lgamma(m + 1) - lgamma(n - m + 1) - n * Math.LN2), cdf = 0;
+  const pmf = term;
+  for (let i = m; i >= 0 && term > cdf * 1e-18; i--) { cdf += term; term *= i / (n - i + 1); }
+  return b === c ? { exact: 1, midp: 1 - pmf / 2 } : { exact: Math.min(1, 2 * cdf), midp: 2 * cdf - pmf };
+}
+export function obuchowski(d) {                    // d: (b - c) of each patient (Obuchowski 1998)
+  const k = d.length; let s = 0, q = 0;
+  for (let i = 0; i < k; i++) { s += d[i]; q += d[i] * d[i]; }
+  if (k < 2 || !q) return { chi2: null, p: null };
+  const chi2 = (k - 1) / k * s * s / q;
+  return { chi2, p: erfc(Math.sqrt(chi2 / 2)) };
+}
+export function pvalue(p) { return p === null ? "–" : p < .001 ? "< .001" : "= " + p.toFixed(3).replace(/^0/, ""); }
 export function lowerBound(a, x) {                 // how many of the sorted values are < x
   let lo = 0, hi = a.length;
   while (lo < hi) { const m = (lo + hi) >> 1; if (a[m] < x) lo = m + 1; else hi = m; }
@@ -180,7 +207,7 @@ export function gallery(model) {
   };
 }
 
-export function album(model, { per = 18, empty = "No image here." } = {}) {   // images of a selection, some at a time
+export function album(model, { per = 16, empty = "No image here.", beside = null } = {}) {   // images of a selection, some at a time
   const pics = model.get("_illustrated") ? gallery(model) : null;
   const head = el("h4", { "data-name": "album" }), list = el("ul", { class: "thumbs" }), more = button("Show more", () => add(), { "data-name": "more" });
   let index = [], caption = () => [], shown = 0;
@@ -200,7 +227,7 @@ export function album(model, { per = 18, empty = "No image here." } = {}) {   //
   }
   more.hidden = true;
   return {
-    node: el("div", {}, head, list, el("div", { style: "margin-top:10px" }, more)),
+    node: el("div", {}, el("div", { class: "head", style: "margin:0" }, head, beside), list, el("div", { style: "margin-top:10px" }, more)),
     show(title, chosen, how) { say(head, title); list.replaceChildren(); index = chosen; caption = how; shown = 0; if (chosen.length) add(); else { more.hidden = true; list.append(el("li", { class: "small", style: "list-style:none;grid-column:1/-1" }, empty)); } },
     close() { if (pics) pics.close(); },
   };

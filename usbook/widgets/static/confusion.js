@@ -64,14 +64,14 @@ export function render({ model, el: host }) {
   const mergeButton = button("Merge", merge, { "data-name": "merge", disabled: true }), splitButton = button("Undo all merging", () => { sync("merged", {}); regroup(); }, { "data-name": "split" });
   const chosen = new Set();
   roam(table);
-  const pics = album(model, { empty: "No image in this cell." });
   const sort = segments({ label: "Sorted by confidence", name: "order", value: model.get("order"), options: [["most", "most first"], ["least", "least first"]], onchange: v => { sync("order", v); browse(); } });
+  const pics = album(model, { empty: "No image in this cell.", beside: sort.node });
   root.append(el("div", { class: "grid" },
     el("div", { class: `panel wide ${k > 6 ? "w12" : "w7"}` }, el("h4", {}, "Rows: truth. Columns: what it was called. Click a cell to see its images."), table),
     el("div", { class: `panel wide ${k > 6 ? "w12" : "w5"}` }, el("h4", {}, "With 95 % intervals", names.length < n ? " (patients as clusters)" : ""), overall,
       el("table", {}, el("thead", {}, el("tr", {}, ["", "n", "recall", "precision", "F1"].map((t, i) => el("th", { scope: "col", style: i ? undefined : "text-align:left" }, t || el("span", { class: "hidden" }, "class"))))), perClass)),
     k > 2 ? el("div", { class: "panel w12 wide" }, el("h4", {}, "Merge classes: choose two or more; their probabilities are added"), el("div", { class: "bar", style: "margin:0" }, picks, el("div", { class: "buttons" }, nameBox, mergeButton, splitButton))) : null,
-    el("div", { class: "panel w12 wide" }, el("div", { style: "float:right" }, sort.node), pics.node, el("div", { style: "clear:both" }))), f.live);
+    el("div", { class: "panel w12 wide" }, pics.node)), f.live);
 
   function merge() {
     const of = [...chosen], name = nameBox.value.trim() || of.join(" + "), was = model.get("merged") || {}, now = {};
