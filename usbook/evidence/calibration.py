@@ -6,14 +6,14 @@
 __all__ = ['reliability', 'plot_reliability', 'scale', 'temperature', 'Threshold', 'choose_threshold', 'operating_point',
            'judge_threshold', 'net_benefit', 'decision_curve', 'plot_decision']
 
-# %% ../../nbs/evidence/03_calibration.ipynb #21ffa541
+# %% ../../nbs/evidence/03_calibration.ipynb #b9d42d4b
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
+from scipy import optimize, special
 
-from .metrics import COLOURS, Interval, Resampler, _axes, _sums, _weights, boot_interval, calibration_bins, curve, evaluate, line_style, replicates, wilson
+from .metrics import COLOURS, Resampler, _axes, _sums, _weights, boot_interval, calibration_bins, curve, line_style, replicates
 from ..predictions import Predictions
 from ..settings import BadInput
 
@@ -44,7 +44,7 @@ def reliability(preds:Predictions, cls:str|None=None, # one class; None: the mos
     found = [boot_interval(v, r, int(k)) for v, r, k in zip(table.observed, reps, patients)]
     return table.assign(observed_low=[o.low for o in found], observed_high=[o.high for o in found])
 
-# %% ../../nbs/evidence/03_calibration.ipynb #dcc402d5
+# %% ../../nbs/evidence/03_calibration.ipynb #65ec3d9f
 def plot_reliability(tables, ax=None): # a table of `reliability`, or {label: table}
     "Observed frequency against confidence; the size of a dot shows how many images stand behind it"
     ax = _axes(ax, figsize=(4.6, 4.4))
@@ -53,20 +53,19 @@ def plot_reliability(tables, ax=None): # a table of `reliability`, or {label: ta
     for i, (label, t) in enumerate(tables.items()):
         low, high = (pd.to_numeric(t[o]).fillna(t.observed) for o in ('observed_low', 'observed_high'))
         ax.vlines(t.confidence, low, high, color=COLOURS[i % len(COLOURS)], lw=1, alpha=.6)
-        ax.plot(t.confidence, t.observed, lw=1.2, **line_style(i))
-        ax.scatter(t.confidence, t.observed, s=12 + 150 * t.n / t.n.sum(), color=COLOURS[i % len(COLOURS)], label=label)
+        ax.plot(t.confidence, t.observed, lw=1.2, label=label, **line_style(i))
+        ax.scatter(t.confidence, t.observed, s=12 + 150 * t.n / t.n.sum(), color=COLOURS[i % len(COLOURS)])
     ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), xlabel='confidence', ylabel='observed frequency', aspect='equal')
-    if len(tables) > 1: ax.legend(frameon=False, loc='upper left', markerscale=.7)
+    if len(tables) > 1: ax.legend(frameon=False, loc='upper left')
     return ax
 
-# %% ../../nbs/evidence/03_calibration.ipynb #a78ca1c9
+# %% ../../nbs/evidence/03_calibration.ipynb #6e283113
 def scale(preds:Predictions, T:float # above 1: milder, below 1: sharper
          )->Predictions:
     "Divide the logits by a temperature"
     if not T > 0: raise BadInput(f"temperature = {T}: it has to be above 0")
-    logit = np.log(np.maximum(preds.prob, 1e-12)) / T
-    e = np.exp(logit - logit.max(1, keepdims=True))
-    table = preds.table.assign(**{f'p_{c}': v for c, v in zip(preds.classes, (e / e.sum(1, keepdims=True)).T)})
+    prob = special.softmax(np.log(np.maximum(preds.prob, 1e-12)) / T, axis=1)
+    table = preds.table.assign(**{f'p_{c}': v for c, v in zip(preds.classes, prob.T)})
     return Predictions(table, preds.classes, dict(preds.meta, temperature=float(T)), preds.name)
 
 def temperature(valid:Predictions # never the test set
@@ -74,7 +73,7 @@ def temperature(valid:Predictions # never the test set
     "The temperature with the smallest log loss (Guo 2017, arXiv 1706.04599)"
     logit = np.log(np.maximum(valid.prob, 1e-12))
     own = np.take_along_axis(logit, valid.target[:, None], axis=1)[:, 0]
-    def loss(s): z = logit * np.exp(-s); top = z.max(1); return (top + np.log(np.exp(z - top[:, None]).sum(1)) - own * np.exp(-s)).mean()
+    def loss(log_t): return (special.logsumexp(logit / np.exp(log_t), axis=1) - own / np.exp(log_t)).mean()
     return float(np.exp(optimize.minimize_scalar(loss, bounds=(np.log(.05), np.log(20)), method='bounded').x))
 
 # %% ../../nbs/evidence/03_calibration.ipynb #b85a50ef

@@ -83,16 +83,18 @@ def class_scores(cm)->dict: # (..., k, k) counts -> name: (..., k); NaN where a 
                 f1=_ratio(2 * tp, truth + called), youden=recall + specificity - 1,
                 lr_plus=_ratio(recall, 1 - specificity), lr_minus=_ratio(1 - recall, specificity))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #250161f9
+# %% ../../nbs/evidence/00_metrics.ipynb #84c43ba4
 def _averages(cm):
     "Macro, weighted and micro averages, (...) each"
     each, truth, n = class_scores(cm), cm.sum(-1), cm.sum((-2, -1))
     k, right = cm.shape[-1], np.trace(cm, axis1=-2, axis2=-1)
     names = ('precision', 'recall', 'specificity', 'f1')
     out = {f'macro_{o}': each[o].mean(-1) for o in names}
-    out['f1_of_averages'] = _ratio(2 * out['macro_precision'] * out['macro_recall'], out['macro_precision'] + out['macro_recall'])
+    p, r = out['macro_precision'], out['macro_recall']
+    out['f1_of_averages'] = np.where(p + r == 0, 0., _ratio(2 * p * r, p + r))
     micro = dict.fromkeys(names, _ratio(right, n)) | {'specificity': _ratio((k - 2) * n + right, (k - 1) * n)}
-    return out | {f'micro_{o}': micro[o] for o in names} | {f'weighted_{o}': _ratio((truth * each[o]).sum(-1), n) for o in names}
+    weighted = {f'weighted_{o}': _ratio(np.where(truth > 0, truth * each[o], 0).sum(-1), n) for o in names}
+    return out | {f'micro_{o}': micro[o] for o in names} | weighted
 
 # %% ../../nbs/evidence/00_metrics.ipynb #d6849aba
 def kappa(cm, weights:str|None=None # (..., k, k) counts; None, 'linear' or 'quadratic'
@@ -376,20 +378,30 @@ def _repr_html_(self:Evaluation):
     notes = ''.join(f'<p><small>{o}</small></p>' for o in self.notes)
     return self.summary().to_html() + self.table().to_html() + notes
 
-# %% ../../nbs/evidence/00_metrics.ipynb #007911f2
+# %% ../../nbs/evidence/00_metrics.ipynb #ec6a6889
 def _reason(name, c, cm, classes):
     "Why a figure of class `c` (or of the whole table, None) does not exist"
-    if c is None:
-        if name == 'log_loss': return 'infinite: the true class was given probability 0 somewhere'
-        base = name.split('_', 1)[1] if name.startswith(('macro', 'weighted')) else {'balanced_accuracy': 'recall', 'f1_of_averages': 'f1'}.get(name)
-        lost = [o for i, o in enumerate(classes) if base and _reason(base, i, cm, classes)]
-        return f"does not exist for {', '.join(lost)}" if lost else 'one class only, so that chance can\'t be told from skill'
+    if c is None: return _reason_overall(name, cm, classes)
     truth, called, n = cm[c].sum(), cm[:, c].sum(), cm.sum()
     if truth == 0 and name in ('recall', 'youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision'): return f'{classes[c]} never occurs'
     if truth == n and name in ('specificity', 'youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision'): return f'nothing but {classes[c]} occurs'
     if called == 0 and name in ('precision', 'lr_plus') or truth + called == 0 and name == 'f1': return f'{classes[c]} is never called'
     if called == n and name in ('npv', 'lr_minus'): return f'everything is called {classes[c]}'
-    return 'no false alarm, so the ratio has no end' if name == 'lr_plus' and called == cm[c, c] else ''
+    return {'lr_plus': 'no false alarm, so the ratio has no end', 'lr_minus': 'the specificity is 0, so the ratio has no end'}.get(name, '')
+
+def _reason_overall(name, cm, classes):
+    "Why a figure of the whole table does not exist"
+    if name == 'log_loss': return 'infinite: the true class was given probability 0 somewhere'
+    bases = {'balanced_accuracy': ('recall',), 'f1_of_averages': ('precision', 'recall')}.get(name) or (
+        (name.split('_', 1)[1],) if name.startswith(('macro', 'weighted')) else ())
+    needed = [i for i in range(len(cm)) if cm[i].sum() or not name.startswith('weighted')]
+    lost = [classes[i] for i in needed if any(_exists_not(b, i, cm) for b in bases)]
+    return f"does not exist for {', '.join(lost)}" if lost else 'everything is in one class, so that chance can\'t be told from skill'
+
+def _exists_not(name, i, cm):
+    "Is this figure of class `i` undefined? Ranks need both kinds, as the recall and the specificity do"
+    each = class_scores(cm)
+    return any(np.isnan(each[o][i]) for o in ({'auc': ('recall', 'specificity'), 'average_precision': ('recall', 'specificity')}.get(name) or (name,)))
 
 # %% ../../nbs/evidence/00_metrics.ipynb #86e59d06
 def _votes(name, n, least):
