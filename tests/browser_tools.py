@@ -9,6 +9,9 @@ import pytest
 from usbook.predictions import Predictions
 from usbook.widgets.base import page as html_page, static_text
 
+try: from playwright.sync_api import expect, sync_playwright
+except ImportError: expect = sync_playwright = None
+
 FLAGS = ('--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update '
          '--disable-sync --no-first-run').split()
 
@@ -21,8 +24,7 @@ def missing(reason):
 
 @pytest.fixture(scope='session')
 def chromium():
-    try: from playwright.sync_api import sync_playwright
-    except ImportError: missing('Playwright for Python is not installed: pip install playwright')
+    if sync_playwright is None: missing('Playwright for Python is not installed: pip install playwright')
     exe = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
     if exe is None: missing('no Chromium on the PATH: install the package chromium')
     with sync_playwright() as p:
@@ -85,3 +87,51 @@ def table(n=240, per=4, classes=('none', 'finding'), seed=0, noise=0., **readers
 
 
 EVIL = '<img src=x onerror="document.title=\'owned\'">'
+
+
+KERNEL = '''
+window.model = stub(STATE);
+model.get_ = model.get; model.get = k => k === "_standalone" ? false : model.get_(k);
+const ears = new Set(), on = model.on, off = model.off;
+model.on = (e, f) => e === "msg:custom" ? ears.add(f) : on(e, f);
+model.off = (e, f) => e === "msg:custom" ? ears.delete(f) : off(e, f);
+model.send = async msg => {
+  const { state, sent } = JSON.parse(await window.python(JSON.stringify(msg)));
+  for (const [content, buffers] of sent) for (const f of [...ears]) f(content, buffers.map(b => unpack({ $b: b })));
+  for (const [k, v] of Object.entries(state)) { model.set(k, v); }
+};
+widget.render({ model, el: document.body });
+'''
+
+
+@pytest.fixture
+def live(chromium, tmp_path):
+    "A widget's page whose messages reach the widget in this process, as a kernel would have it"
+    import base64, json
+    from usbook.widgets.base import page as html_page, safe_json
+    contexts, complaints = [], []
+
+    def open_page(w):
+        sent, context = [], chromium.new_context(viewport=dict(width=1000, height=800))
+        w.send = lambda content, buffers=None: sent.append((content, [base64.b64encode(b).decode() for b in buffers or []]))
+
+        def answer(msg):
+            sent.clear()
+            w._answer(w, json.loads(msg), [])
+            state = {k: v for k, v in w.page_state().items() if k not in ('_pictures', '_standalone')}
+            return safe_json(dict(state=state, sent=sent))
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.on('pageerror', lambda e: complaints.append(str(e)))
+        page.expose_function('python', answer)
+        code = str(w._esm).replace('export default', 'const widget =')
+        script = f"{static_text('stub.js')}\n{code}\n{KERNEL.replace('STATE', safe_json(w.page_state()))}"
+        file = tmp_path/f'live{len(contexts)}.html'
+        file.write_text(html_page(f'<style>{w._css}</style><script type="module">{script}</script>'), encoding='utf-8')
+        page.goto(file.as_uri())
+        page.wait_for_selector('.usbook-widget')
+        contexts.append(context)
+        return page
+    yield open_page
+    for c in contexts: c.close()
+    assert not complaints, complaints

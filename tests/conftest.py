@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser_tools import chromium, module, show  # noqa: F401  fixtures of test_browser_*.py
+from browser_tools import chromium, live, module, show  # noqa: F401  fixtures of test_browser_*.py
 
 ROOT = Path(__file__).parents[1]
 

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLORS', 'static_text', 'script', 'safe_json', 'fragment', 'page', 'TableWidget', 'pack', 'jpeg', 'PictureWidget',
-           'picture_source', 'canvas', 'to_png', 'tidy']
+           'picture_source', 'image_labels', 'canvas', 'to_png', 'tidy']
 
-# %% ../../nbs/widgets/00_base.ipynb #f831bc24
+# %% ../../nbs/widgets/00_base.ipynb #956d88bc
 import base64
 import hashlib
 import html as _html
@@ -23,6 +23,7 @@ import traitlets as tr
 from fastcore.basics import patch
 from PIL import Image
 
+from ..data.manifest import load_image
 from ..settings import BadInput
 
 # %% ../../nbs/widgets/00_base.ipynb #5c60f556
@@ -141,28 +142,30 @@ def pack(values, dtype # array-like; numpy type the browser expects
     "Numbers as bytes: exact, and a hundred times faster to read than JSON"
     return np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder('<')).tobytes()
 
-# %% ../../nbs/widgets/00_base.ipynb #b67c7e83
+# %% ../../nbs/widgets/00_base.ipynb #29d49308
 def jpeg(image,           # PIL image, path, or uint8 array (H, W) or (H, W, 3)
          size:int=256,    # longest side at most
-         quality:int=85   # 1-95
+         quality:int=85,  # 1-95
+         frame=None       # which frame, where the path is of a file with several
         )->bytes:         # JPEG file
     "A picture small enough to travel"
     if isinstance(image, np.ndarray): image = Image.fromarray(image)
-    elif not isinstance(image, Image.Image): image = Image.open(image)
+    elif not isinstance(image, Image.Image): image = load_image(image, frame=frame)
     image = image.convert('L' if image.mode in ('L', '1') else 'RGB')
     image.thumbnail((size, size))
     out = io.BytesIO()
     image.save(out, 'JPEG', quality=quality)
     return out.getvalue()
 
-# %% ../../nbs/widgets/00_base.ipynb #1214057f
+# %% ../../nbs/widgets/00_base.ipynb #07047e95
 class PictureWidget(TableWidget):
     "A widget whose page asks for pictures as it needs them"
     _illustrated = tr.Bool(False).tag(sync=True)
     def __init__(self, source=None, # name of an image -> picture: a folder, a Manifest, or a function; None: no pictures
-                 names=(),          # (n,) names of the images, as in the table
+                 names=(),          # (n,) names of the images
+                 frames=None,       # (n,) frames, where files have several
                  size=192, **kwargs):
-        self._source, self._names, self._size = picture_source(source), [str(o) for o in names], size
+        self._source, self._names, self._frames, self._size = picture_source(source), [str(o) for o in names], frames, size
         super().__init__(_illustrated=source is not None, **kwargs)
         self.on_msg(self._answer)
 
@@ -170,7 +173,8 @@ class PictureWidget(TableWidget):
                )->bytes:    # JPEG, or nothing if it can't be had
         "One picture, made small"
         if self._source is None or not 0 <= i < len(self._names): return b''
-        try: return jpeg(self._source(self._names[i]), self._size)
+        frame = None if self._frames is None else self._frames[i]
+        try: return jpeg(self._source(self._names[i]), self._size, frame=frame)
         except (OSError, ValueError, KeyError): return b''
 
     def _answer(self, _, msg, buffers):
@@ -198,6 +202,12 @@ def picture_source(source # folder, Manifest, function of a name, or None
     root = Path(getattr(source, 'root', source))
     if not root.is_dir(): raise BadInput(f"{root}: no such folder; give the folder that the image names start from")
     return lambda name: root/name
+
+# %% ../../nbs/widgets/00_base.ipynb #8820325f
+def image_labels(table)->list: # (n,) what a page calls each row
+    "The names of images, with the frame where a file has several"
+    names = table['image'].astype(str)
+    return (names + ' #' + table['frame'].astype(str) if 'frame' in table else names).tolist()
 
 # %% ../../nbs/widgets/00_base.ipynb #f75e5b4a
 COLORS = dict(pos='#c2500a', pos_soft='#f7e2d3', neg='#20669f', neg_soft='#dbe8f3', ink='#1c2733', muted='#566473', line='#dfe5eb', mark='#6b3fa0')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CELLS', 'agreement', 'difference', 'FrozenVersusFinetuned', 'explore_pair']
 
-# %% ../../nbs/widgets/03_compare.ipynb #cca7c00d
+# %% ../../nbs/widgets/03_compare.ipynb #160ed66f
 import numpy as np
 import pandas as pd
 import traitlets as tr
@@ -15,7 +15,7 @@ from ..evidence.compare import cluster_se, mcnemar, obuchowski
 from ..evidence.metrics import Interval
 from ..predictions import Predictions, paired
 from ..settings import BadInput
-from .base import COLORS, PictureWidget, canvas, pack, script
+from .base import COLORS, PictureWidget, canvas, image_labels, pack, script
 from .threshold import proportion
 
 # %% ../../nbs/widgets/03_compare.ipynb #f0921d7c
@@ -39,7 +39,7 @@ def difference(a_right, b_right, # (n,) booleans
     half = 1.959963984540054*cluster_se(d, cluster)[0]
     return Interval(float(d.mean()), float(d.mean() - half), float(d.mean() + half), 'linearised over patients')
 
-# %% ../../nbs/widgets/03_compare.ipynb #ddc588e1
+# %% ../../nbs/widgets/03_compare.ipynb #fe556382
 class FrozenVersusFinetuned(PictureWidget):
     "Two tables on the same images; made by `explore_pair`"
     _esm, _title = script('pair'), 'Two models on the same images'
@@ -53,8 +53,7 @@ class FrozenVersusFinetuned(PictureWidget):
 
     def __init__(self, a:Predictions, b:Predictions, images=None, names=('frozen', 'fine-tuned'), **kwargs):
         self.a, self.b = a, paired(a, b)
-        files = a.table['image'].tolist()
-        super().__init__(images, files, _classes=list(a.classes), _patients=list(map(str, pd.unique(a.patient))), _images=files,
+        super().__init__(images, a.table['image'], a.table.get('frame'), _classes=list(a.classes), _patients=list(map(str, pd.unique(a.patient))), _images=image_labels(a.table),
                          _models=list(map(str, names)), _n=len(a), _prob_a=pack(a.prob, 'f8'), _prob_b=pack(self.b.prob, 'f8'),
                          _target=pack(a.target, 'u1'), _patient=pack(a.patient_codes, 'i4'), **kwargs)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['merge_classes', 'ConfusionExplorer', 'explore_confusion']
 
-# %% ../../nbs/widgets/02_confusion.ipynb #697cbc35
+# %% ../../nbs/widgets/02_confusion.ipynb #2c478cd4
 import numpy as np
 import pandas as pd
 import traitlets as tr
@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from ..evidence.metrics import class_scores, confusion_matrix, overall_scores
 from ..predictions import Predictions
 from ..settings import BadInput
-from .base import COLORS, PictureWidget, canvas, pack, script
+from .base import COLORS, PictureWidget, canvas, image_labels, pack, script
 from .threshold import proportion
 
 # %% ../../nbs/widgets/02_confusion.ipynb #b02597a2
@@ -38,7 +38,7 @@ def _check_merged(classes, merged, of):
     if sum(map(len, merged.values())) > len(of): raise BadInput("merged: a class stands in two groups; leave it in one")
     if len({of.get(c, c) for c in classes}) < 2: raise BadInput("merged: all classes became one; leave at least two")
 
-# %% ../../nbs/widgets/02_confusion.ipynb #df4a1659
+# %% ../../nbs/widgets/02_confusion.ipynb #327f2c55
 class ConfusionExplorer(PictureWidget):
     "A matrix whose cells show their images; made by `explore_confusion`"
     _esm, _title = script('confusion'), 'Confusion explorer'
@@ -54,9 +54,8 @@ class ConfusionExplorer(PictureWidget):
 
     def __init__(self, preds:Predictions, images=None, **kwargs):
         self.preds = preds
-        names = preds.table['image'].tolist()
-        super().__init__(images, names, _classes=list(preds.classes), _patients=list(map(str, pd.unique(preds.patient))),
-                         _images=names, _n=len(preds), _prob=pack(preds.prob, 'f8'), _target=pack(preds.target, 'u1'),
+        super().__init__(images, preds.table['image'], preds.table.get('frame'), _classes=list(preds.classes), _patients=list(map(str, pd.unique(preds.patient))),
+                         _images=image_labels(preds.table), _n=len(preds), _prob=pack(preds.prob, 'f8'), _target=pack(preds.target, 'u1'),
                          _patient=pack(preds.patient_codes, 'i4'), **kwargs)
 
 # %% ../../nbs/widgets/02_confusion.ipynb #ebd88623
