@@ -18,41 +18,46 @@ from fastcore.basics import patch
 
 from .settings import BadInput
 
-# %% ../nbs/01_predictions.ipynb #b17137c6
+# %% ../nbs/01_predictions.ipynb #f438ae9e
 def _header(path):
     "The names in the first line and what separates them"
     try:
         with open(path, encoding='utf-8-sig', newline='') as f: line = f.readline()
     except FileNotFoundError: raise BadInput(f"{path}: no such file; check the name and the folder") from None
     except UnicodeDecodeError: raise BadInput(f"{path}: not UTF-8 text; save it again as 'CSV UTF-8'") from None
-    except OSError as e: raise BadInput(f"{path}: can't be opened ({e.strerror}); check the name and the rights") from None
+    except OSError as e:
+        raise BadInput(f"{path}: can't be opened ({e.strerror}); check the name and the rights") from None
     if not line.strip(): raise BadInput(f"{path}: the first line is empty; it has to hold the names of the columns")
     sep = max(',;\t', key=line.count)
     return [o.strip() for o in next(csv.reader([line.rstrip('\r\n')], delimiter=sep))], sep
 
-# %% ../nbs/01_predictions.ipynb #79f7b56a
+# %% ../nbs/01_predictions.ipynb #7ac64703
 def read_table(path:str|Path # CSV file: commas, semicolons or tabs, UTF-8 with or without byte order mark
               )->pd.DataFrame: # every value as stripped text, empty text where there is none; row `i` is index `i-2`
     "Read a CSV without interpreting it"
     names, sep = _header(path)
     for o in names:
-        if names.count(o) > 1: raise BadInput(f"{path}, row 1: column {o!r} stands there {names.count(o)} times; keep one")
+        if names.count(o) > 1:
+            raise BadInput(f"{path}, row 1: column {o!r} stands there {names.count(o)} times; keep one")
     try:
         df = pd.read_csv(path, sep=sep, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding='utf-8-sig')
     except UnicodeDecodeError: raise BadInput(f"{path}: not UTF-8 text; save it again as 'CSV UTF-8'") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as e: raise BadInput(_parser_says(path, e)) from None
-    if not isinstance(df.index, pd.RangeIndex): raise BadInput(f"{path}, row 2: more values than row 1 has columns; check for stray separators")
-    if len(names) != df.shape[1]: raise BadInput(f"{path}, row 1: a name of a column runs over several lines; give it in one")
+    if not isinstance(df.index, pd.RangeIndex):
+        raise BadInput(f"{path}, row 2: more values than row 1 has columns; check for stray separators")
+    if len(names) != df.shape[1]:
+        raise BadInput(f"{path}, row 1: a name of a column runs over several lines; give it in one")
     df.columns = names
     df = df.fillna('').apply(lambda o: o.str.strip())
     return df[(df != '').any(axis=1)]
 
+# %% ../nbs/01_predictions.ipynb #2d7f800c
 def _parser_says(path, e):
     "A person's sentence for what pandas says of a broken CSV"
     last = str(e).strip().splitlines()[-1].removeprefix('Error tokenizing data. C error: ')
     return f"{path}: not a proper table ({last}); each row needs as many values as row 1 has names"
 
-# %% ../nbs/01_predictions.ipynb #5f8c6bf1
+# %% ../nbs/01_predictions.ipynb #71d1019d
 def _first(bad, table, name, what):
     "Raise `BadInput` for the first row where `bad` is true; `what(i)` says what is wrong with row `i`"
     bad = np.asarray(bad, dtype=bool)
@@ -61,19 +66,21 @@ def _first(bad, table, name, what):
     rest = f" ({more} more row{'s' * (more > 1)} like this)" if more else ''
     raise BadInput(f"{name}, row {table.index[i] + 2}: {what(i)}{rest}")
 
+# %% ../nbs/01_predictions.ipynb #83168497
 def _need(table, columns, name):
     "Raise `BadInput` unless `table` has these columns"
     missing = [o for o in columns if o not in table.columns]
     if missing:
         has = ', '.join(map(str, table.columns[:12])) or 'nothing'
-        raise BadInput(f"{name}: column {missing[0]!r} is missing; needed are {', '.join(columns)}, and the file has {has}")
+        raise BadInput(f"{name}: column {missing[0]!r} is missing; needed are {', '.join(columns)}, it has {has}")
 
-# %% ../nbs/01_predictions.ipynb #03802f1f
+# %% ../nbs/01_predictions.ipynb #e02f6f6e
 def _text(table, column):
     "A column as stripped text; missing becomes empty"
     col = table[column]
     return col.astype(object).where(col.notna(), '').map(lambda o: o.strip() if isinstance(o, str) else str(o))
 
+# %% ../nbs/01_predictions.ipynb #a2820554
 def _numbers(table, column, name):
     "A column as floats; text that is no number is named with its row"
     col = table[column]
@@ -86,17 +93,20 @@ def _numbers(table, column, name):
     _first(bad, table, name, lambda i: f"{column} is {text[i]!r}, which is not a number; correct it")
     return out
 
-# %% ../nbs/01_predictions.ipynb #cd79e1a9
+# %% ../nbs/01_predictions.ipynb #a6f418e5
 def _check_prob(prob, table, classes, name):
     "Probabilities (n, k) with rows that sum to 1, or `BadInput`"
     def value(i, bad): j = int(bad[i].argmax()); return f"p_{classes[j]} is {prob[i, j]:g}"
     nan = np.isnan(prob)
-    _first(nan.any(1), table, name, lambda i: f"p_{classes[int(nan[i].argmax())]} is missing or NaN; every class needs a probability")
+    _first(nan.any(1), table, name,
+           lambda i: f"p_{classes[int(nan[i].argmax())]} is missing or NaN; every class needs a probability")
     inf, neg = np.isinf(prob), prob < 0
     _first(inf.any(1), table, name, lambda i: f"{value(i, inf)}; a probability is finite")
-    _first(neg.any(1), table, name, lambda i: f"{value(i, neg)}; a probability is never negative (are these logits? apply softmax first)")
+    _first(neg.any(1), table, name,
+           lambda i: f"{value(i, neg)}; a probability is never negative (are these logits? apply softmax first)")
     total = prob.sum(1)
-    hint = '; these look like per cent, divide by 100' if abs(np.median(total) - 100) < 1 else '; probabilities of a row must sum to 1 within 0.001'
+    hint = '; these look like per cent, divide by 100'
+    if abs(np.median(total) - 100) > 1: hint = '; probabilities of a row must sum to 1 within 0.001'
     _first(abs(total - 1) > 1e-3, table, name, lambda i: f"the probabilities sum to {total[i]:.6g}{hint}")
     off = abs(total - 1) > 1e-12
     return np.where(off[:, None], prob / total[:, None], prob)
@@ -111,33 +121,42 @@ def _codes(text, classes, table, column, name, empty_ok=False):
            else f"{column} is empty; every image needs one of the classes {known}")
     return code
 
-# %% ../nbs/01_predictions.ipynb #e29bf8dd
+# %% ../nbs/01_predictions.ipynb #f3d33a23
+def _check_columns(table, classes, name):
+    "The classes, or `BadInput` where columns or rows are missing"
+    _need(table, ('image', 'patient', 'target'), name)
+    found = [str(o)[2:] for o in table.columns if str(o).startswith('p_')]
+    if len(found) < 2:
+        raise BadInput(f"{name}: there are {len(found)} columns p_<class>; at least two classes are needed")
+    if '' in found: raise BadInput(f"{name}: the column 'p_' names no class; write p_<class>")
+    classes = found if classes is None else list(classes)
+    _need(table, [f'p_{c}' for c in classes], name)
+    if extra := sorted(set(found) - set(classes)):
+        raise BadInput(f"{name}: column 'p_{extra[0]}' belongs to none of the classes {', '.join(classes)}")
+    if not len(table): raise BadInput(f"{name}: there is no image in it, only the names of the columns")
+    return classes
+
+# %% ../nbs/01_predictions.ipynb #e668c5c1
 def _checked(table, classes, name):
     "The table with text names and normalised probabilities, or `BadInput`"
-    _need(table, ('image', 'patient', 'target'), name)
-    columns = [o for o in table.columns if str(o).startswith('p_')]
-    if len(columns) < 2: raise BadInput(f"{name}: there are {len(columns)} columns p_<class>; at least two classes are needed")
-    if 'p_' in columns: raise BadInput(f"{name}: the column 'p_' names no class; write p_<class>")
-    if classes is None: classes = [o[2:] for o in columns]
-    _need(table, [f'p_{c}' for c in classes], name)
-    if extra := sorted({o[2:] for o in columns} - set(classes)): raise BadInput(f"{name}: column 'p_{extra[0]}' belongs to none of the classes {', '.join(classes)}")
-    if not len(table): raise BadInput(f"{name}: there is no image in it, only the names of the columns")
+    classes = _check_columns(table, classes, name)
     out = table.copy()
     for o in table.columns:
-        if o not in columns: out[o] = _text(table, o)
+        if not str(o).startswith('p_'): out[o] = _text(table, o)
     _check_names(out, classes, name)
     prob = np.column_stack([_numbers(table, f'p_{c}', name) for c in classes])
     prob = _check_prob(prob, out, classes, name)
-    return out.assign(**{f'p_{c}': prob[:, j] for j, c in enumerate(classes)}), list(classes)
+    return out.assign(**{f'p_{c}': prob[:, j] for j, c in enumerate(classes)}), classes
 
-# %% ../nbs/01_predictions.ipynb #4894c4ab
+# %% ../nbs/01_predictions.ipynb #aea45955
 def _check_names(table, classes, name):
     "`BadInput` unless images, patients, targets and readers are in order"
     key = ['image', 'frame'] if 'frame' in table.columns else ['image']
     for o in ('image', 'patient'):
         why = 'patients, not images, are the independent units' if o == 'patient' else 'it identifies the row'
         _first(table[o] == '', table, name, lambda i: f"{o} is empty; fill it in, because {why}")
-    _first(table.duplicated(key), table, name, lambda i: f"image {table['image'].iloc[i]!r} stands there a second time; keep one row an image")
+    _first(table.duplicated(key), table, name,
+           lambda i: f"image {table['image'].iloc[i]!r} stands there a second time; keep one row an image")
     for o in table.columns:
         if o == 'target' or o.startswith('reader_'):
             _codes(table[o].to_numpy(dtype=object), classes, table, o, name, empty_ok=o != 'target')
@@ -178,7 +197,7 @@ class Predictions:
         readers = f"; readers: {', '.join(self.readers)}" if self.readers else ''
         return f"{len(self)} images of {self.n_patients} patients; classes: {', '.join(self.classes)}{readers}"
 
-# %% ../nbs/01_predictions.ipynb #63e68a29
+# %% ../nbs/01_predictions.ipynb #76d9397a
 @patch(cls_method=True)
 def from_arrays(cls:Predictions,
                 image,        # (n,) names of the images
@@ -197,17 +216,19 @@ def from_arrays(cls:Predictions,
         if k == 'target' or k.startswith('reader_'): columns[k] = _names(columns[k], classes, k)
     sizes = {k: len(v) for k, v in columns.items()}
     if prob.shape != (len(columns['image']), len(classes)) or len(set(sizes.values())) > 1:
-        raise BadInput(f"prob has shape {prob.shape} beside {sizes} and {len(classes)} classes; give one row an image, one column a class")
+        raise BadInput(f"prob has shape {prob.shape} beside {sizes} and {len(classes)} classes; give one row an "
+                       f"image, one column a class")
     frame = pd.DataFrame({k: pd.Series(list(v), dtype=object) for k, v in columns.items()})
     frame[[f'p_{c}' for c in classes]] = prob
     return cls(frame, classes, meta)
 
-# %% ../nbs/01_predictions.ipynb #70062bc6
+# %% ../nbs/01_predictions.ipynb #314f2a31
 def _names(values, classes, what):
     "Class names from names or from integer codes; -1 and None become empty"
     a = np.asarray(values)
     if a.dtype.kind not in 'iu': return ['' if o is None else str(o) for o in values]
-    if len(a) and (a.max() >= len(classes) or a.min() < -1): raise BadInput(f"{what}: codes go from {a.min()} to {a.max()}, but there are {len(classes)} classes")
+    if len(a) and (a.max() >= len(classes) or a.min() < -1):
+        raise BadInput(f"{what}: codes go from {a.min()} to {a.max()}, but there are {len(classes)} classes")
     return np.array(classes + [''], dtype=object)[a]
 
 # %% ../nbs/01_predictions.ipynb #334193c6
@@ -221,7 +242,7 @@ def subset(self:Predictions, mask # booleans or indices of rows
         object.__setattr__(new, k, v)
     return new
 
-# %% ../nbs/01_predictions.ipynb #76a4a71e
+# %% ../nbs/01_predictions.ipynb #774bbf6b
 @patch(cls_method=True)
 def read(cls:Predictions, path:str|Path # CSV or Parquet; a JSON of the same name beside it holds the metadata
         )->Predictions:
@@ -230,13 +251,17 @@ def read(cls:Predictions, path:str|Path # CSV or Parquet; a JSON of the same nam
     table = _read_parquet(path) if path.suffix.lower() in ('.parquet', '.pq') else read_table(path)
     return cls(table, None, _read_meta(path.with_suffix('.json')), str(path))
 
+# %% ../nbs/01_predictions.ipynb #6cacf92d
 def _read_parquet(path):
     "A Parquet file as a table"
     if not path.is_file(): raise BadInput(f"{path}: no such file; check the name and the folder")
     try: return pd.read_parquet(path).reset_index(drop=True)
-    except ImportError: raise BadInput(f"{path}: reading Parquet needs the package pyarrow; install it, or save the table as CSV") from None
-    except (OSError, ValueError): raise BadInput(f"{path}: can't be read as Parquet; write it again or use CSV") from None
+    except ImportError:
+        raise BadInput(f"{path}: Parquet needs the package pyarrow; install it, or save the table as CSV") from None
+    except (OSError, ValueError):
+        raise BadInput(f"{path}: can't be read as Parquet; write it again or use CSV") from None
 
+# %% ../nbs/01_predictions.ipynb #9eb5d386
 def _read_meta(path):
     "The metadata beside a table; empty where there is none"
     if not path.is_file(): return {}
@@ -245,7 +270,11 @@ def _read_meta(path):
     if not isinstance(meta, dict): raise BadInput(f"{path}: holds no metadata (one JSON object); correct or remove it")
     return meta
 
-# %% ../nbs/01_predictions.ipynb #bfbe3ab8
+# %% ../nbs/01_predictions.ipynb #afd8bf36
+def _write_meta(meta, path):
+    "The metadata as JSON, if there is any"
+    if meta: path.write_text(json.dumps(meta, ensure_ascii=False, indent=1, default=str), encoding='utf-8')
+
 @patch
 def write(self:Predictions, path:str|Path # CSV or Parquet by its ending
          )->Path:                         # the same
@@ -254,16 +283,17 @@ def write(self:Predictions, path:str|Path # CSV or Parquet by its ending
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix.lower() in ('.parquet', '.pq'): self.table.to_parquet(path, index=False)
     else: self.table.to_csv(path, index=False, encoding='utf-8')
-    if self.meta: path.with_suffix('.json').write_text(json.dumps(self.meta, ensure_ascii=False, indent=1, default=str), encoding='utf-8')
+    _write_meta(self.meta, path.with_suffix('.json'))
     return path
 
-# %% ../nbs/01_predictions.ipynb #a684af98
+# %% ../nbs/01_predictions.ipynb #68b86474
 def paired(a:Predictions, b:Predictions # two models on the same images, in any order
           )->Predictions:               # `b` with the images and classes in the order of `a`
     "Bring `b` into the order of `a`, or say why they are not about the same images"
     if set(a.classes) != set(b.classes):
         odd = sorted(set(a.classes) ^ set(b.classes))[0]
-        raise BadInput(f"{a.name} and {b.name}: class {odd!r} stands in one of them only; compare models of the same task")
+        raise BadInput(f"{a.name} and {b.name}: class {odd!r} stands in one of them only; compare models of the "
+                       f"same task")
     key = ['image', 'frame'] if {'frame'} <= set(a.table) & set(b.table) else ['image']
     ia, ib = (pd.MultiIndex.from_frame(o.table[key]) for o in (a, b))
     where = ib.get_indexer(ia) if ib.is_unique else np.full(len(ia), -1)
@@ -274,7 +304,8 @@ def paired(a:Predictions, b:Predictions # two models on the same images, in any 
         va, vb = a.table[o].to_numpy(dtype=object), new.table[o].to_numpy(dtype=object)
         if (bad := va != vb).any():
             i = int(bad.argmax())
-            raise BadInput(f"{b.name}: {o} of image {a.table['image'][i]!r} is {vb[i]!r}, but {va[i]!r} in {a.name}; they must agree")
+            raise BadInput(f"{b.name}: {o} of image {a.table['image'][i]!r} is {vb[i]!r}, but {va[i]!r} in "
+                           f"{a.name}; they must agree")
     return new
 
 def _differ(a, b, ia, ib):
@@ -282,23 +313,27 @@ def _differ(a, b, ia, ib):
     only_a, only_b = ia.difference(ib), ib.difference(ia)
     has, lacks, odd = (a, b, only_a) if len(only_a) else (b, a, only_b)
     example = f"image {odd[0][0]!r} of {has.name} is not in {lacks.name}" if len(odd) else 'the frames differ'
-    return f"{a.name} and {b.name} don't hold the same images: {example} ({len(only_a)} only in the first, {len(only_b)} only in the second)"
+    count = f"({len(only_a)} only in the first, {len(only_b)} only in the second)"
+    return f"{a.name} and {b.name} don't hold the same images: {example} {count}"
 
-# %% ../nbs/01_predictions.ipynb #26a99444
+# %% ../nbs/01_predictions.ipynb #6489c5b6
 _BOX = ('x', 'y', 'w', 'h')
 
 def _check_scans(scans, name):
     "The scans with text names and whole numbers of frames, or `BadInput`"
     _need(scans, ('scan', 'patient', 'n_frames'), name)
     if not len(scans): raise BadInput(f"{name}: there is no scan in it; list every scan, also those without a lesion")
-    out = scans.assign(scan=_text(scans, 'scan'), patient=_text(scans, 'patient'), n_frames=_numbers(scans, 'n_frames', name))
+    out = scans.assign(scan=_text(scans, 'scan'), patient=_text(scans, 'patient'),
+                       n_frames=_numbers(scans, 'n_frames', name))
     for o in ('scan', 'patient'): _first(out[o] == '', out, name, lambda i: f"{o} is empty; fill it in")
-    _first(out.duplicated('scan'), out, name, lambda i: f"scan {out['scan'].iloc[i]!r} stands there a second time; keep one row a scan")
+    _first(out.duplicated('scan'), out, name,
+           lambda i: f"scan {out['scan'].iloc[i]!r} stands there a second time; keep one row a scan")
     n = out['n_frames'].to_numpy()
-    _first(~((n >= 1) & (n % 1 == 0)), out, name, lambda i: f"n_frames is {n[i]:g}; it has to be a whole number from 1 on")
+    _first(~((n >= 1) & (n % 1 == 0)), out, name,
+           lambda i: f"n_frames is {n[i]:g}; it has to be a whole number from 1 on")
     return out.assign(n_frames=n.astype(int))
 
-# %% ../nbs/01_predictions.ipynb #cb956fb1
+# %% ../nbs/01_predictions.ipynb #82eb4c26
 def _check_boxes(boxes, scans, extra, name):
     "Boxes with text names and finite numbers, on scans and frames that exist, or `BadInput`"
     _need(boxes, ('scan', 'frame', *_BOX, extra), name)
@@ -307,24 +342,29 @@ def _check_boxes(boxes, scans, extra, name):
     for o in ('scan', 'lesion', 'track'):
         if o in out.columns: out[o] = _text(boxes, o)
     n_frames = scans.set_index('scan')['n_frames'].reindex(out['scan']).to_numpy(dtype=float)
-    _first(np.isnan(n_frames), out, name, lambda i: f"scan {out['scan'].iloc[i]!r} is not listed among the scans; add it there with its patient")
+    _first(np.isnan(n_frames), out, name,
+           lambda i: f"scan {out['scan'].iloc[i]!r} is not listed among the scans; add it there with its patient")
     for o in numeric:
         v = out[o].to_numpy()
-        _first(~np.isfinite(v), out, name, lambda i: f"{o} is {'missing' if np.isnan(v[i]) else v[i]}; it has to be a finite number")
+        _first(~np.isfinite(v), out, name,
+               lambda i: f"{o} is {'missing' if np.isnan(v[i]) else v[i]}; it has to be a finite number")
     _check_box_values(out, n_frames, extra, name)
     return out.assign(frame=out['frame'].astype(int))
 
+# %% ../nbs/01_predictions.ipynb #146cdad3
 def _check_box_values(out, n_frames, extra, name):
     "`BadInput` for frames that don't exist, boxes of no size, lesions listed twice in a frame"
     f, w, h = (out[o].to_numpy() for o in ('frame', 'w', 'h'))
     _first((f < 0) | (f >= n_frames) | (f % 1 != 0), out, name,
            lambda i: f"frame is {f[i]:g}, but the scan has {n_frames[i]:g} frames, counted from 0")
-    _first((w <= 0) | (h <= 0), out, name, lambda i: f"the box has no size (w {w[i]:g}, h {h[i]:g}); remove it or correct it")
+    _first((w <= 0) | (h <= 0), out, name,
+           lambda i: f"the box has no size (w {w[i]:g}, h {h[i]:g}); remove it or correct it")
     if extra != 'lesion': return
     _first(out['lesion'] == '', out, name, lambda i: "lesion is empty; number the lesions of a scan")
-    _first(out.duplicated(['scan', 'frame', 'lesion']), out, name, lambda i: f"lesion {out['lesion'].iloc[i]!r} stands twice in this frame; keep one box")
+    _first(out.duplicated(['scan', 'frame', 'lesion']), out, name,
+           lambda i: f"lesion {out['lesion'].iloc[i]!r} stands twice in this frame; keep one box")
 
-# %% ../nbs/01_predictions.ipynb #a8e07651
+# %% ../nbs/01_predictions.ipynb #a2c61c88
 @dataclass(frozen=True, eq=False)
 class Detections:
     "Scans, the lesions in them and the marks of a detector; checked when made"
@@ -337,13 +377,15 @@ class Detections:
         s = _check_scans(self.scans, self.names[0])
         les = _check_boxes(self.lesions, s, 'lesion', self.names[1])
         det = _check_boxes(self.detections, s, 'score', self.names[2])
-        for k, v in dict(scans=s, lesions=les, detections=det).items(): object.__setattr__(self, k, v.reset_index(drop=True))
+        for k, v in dict(scans=s, lesions=les, detections=det).items():
+            object.__setattr__(self, k, v.reset_index(drop=True))
 
     def __len__(self): return len(self.scans)
 
     def __repr__(self):
         n = self.lesions.groupby(['scan', 'lesion']).ngroups
-        return f"{len(self)} scans of {self.scans['patient'].nunique()} patients, {n} lesions, {len(self.detections)} detections"
+        patients, marks = self.scans['patient'].nunique(), len(self.detections)
+        return f"{len(self)} scans of {patients} patients, {n} lesions, {marks} detections"
 
 # %% ../nbs/01_predictions.ipynb #12fd0618
 @patch(cls_method=True)
@@ -354,18 +396,19 @@ def read(cls:Detections, detections, lesions, scans # paths of the three CSVs
     s, les, det = (read_table(o) for o in paths)
     return cls(s, les, det, _read_meta(paths[2].with_suffix('.json')), tuple(map(str, paths)))
 
-# %% ../nbs/01_predictions.ipynb #10515e46
+# %% ../nbs/01_predictions.ipynb #9e35699e
 @patch
 def write(self:Detections, folder:str|Path # receives scans.csv, lesions.csv, detections.csv
          )->Path:                              # the folder
     "Write the three tables"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for o in ('scans', 'lesions', 'detections'): getattr(self, o).to_csv(folder/f'{o}.csv', index=False, encoding='utf-8')
-    if self.meta: (folder/'detections.json').write_text(json.dumps(self.meta, ensure_ascii=False, indent=1, default=str), encoding='utf-8')
+    for o in ('scans', 'lesions', 'detections'):
+        getattr(self, o).to_csv(folder/f'{o}.csv', index=False, encoding='utf-8')
+    _write_meta(self.meta, folder/'detections.json')
     return folder
 
-# %% ../nbs/01_predictions.ipynb #476abc47
+# %% ../nbs/01_predictions.ipynb #81d9eaab
 def toy_predictions(n_patients:int=40,       # patients
                     per_patient:int=20,      # images of each
                     classes=('normal', 'mass'), # their names
@@ -384,4 +427,5 @@ def toy_predictions(n_patients:int=40,       # patients
     logit = score + skill * np.eye(k)[target]
     prob = np.exp(logit) / np.exp(logit).sum(1, keepdims=True)
     readers = {reader: (logit + own.normal(size=(n, k))).argmax(1)} if reader else None
-    return Predictions.from_arrays([f'{i:05d}.png' for i in range(n)], [f'p{i:03d}' for i in who], target, prob, classes, readers, made_by='toy_predictions')
+    return Predictions.from_arrays([f'{i:05d}.png' for i in range(n)], [f'p{i:03d}' for i in who], target, prob,
+                                   classes, readers, made_by='toy_predictions')

@@ -6,18 +6,19 @@
 __all__ = ['reliability', 'plot_reliability', 'scale', 'temperature', 'Threshold', 'choose_threshold', 'operating_point',
            'judge_threshold', 'net_benefit', 'decision_curve', 'plot_decision']
 
-# %% ../../nbs/evidence/03_calibration.ipynb #b9d42d4b
+# %% ../../nbs/evidence/03_calibration.ipynb #85953b04
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from .metrics import COLOURS, Resampler, _axes, _sums, _weights, boot_interval, calibration_bins, curve, line_style, replicates
+from .metrics import (COLOURS, Resampler, _axes, _sums, _weights, boot_interval, calibration_bins, curve,
+                                     line_style, replicates)
 from ..predictions import Predictions
 from ..settings import BadInput
 
-# %% ../../nbs/evidence/03_calibration.ipynb #19640f69
+# %% ../../nbs/evidence/03_calibration.ipynb #21dd97a8
 def _confidence(preds, cls):
     "Confidence and whether it was right: of the most probable class, or of class `cls`"
     if cls is None: return preds.prob.max(1), (preds.pred == preds.target).astype(float)
@@ -26,7 +27,8 @@ def _confidence(preds, cls):
 
 def _index(preds, cls):
     "Position of a class, or `BadInput`"
-    if cls not in preds.classes: raise BadInput(f"{preds.name}: there is no class {cls!r}; it has {', '.join(preds.classes)}")
+    if cls not in preds.classes:
+        raise BadInput(f"{preds.name}: there is no class {cls!r}; it has {', '.join(preds.classes)}")
     return preds.classes.index(cls)
 
 # %% ../../nbs/evidence/03_calibration.ipynb #5f87eb31
@@ -59,7 +61,7 @@ def plot_reliability(tables, ax=None): # a table of `reliability`, or {label: ta
     if len(tables) > 1: ax.legend(frameon=False, loc='upper left')
     return ax
 
-# %% ../../nbs/evidence/03_calibration.ipynb #6e283113
+# %% ../../nbs/evidence/03_calibration.ipynb #45d298dd
 def scale(preds:Predictions, T:float # above 1: milder, below 1: sharper
          )->Predictions:
     "Divide the logits by a temperature"
@@ -68,6 +70,7 @@ def scale(preds:Predictions, T:float # above 1: milder, below 1: sharper
     table = preds.table.assign(**{f'p_{c}': v for c, v in zip(preds.classes, prob.T)})
     return Predictions(table, preds.classes, dict(preds.meta, temperature=float(T)), preds.name)
 
+# %% ../../nbs/evidence/03_calibration.ipynb #71aed53c
 def temperature(valid:Predictions # never the test set
                )->float:
     "The temperature with the smallest log loss (Guo 2017, arXiv 1706.04599)"
@@ -76,7 +79,7 @@ def temperature(valid:Predictions # never the test set
     def loss(log_t): return (special.logsumexp(logit / np.exp(log_t), axis=1) - own / np.exp(log_t)).mean()
     return float(np.exp(optimize.minimize_scalar(loss, bounds=(np.log(.05), np.log(20)), method='bounded').x))
 
-# %% ../../nbs/evidence/03_calibration.ipynb #b85a50ef
+# %% ../../nbs/evidence/03_calibration.ipynb #dc61ac78
 @dataclass(frozen=True)
 class Threshold:
     "Positive means: the score is at least `value`"
@@ -85,6 +88,7 @@ class Threshold:
     specificity: float
     rule: str
 
+# %% ../../nbs/evidence/03_calibration.ipynb #e19569fc
 def choose_threshold(y, score,          # (n,) truth as booleans, (n,) scores: of the validation set
                      rule:str='youden', # 'youden', 'sensitivity' or 'cost'
                      wanted:float=.95,  # sensitivity, for that rule
@@ -92,17 +96,19 @@ def choose_threshold(y, score,          # (n,) truth as booleans, (n,) scores: o
                     )->Threshold:
     "Choose among the scores that occur; of equally good thresholds the one with the higher sensitivity"
     y, score = np.asarray(y, dtype=bool), np.asarray(score, dtype=float)
-    if not 0 < y.sum() < len(y): raise BadInput(f"threshold: {int(y.sum())} of {len(y)} images are positive; choosing needs both kinds")
+    if not 0 < y.sum() < len(y):
+        raise BadInput(f"threshold: {int(y.sum())} of {len(y)} images are positive; choosing needs both kinds")
     fpr, tpr, at = curve(y, score)
-    gain = {'youden': tpr - fpr, 'sensitivity': np.where(tpr >= wanted, 1 - fpr, -1), 'cost': -(cost * y.sum() * (1 - tpr) + (~y).sum() * fpr)}
+    gain = {'youden': tpr - fpr, 'sensitivity': np.where(tpr >= wanted, 1 - fpr, -1),
+            'cost': -(cost * y.sum() * (1 - tpr) + (~y).sum() * fpr)}
     if rule not in gain: raise BadInput(f"threshold: rule {rule!r} is unknown; choose one of {', '.join(gain)}")
     i = np.flatnonzero(gain[rule] >= gain[rule].max() - 1e-12)[-1]
     return Threshold(float(min(at[i], np.nextafter(score.max(), np.inf))), float(tpr[i]), float(1 - fpr[i]), rule)
 
-# %% ../../nbs/evidence/03_calibration.ipynb #4fe7d539
+# %% ../../nbs/evidence/03_calibration.ipynb #f90ff2d2
 def operating_point(preds:Predictions, cls:str, threshold:float, # images with p_<cls> >= threshold are called positive
                     n_boot:int=2000, seed:int=0
-                   )->dict:                                      # sensitivity, specificity, ppv, npv, youden: Interval each
+                   )->dict: # sensitivity, specificity, ppv, npv, youden: Interval each
     "What a threshold gives on these images, resampling patients"
     i, who = _index(preds, cls), preds.patient_codes
     y, called = (preds.target == i).astype(int), (preds.prob[:, i] >= threshold).astype(int)
@@ -111,37 +117,47 @@ def operating_point(preds:Predictions, cls:str, threshold:float, # images with p
     names = dict(sensitivity='recall', specificity='specificity', ppv='precision', npv='npv', youden='youden')
     base = dict(sensitivity=y == 1, specificity=y == 0, ppv=called == 1, npv=called == 0, youden=y >= 0)
     patients = {o: len(np.unique(who[m])) for o, m in base.items()}
-    return {o: boot_interval(one[k][0, 1], reps[k][:, 1], patients[o], least=0 if o == 'youden' else None) for o, k in names.items()}
+    def interval(o, k):
+        return boot_interval(one[k][0, 1], reps[k][:, 1], patients[o], least=0 if o == 'youden' else None)
+    return {o: interval(o, k) for o, k in names.items()}
 
-# %% ../../nbs/evidence/03_calibration.ipynb #3be270fe
+# %% ../../nbs/evidence/03_calibration.ipynb #5b184907
 def judge_threshold(valid:Predictions, test:Predictions, cls:str, # choose on the first, judge on the second
                     n_boot:int=2000, seed:int=0, **rule           # of `choose_threshold`
                    )->pd.DataFrame:
     "A threshold chosen on the validation set, on the test set, and what choosing on the test set would have pretended"
     rows, i = {}, _index(valid, cls)
-    if shared := set(valid.patient) & set(test.patient): raise BadInput(f"{valid.name} and {test.name}: patient {sorted(shared)[0]!r} is in both; choose on other patients than you judge")
+    if shared := set(valid.patient) & set(test.patient):
+        odd = sorted(shared)[0]
+        raise BadInput(f"{valid.name} and {test.name}: patient {odd!r} is in both; choose on other patients than "
+                       f"you judge")
     honest = choose_threshold(valid.target == i, valid.prob[:, i], **rule)
     greedy = choose_threshold(test.target == _index(test, cls), test.prob[:, test.classes.index(cls)], **rule)
-    for name, at, where in (('chosen and seen on validation', honest, valid), ('chosen on validation, judged on test', honest, test),
+    for name, at, where in (('chosen and seen on validation', honest, valid),
+                            ('chosen on validation, judged on test', honest, test),
                             ('chosen on test itself (not allowed)', greedy, test)):
         found = operating_point(where, cls, at.value, n_boot, seed)
-        rows[name] = dict(threshold=round(at.value, 4)) | {o: str(found[o]) for o in ('sensitivity', 'specificity', 'youden')}
+        rows[name] = {'threshold': round(at.value, 4)} | {o: str(found[o]) for o in ('sensitivity', 'specificity',
+                                                                                     'youden')}
     return pd.DataFrame(rows).T
 
-# %% ../../nbs/evidence/03_calibration.ipynb #3ff378ed
+# %% ../../nbs/evidence/03_calibration.ipynb #648fe141
 def net_benefit(tp, fp, n, t # counts, images, threshold probability; numbers or arrays
                ):
     "True positives less false positives at the odds of the threshold, per image (doi 10.1177/0272989X06295361)"
     t = np.asarray(t, dtype=float)
     return tp / n - fp / n * t / (1 - t)
 
+# %% ../../nbs/evidence/03_calibration.ipynb #fc3d615e
 def decision_curve(y, p, thresholds=None # (n,) truth, (n,) probabilities; default .01 to .99
                   )->pd.DataFrame:       # threshold, model, all, none
     "Net benefit of a model, of acting on everybody and on nobody"
-    y, p, t = np.asarray(y, dtype=bool), np.asarray(p, dtype=float), np.arange(.01, 1, .01) if thresholds is None else np.asarray(thresholds, dtype=float)
+    y, p = np.asarray(y, dtype=bool), np.asarray(p, dtype=float)
+    t = np.arange(.01, 1, .01) if thresholds is None else np.asarray(thresholds, dtype=float)
     if ((t <= 0) | (t >= 1)).any(): raise BadInput('decision curve: thresholds have to lie between 0 and 1')
     tp, fp = (len(o) - np.searchsorted(np.sort(o), t, 'left') for o in (p[y], p[~y]))
-    return pd.DataFrame(dict(threshold=t, model=net_benefit(tp, fp, len(y), t), all=net_benefit(y.sum(), (~y).sum(), len(y), t), none=0.))
+    return pd.DataFrame(dict(threshold=t, model=net_benefit(tp, fp, len(y), t),
+                             all=net_benefit(y.sum(), (~y).sum(), len(y), t), none=0.))
 
 # %% ../../nbs/evidence/03_calibration.ipynb #b43c48a9
 def plot_decision(curves, ax=None): # a table of `decision_curve`, or {label: table}

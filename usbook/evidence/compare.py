@@ -30,27 +30,29 @@ def mcnemar(b:int, c:int # images where only the first, only the second is right
     chi2 = [stats.chi2.sf(max(abs(b - c) - o, 0)**2 / n, 1) for o in (0, 1)]
     return dict(exact=float(exact), midp=float(midp), chi2=float(chi2[0]), chi2_corrected=float(chi2[1]))
 
-# %% ../../nbs/evidence/01_compare.ipynb #238b1d09
+# %% ../../nbs/evidence/01_compare.ipynb #de8868f2
 def _test(difference, variance, note=''):
     "Chi-square with one degree of freedom as a dict; absent, with a reason, where there is no variance"
     if note or variance <= 0: return dict(note=note or 'the two never differ in being right')
     x2 = float(difference**2 / variance)
     return dict(statistic=x2, p=float(stats.chi2.sf(x2, 1)))
 
+# %% ../../nbs/evidence/01_compare.ipynb #b6ef6cd2
 def obuchowski(b, c # (K,) counts of each patient, also of those where both are 0
               )->dict: # statistic, p
-    "McNemar's test for clustered images (Obuchowski 1998, doi 10.1002/(SICI)1097-0258(19980715)17:13<1495::AID-SIM863>3.0.CO;2-I)"
+    "McNemar's test for clustered images (Obuchowski 1998, Statistics in Medicine 17:1495)"
     d = np.asarray(b, dtype=float) - c
     K = len(d)
     return _test(d.sum(), K / max(K - 1, 1) * (d**2).sum(), '' if K > 1 else 'one patient only')
 
-# %% ../../nbs/evidence/01_compare.ipynb #e59eca1f
+# %% ../../nbs/evidence/01_compare.ipynb #bc9c1380
 def durkalski(b, c, n # (K,) counts of each patient, (K,) images of each patient
              )->dict:
     "Each patient with the same weight (Durkalski 2003, doi 10.1002/sim.1438)"
     d = (np.asarray(b, dtype=float) - c) / n
     return _test(d.sum(), (d**2).sum(), '' if len(d) > 1 else 'one patient only')
 
+# %% ../../nbs/evidence/01_compare.ipynb #fa84ba62
 def yang(b, c, n # (K,) counts of each patient, (K,) images of each patient
         )->dict:
     "Obuchowski's test with a variance between null and observed (Yang 2010, doi 10.1002/bimj.201000035)"
@@ -87,7 +89,7 @@ def design_effect(m, rho # mean images a patient, intraclass correlation
     "How many times larger the variance is than that of independent images (Kish 1965)"
     return 1 + (m - 1) * rho
 
-# %% ../../nbs/evidence/01_compare.ipynb #8e71e866
+# %% ../../nbs/evidence/01_compare.ipynb #9f4529b9
 def _placements(y, scores):
     "(n,) booleans, (s, n) scores -> placements of positives (s, m), of negatives (s, n)"
     def of(s):
@@ -96,27 +98,29 @@ def _placements(y, scores):
     v10, v01 = zip(*[of(s) for s in scores])
     return np.array(v10), np.array(v01)
 
+# %% ../../nbs/evidence/01_compare.ipynb #685424fc
 def delong(y, *scores # (n,) truth, then (n,) scores of each model
           )->tuple:   # AUCs (s,), covariance (s, s)
-    "AUCs and their covariance for independent images (DeLong 1988; ranks as in Sun & Xu 2014, doi 10.1109/LSP.2014.2337313)"
+    "AUCs and their covariance for independent images (DeLong 1988; Sun & Xu 2014, doi 10.1109/LSP.2014.2337313)"
     y, scores = np.asarray(y, dtype=bool), np.array(scores, dtype=float)
     v10, v01 = _placements(y, scores)
     cov = np.atleast_2d(np.cov(v10)) / v10.shape[1] + np.atleast_2d(np.cov(v01)) / v01.shape[1]
     return v10.mean(1), cov
 
-# %% ../../nbs/evidence/01_compare.ipynb #628a2073
+# %% ../../nbs/evidence/01_compare.ipynb #f5d02f43
 def clustered_auc(y, cluster, *scores # (n,) truth, (n,) codes of the patients, (n,) scores of each model
                  )->tuple:            # AUCs (s,), covariance (s, s)
     "AUCs and their covariance for clustered images (Obuchowski 1997, doi 10.2307/2533958)"
     y, scores = np.asarray(y, dtype=bool), np.array(scores, dtype=float)
     v10, v01 = _placements(y, scores)
     K, theta, (m, n) = int(cluster.max()) + 1, v10.mean(1, keepdims=True), (v10.shape[1], v01.shape[1])
-    x, z = (np.array([np.bincount(cluster[g], weights=o, minlength=K) for o in v - theta]) for g, v in ((y, v10), (~y, v01)))
+    def by_cluster(group, v): return np.array([np.bincount(cluster[group], weights=o, minlength=K) for o in v - theta])
+    x, z = by_cluster(y, v10), by_cluster(~y, v01)
     kx, kz, k = len(np.unique(cluster[y])), len(np.unique(cluster[~y])), len(np.unique(cluster))
     xz = x @ z.T * k / (k - 1)
     return theta[:, 0], x @ x.T * kx / (kx - 1) / m**2 + z @ z.T * kz / (kz - 1) / n**2 + (xz + xz.T) / (m * n)
 
-# %% ../../nbs/evidence/01_compare.ipynb #9b3a8604
+# %% ../../nbs/evidence/01_compare.ipynb #1bace9ec
 def auc_difference(aucs, cov # (2,), (2, 2) from `delong` or `clustered_auc`
                   )->dict:   # difference (first - second), low, high, z, p
     "Is one AUC larger?"
@@ -124,11 +128,13 @@ def auc_difference(aucs, cov # (2,), (2, 2) from `delong` or `clustered_auc`
     out = dict(auc_a=float(aucs[0]), auc_b=float(aucs[1]), difference=d)
     if not var > 1e-15: return out | dict(note='no variance: the two rank alike, or there are too few images')
     se, z = np.sqrt(var), d / np.sqrt(var)
-    return out | dict(low=d - stats.norm.ppf(.975) * se, high=d + stats.norm.ppf(.975) * se, z=float(z), p=float(2 * stats.norm.sf(abs(z))))
+    return out | dict(low=d - stats.norm.ppf(.975) * se, high=d + stats.norm.ppf(.975) * se, z=float(z),
+                      p=float(2 * stats.norm.sf(abs(z))))
 
+# %% ../../nbs/evidence/01_compare.ipynb #8b10f546
 def hanley_mcneil(auc, m, n # AUC, positives, negatives
                  )->float:
-    "Standard error of an AUC of which only the value is known (Hanley & McNeil 1982, doi 10.1148/radiology.143.1.7063747)"
+    "Standard error of an AUC known by its value alone (Hanley & McNeil 1982, doi 10.1148/radiology.143.1.7063747)"
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     return float(np.sqrt((auc * (1 - auc) + (m - 1) * (q1 - auc**2) + (n - 1) * (q2 - auc**2)) / (m * n)))
 
@@ -140,72 +146,87 @@ def holm(p)->np.ndarray: # (k,) p values -> (k,) adjusted
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     return np.minimum(steps, 1)[np.argsort(order)]
 
-# %% ../../nbs/evidence/01_compare.ipynb #9fced84c
+# %% ../../nbs/evidence/01_compare.ipynb #81385395
 def equivalence(diff, margin:float # an `Interval`, or its (low, high); the largest difference that does not matter
                )->dict:            # verdict ('equivalent', 'different', 'inconclusive') and why
     "Is the difference smaller than a margin declared in advance?"
-    if not margin > 0: raise BadInput(f"margin = {margin}: it has to be above 0, and declared before looking at the result")
+    if not margin > 0:
+        raise BadInput(f"margin = {margin}: it has to be above 0, and declared before looking at the result")
     low, high = (diff.low, diff.high) if isinstance(diff, Interval) else diff
     if low is None: return dict(verdict='inconclusive', margin=margin, reason='there is no interval')
     text = f'the 95 % interval {100 * low:+.1f} to {100 * high:+.1f} points'
-    if -margin < low and high < margin: return dict(verdict='equivalent', margin=margin, reason=f'{text} lies within ±{100 * margin:g}')
-    if low > margin or high < -margin: return dict(verdict='different', margin=margin, reason=f'{text} lies beyond ±{100 * margin:g}')
-    return dict(verdict='inconclusive', margin=margin, reason=f'{text} lies partly within ±{100 * margin:g} and partly beyond')
+    if -margin < low and high < margin:
+        return dict(verdict='equivalent', margin=margin, reason=f'{text} lies within ±{100 * margin:g}')
+    if low > margin or high < -margin:
+        return dict(verdict='different', margin=margin, reason=f'{text} lies beyond ±{100 * margin:g}')
+    return dict(verdict='inconclusive', margin=margin,
+                reason=f'{text} lies partly within ±{100 * margin:g} and partly beyond')
 
-# %% ../../nbs/evidence/01_compare.ipynb #d9d0fbc7
+# %% ../../nbs/evidence/01_compare.ipynb #14ec5fcd
 def _other(a, b):
-    "The two in one order, images without a reading left out: `a`, labels of `b`, its probabilities or None, its name, notes"
+    "The two in one order: `a`, what `b` called, its probabilities or None, its name, notes"
     if isinstance(b, Predictions):
         b = paired(a, b)
         return a, b.pred, b.prob, b.name, []
     name = str(b).removeprefix('reader_')
-    if name not in a.readers: raise BadInput(f"{a.name}: there is no reader {name!r}; it has {', '.join(a.readers) or 'none'} (columns reader_<name>)")
+    if name not in a.readers:
+        has = ', '.join(a.readers) or 'none'
+        raise BadInput(f"{a.name}: there is no reader {name!r}; it has {has} (columns reader_<name>)")
     read = a.readers[name] >= 0
     if not read.any(): raise BadInput(f"{a.name}: reader {name!r} read no image")
     notes = [] if read.all() else [f'{int((~read).sum())} images that {name} did not read are left out.']
     sub = a.subset(read)
     return sub, sub.readers[name], None, f'reader {name}', notes
 
-# %% ../../nbs/evidence/01_compare.ipynb #93f9adc3
+# %% ../../nbs/evidence/01_compare.ipynb #9f35a9e6
 def _differences(one, two, n_boot, seed, classes):
     "Bootstrap intervals of every figure's difference, overall and by class; the same patients are drawn for both"
     ones = np.ones((one.n_clusters, 1))
     pa, pb, ra, rb = one.scores(ones), two.scores(ones), replicates(one, n_boot, seed), replicates(two, n_boot, seed)
     def gap(a, b, ra, rb): return boot_interval((a - b).item(), ra - rb, one.n_clusters, least=0).as_dict()
     overall = {o: gap(pa[0][o], pb[0][o], ra[0][o], rb[0][o]) for o in pa[0] if o in pb[0]}
-    each = {c: {o: gap(pa[1][o][0, i], pb[1][o][0, i], ra[1][o][:, i], rb[1][o][:, i]) for o in pa[1] if o in pb[1]} for i, c in enumerate(classes)}
+    def of_class(i):
+        return {o: gap(pa[1][o][0, i], pb[1][o][0, i], ra[1][o][:, i], rb[1][o][:, i]) for o in pa[1] if o in pb[1]}
+    each = {c: of_class(i) for i, c in enumerate(classes)}
     return overall, each
 
-# %% ../../nbs/evidence/01_compare.ipynb #e8a7e898
+# %% ../../nbs/evidence/01_compare.ipynb #02ab53ae
 def _aucs(target, one, two, cluster, classes):
     "DeLong's and Obuchowski's comparison of each class's AUC, p values adjusted after Holm beside"
     out = {}
     for i, c in enumerate(classes):
         y = target == i
-        if not 2 <= y.sum() <= len(y) - 2: out[c] = dict(note=f'{c} occurs {int(y.sum())} times in {len(y)} images, too seldom or too often'); continue
+        if not 2 <= y.sum() <= len(y) - 2:
+            out[c] = dict(note=f'{c} occurs {int(y.sum())} times in {len(y)} images, too seldom or too often')
+            continue
         out[c] = auc_difference(*delong(y, one[:, i], two[:, i]))
-        if min(len(np.unique(cluster[o])) for o in (y, ~y)) > 1: out[c]['clustered'] = auc_difference(*clustered_auc(y, cluster, one[:, i], two[:, i]))
+        if min(len(np.unique(cluster[o])) for o in (y, ~y)) > 1:
+            out[c]['clustered'] = auc_difference(*clustered_auc(y, cluster, one[:, i], two[:, i]))
     for group in (out, {c: v['clustered'] for c, v in out.items() if 'clustered' in v}):
         some = [v for v in group.values() if 'p' in v]
         for v, p in zip(some, holm([v['p'] for v in some])): v['p_holm'] = float(p)
     return out
 
-# %% ../../nbs/evidence/01_compare.ipynb #0b420d45
+# %% ../../nbs/evidence/01_compare.ipynb #f1e8b04b
 def _sentence(name_a, name_b, r, margin):
     "What may be concluded"
-    d, p, points = r['differences']['accuracy'], r['obuchowski'].get('p'), 100 * r['differences']['accuracy']['value']
+    d, p = r['differences']['accuracy'], r['obuchowski'].get('p')
     on = f"On these {r['n']} images of {r['n_patients']} patients"
-    if not r['b'] + r['c']: return f"{on}, {name_a} and {name_b} are right and wrong on the same images: nothing tells them apart."
-    if 'low' not in d or p is None: return f"{on}, no conclusion is possible: there are too few patients for an interval."
-    numbers = f"{points:+.1f} points, 95 % interval {100 * d['low']:+.1f} to {100 * d['high']:+.1f}, clustered p = {p:.2g}"
-    same = f" They are as good as each other within ±{100 * margin:g} points." if margin and r['equivalence']['verdict'] == 'equivalent' else ''
-    better, other = (name_a, name_b) if points > 0 else (name_b, name_a)
-    if (d['low'] > 0 or d['high'] < 0) and p < .05: return f"{on}, {better} is right more often than {other} ({numbers}).{same}"
-    if d['low'] > 0 or d['high'] < 0 or p < .05: return f"{on}, {better} may be right more often than {other}, but interval and test disagree ({numbers}): a borderline result.{same}"
-    rest = same or ' That is not evidence that there is none.'
-    return f"{on}, no difference between {name_a} and {name_b} is shown ({numbers}).{rest}"
+    if not r['b'] + r['c']: return f"{on}, {name_a} and {name_b} are right on the same images: nothing tells them apart."
+    if 'low' not in d or p is None: return f"{on}, no conclusion is possible: too few patients for an interval."
+    value, low, high = (100 * d[o] for o in ('value', 'low', 'high'))
+    numbers = f"({value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, clustered p = {p:.2g})"
+    better, other = (name_a, name_b) if value > 0 else (name_b, name_a)
+    end = ''
+    if margin and r['equivalence']['verdict'] == 'equivalent':
+        end = f" They are as good as each other within ±{100 * margin:g} points."
+    apart, small = low > 0 or high < 0, p < .05
+    if apart and small: return f"{on}, {better} is right more often than {other} {numbers}.{end}"
+    if apart or small: return f"{on}, {better} may be better than {other}, but interval and test disagree {numbers}.{end}"
+    end = end or ' That is not evidence that there is none.'
+    return f"{on}, no difference between {name_a} and {name_b} is shown {numbers}.{end}"
 
-# %% ../../nbs/evidence/01_compare.ipynb #8afff0e2
+# %% ../../nbs/evidence/01_compare.ipynb #f543baa9
 def compare(a:Predictions,         # a model
             b:Predictions|str,     # another one on the same images, or the name of a reader in `a`
             n_boot:int=2000, seed:int=0,
@@ -215,20 +236,28 @@ def compare(a:Predictions,         # a model
     "Compare two models, or a model and a reader, on the same images"
     a, pred, prob, name_b, notes = _other(a, b)
     name_a, name_b = names or (a.name, name_b if name_b != a.name else 'the other')
-    k, who, right, other = len(a.classes), a.patient_codes, a.pred == a.target, pred == a.target
-    bk, ck, nk = (np.bincount(who, weights=o, minlength=a.n_patients) for o in (right & ~other, ~right & other, np.ones(len(a))))
-    n_b, n_c = int(bk.sum()), int(ck.sum())
-    p = mcnemar(n_b, n_c)
-    overall, each = _differences(Resampler(a.target, a.pred, k, who, None if prob is None else a.prob), Resampler(a.target, pred, k, who, prob), n_boot, seed, a.classes)
-    r = dict(model_a=name_a, model_b=name_b, n=len(a), n_patients=a.n_patients, accuracy_a=float(right.mean()), accuracy_b=float(other.mean()),
-             b=n_b, c=n_c, mcnemar_exact=p['exact'], mcnemar_midp=p['midp'], obuchowski=obuchowski(bk, ck), durkalski=durkalski(bk, ck, nk), yang=yang(bk, ck, nk),
-             differences=overall, class_differences=each, **_spread(right, other, who, confusion=(a.pred, pred, k)))
+    who, right, other = a.patient_codes, a.pred == a.target, pred == a.target
+    r = dict(model_a=name_a, model_b=name_b, n=len(a), n_patients=a.n_patients,
+             accuracy_a=float(right.mean()), accuracy_b=float(other.mean()), **_discordant(right, other, who))
+    k, own = len(a.classes), None if prob is None else a.prob
+    one, two = Resampler(a.target, a.pred, k, who, own), Resampler(a.target, pred, k, who, prob)
+    r['differences'], r['class_differences'] = _differences(one, two, n_boot, seed, a.classes)
+    r |= _spread(right, other, who, confusion=(a.pred, pred, k))
     if prob is not None: r['delong'] = _aucs(a.target, a.prob, prob, who, a.classes)
-    if margin: r['equivalence'] = equivalence((overall['accuracy'].get('low'), overall['accuracy'].get('high')), margin)
-    notes += [f'{o[0].upper()}{o[1:]}.' for o in few(a.n_patients)] + ['mcnemar_* and delong take images as independent; obuchowski and the intervals do not.']
+    if margin: r['equivalence'] = equivalence(Interval(**r['differences']['accuracy']), margin)
+    notes += [f'{o[0].upper()}{o[1:]}.' for o in few(a.n_patients)]
+    notes += ['mcnemar_* and delong take images as independent; obuchowski and the intervals do not.']
     return r | dict(notes=notes, sentence=_sentence(name_a, name_b, r, margin))
 
-# %% ../../nbs/evidence/01_compare.ipynb #966f72a9
+# %% ../../nbs/evidence/01_compare.ipynb #b48bb9ef
+def _discordant(right, other, who):
+    "Counts of images where one is right and the other wrong, and the tests on them"
+    b, c, n = (np.bincount(who, weights=o) for o in (right & ~other, ~right & other, np.ones(len(who))))
+    p = mcnemar(int(b.sum()), int(c.sum()))
+    return dict(b=int(b.sum()), c=int(c.sum()), mcnemar_exact=p['exact'], mcnemar_midp=p['midp'],
+                obuchowski=obuchowski(b, c), durkalski=durkalski(b, c, n), yang=yang(b, c, n))
+
+# %% ../../nbs/evidence/01_compare.ipynb #86d0d000
 def _spread(right, other, who, confusion):
     "Agreement of the two, and what clustering costs: design effect of the difference, effective number of images"
     one, two, k = confusion
@@ -236,7 +265,8 @@ def _spread(right, other, who, confusion):
     d = right.astype(float) - other
     by_patient, naive = cluster_se(d, who)
     deff = (by_patient / naive)**2 if naive > 0 and by_patient == by_patient else None
-    found = dict(agreement_kappa=None if np.isnan(agree) else agree, icc=icc(d, who), design_effect=deff, effective_n=len(d) / deff if deff else None)
+    found = dict(agreement_kappa=None if np.isnan(agree) else agree, icc=icc(d, who), design_effect=deff,
+                 effective_n=len(d) / deff if deff else None)
     return {o: v for o, v in found.items() if v is not None}
 
 # %% ../../nbs/evidence/01_compare.ipynb #d8d5d174
@@ -255,7 +285,7 @@ def compare_all(models:dict,    # name -> Predictions
     table.loc[some, 'p_holm'] = holm(table.loc[some, 'p'])
     return table
 
-# %% ../../nbs/evidence/01_compare.ipynb #8dd323eb
+# %% ../../nbs/evidence/01_compare.ipynb #a0986cf2
 def agreement(preds:Predictions, one:str, two:str,  # names of readers; 'model' and 'target' are understood too
               weights:str|None=None,                # None, or 'linear' or 'quadratic' for ordered classes
               n_boot:int=2000, seed:int=0
@@ -267,28 +297,31 @@ def agreement(preds:Predictions, one:str, two:str,  # names of readers; 'model' 
     both = (labels[one] >= 0) & (labels[two] >= 0)
     if not both.any(): return Interval(note=f'{one} and {two} read no image in common')
     who = pd.factorize(preds.patient[both])[0]
-    sampler, name = Resampler(labels[one][both], labels[two][both], len(preds.classes), who), 'kappa' + (f'_{weights}' if weights else '')
+    sampler = Resampler(labels[one][both], labels[two][both], len(preds.classes), who)
+    name = f'kappa_{weights}' if weights else 'kappa'
     value = sampler.scores(np.ones((sampler.n_clusters, 1)))[0][name].item()
-    if np.isnan(value): return Interval(note='both give one and the same class throughout: agreement can\'t be told from chance')
+    if np.isnan(value):
+        return Interval(note='both give one and the same class throughout: agreement can\'t be told from chance')
     return boot_interval(value, replicates(sampler, n_boot, seed)[0][name], sampler.n_clusters, least=0)
 
-# %% ../../nbs/evidence/01_compare.ipynb #30d0353a
+# %% ../../nbs/evidence/01_compare.ipynb #08fff60c
 def size_for_width(p:float,            # expected sensitivity, say
                    half:float,         # wanted half width of the interval
                    prevalence:float=1, # share of the images that count towards `p`
                    m:float=1, rho:float=0 # images a patient and their correlation
                   )->float:            # images needed; round up
-    "Images for an interval of p ± half (Buderer 1996, doi 10.1111/j.1553-2712.1996.tb03538.x), times the design effect"
+    "Images for p ± half, times the design effect (Buderer 1996, doi 10.1111/j.1553-2712.1996.tb03538.x)"
     return float(stats.norm.ppf(.975)**2 * p * (1 - p) / half**2 / prevalence * design_effect(m, rho))
 
-def size_two_groups(p1:float, p2:float, power:float=.8 # two proportions on different images; chance of finding the difference
+# %% ../../nbs/evidence/01_compare.ipynb #4734a9b8
+def size_two_groups(p1:float, p2:float, power:float=.8 # proportions on different images; chance of finding it
                    )->float:                           # images in each group
     "Images in each of two independent groups (Fleiss 1981)"
     za, zb, mid = stats.norm.ppf(.975), stats.norm.ppf(power), (p1 + p2) / 2
     return float((za * np.sqrt(2 * mid * (1 - mid)) + zb * np.sqrt(p1 * (1 - p1) + p2 * (1 - p2)))**2 / (p1 - p2)**2)
 
-# %% ../../nbs/evidence/01_compare.ipynb #ade0dd94
-def size_paired(discordant:float, difference:float, power:float=.8 # share of images where one is right, difference in accuracy
+# %% ../../nbs/evidence/01_compare.ipynb #3e8a5d56
+def size_paired(discordant:float, difference:float, power:float=.8 # share of images where one is right; gap
                )->float:                                           # images read by both
     "Images for McNemar's test (Connor 1987, doi 10.2307/2531961)"
     za, zb = stats.norm.ppf(.975), stats.norm.ppf(power)

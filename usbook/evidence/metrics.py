@@ -114,13 +114,14 @@ def mcc(cm)->np.ndarray: # (..., k, k) counts -> (...)
     cov = np.trace(cm, axis1=-2, axis2=-1) * n - (truth * called).sum(-1)
     return _ratio(cov, np.sqrt((n**2 - (called**2).sum(-1)) * (n**2 - (truth**2).sum(-1))))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #56d7f5d4
+# %% ../../nbs/evidence/00_metrics.ipynb #5b041606
 def overall_scores(cm)->dict: # (..., k, k) counts -> name: (...); NaN where a figure does not exist
     "The figures of a whole confusion matrix"
     cm = np.asarray(cm, dtype=float)
     averages = _averages(cm)
     out = dict(accuracy=averages['micro_recall'], balanced_accuracy=averages['macro_recall'], **averages)
-    return out | dict(kappa=kappa(cm), kappa_linear=kappa(cm, 'linear'), kappa_quadratic=kappa(cm, 'quadratic'), mcc=mcc(cm))
+    return out | dict(kappa=kappa(cm), kappa_linear=kappa(cm, 'linear'), kappa_quadratic=kappa(cm, 'quadratic'),
+                      mcc=mcc(cm))
 
 # %% ../../nbs/evidence/00_metrics.ipynb #71b53b59
 @dataclass(frozen=True)
@@ -132,44 +133,59 @@ class Term:
     formula: str
     note: str = ''
 
-# %% ../../nbs/evidence/00_metrics.ipynb #27544347
+# %% ../../nbs/evidence/00_metrics.ipynb #17ed15f7
 GLOSSARY = (
     Term('confusion', 'confusion matrix', '混淆矩阵', 'C[i, j] = images of class i that were called j'),
     Term('accuracy', 'accuracy', '准确率, 准确度', '(TP + TN) / n; several classes: Σ C[i, i] / n',
          'Not 精确率. The share of all decisions that are right; says little where one class is rare.'),
     Term('precision', 'precision, positive predictive value (PPV)', '精确率, 查准率, 阳性预测值', 'TP / (TP + FP)',
-         'Not 准确率. Of those called positive, the share that is; depends on prevalence. 精密度, also translated "precision", is repeatability.'),
+         'Not 准确率. Of those called positive, the share that is; depends on prevalence. '
+         '精密度, also translated "precision", is repeatability.'),
     Term('recall', 'recall, sensitivity, true positive rate', '召回率, 查全率, 灵敏度, 敏感度', 'TP / (TP + FN)',
          'Of the positives, the share that was called.'),
-    Term('specificity', 'specificity, true negative rate', '特异度, 特异性', 'TN / (TN + FP)', 'Of the negatives, the share that was left in peace.'),
+    Term('specificity', 'specificity, true negative rate', '特异度, 特异性', 'TN / (TN + FP)',
+         'Of the negatives, the share that was left in peace.'),
     Term('npv', 'negative predictive value (NPV)', '阴性预测值', 'TN / (TN + FN)', 'Depends on prevalence.'),
-    Term('f1', 'F1 score', 'F1 值, F1 分数', '2 TP / (2 TP + FP + FN)', 'Harmonic mean of precision and recall; ignores true negatives.'),
-    Term('balanced_accuracy', 'balanced accuracy', '平衡准确率', 'mean of the recalls of all classes', 'The same as macro recall.'),
+    Term('f1', 'F1 score', 'F1 值, F1 分数', '2 TP / (2 TP + FP + FN)',
+         'Harmonic mean of precision and recall; ignores true negatives.'),
+    Term('balanced_accuracy', 'balanced accuracy', '平衡准确率', 'mean of the recalls of all classes',
+         'The same as macro recall.'),
     Term('macro', 'macro average', '宏平均', 'mean over the classes', 'Each class counts the same, however rare.'),
-    Term('micro', 'micro average', '微平均', 'pool the counts of all classes, then divide', 'One label an image: micro precision = recall = F1 = accuracy.'),
-    Term('weighted', 'weighted average', '加权平均', 'mean over the classes, weighted by how often they occur', 'Weighted recall = accuracy.'),
+    Term('micro', 'micro average', '微平均', 'pool the counts of all classes, then divide',
+         'One label an image: micro precision = recall = F1 = accuracy.'),
+    Term('weighted', 'weighted average', '加权平均', 'mean over the classes, weighted by how often they occur',
+         'Weighted recall = accuracy.'),
     Term('macro_f1', 'macro F1', '宏平均 F1', 'mean of the F1s', 'Not the same as f1_of_averages.'),
-    Term('f1_of_averages', 'F1 of the averages', '宏精确率与宏召回率的 F1', '2 P R / (P + R), P and R macro averages', 'Also called macro F1 by some.'),
+    Term('f1_of_averages', 'F1 of the averages', '宏精确率与宏召回率的 F1', '2 P R / (P + R), P and R macro averages',
+         'Also called macro F1 by some.'),
     Term('youden', "Youden's J", '约登指数, 尤登指数', 'sensitivity + specificity - 1'),
-    Term('lr_plus', 'positive likelihood ratio', '阳性似然比', 'sensitivity / (1 - specificity)', 'Odds after a positive call = odds before × LR+.'),
+    Term('lr_plus', 'positive likelihood ratio', '阳性似然比', 'sensitivity / (1 - specificity)',
+         'Odds after a positive call = odds before × LR+.'),
     Term('lr_minus', 'negative likelihood ratio', '阴性似然比', '(1 - sensitivity) / specificity'),
-    Term('prevalence', 'prevalence', '患病率, 阳性率', '(TP + FN) / n', 'Of the test set, which is seldom that of the clinic.'),
-    Term('kappa', "Cohen's kappa", 'Kappa 系数, 一致性系数', '(observed - chance) / (1 - chance)', 'Weighted: near misses count less; for ordered classes.'),
+    Term('prevalence', 'prevalence', '患病率, 阳性率', '(TP + FN) / n',
+         'Of the test set, which is seldom that of the clinic.'),
+    Term('kappa', "Cohen's kappa", 'Kappa 系数, 一致性系数', '(observed - chance) / (1 - chance)',
+         'Weighted: near misses count less; for ordered classes.'),
     Term('mcc', "Matthews' correlation coefficient", '马修斯相关系数', '(TP·TN - FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN))'),
-    Term('auc', 'area under the ROC curve (AUC)', '受试者工作特征曲线下面积, ROC 曲线下面积', 'P(score of a positive > of a negative) + ½ P(equal)'),
-    Term('average_precision', 'average precision', '平均精确率', 'Σ (recall step) × precision', 'Area under the precision-recall curve in steps; chance level = prevalence.'),
+    Term('auc', 'area under the ROC curve (AUC)', '受试者工作特征曲线下面积, ROC 曲线下面积',
+         'P(score of a positive > of a negative) + ½ P(equal)'),
+    Term('average_precision', 'average precision', '平均精确率', 'Σ (recall step) × precision',
+         'Area under the precision-recall curve in steps; chance level = prevalence.'),
     Term('top_k', 'top-k accuracy', '前 k 准确率', 'share of images with the true class among the k most probable'),
-    Term('brier', 'Brier score', 'Brier 分数, 布里尔分数', 'mean of Σ (p - y)² over the classes', '0 is perfect, 2 is sure and wrong. For two classes it is twice the one-class version.'),
+    Term('brier', 'Brier score', 'Brier 分数, 布里尔分数', 'mean of Σ (p - y)² over the classes',
+         '0 is perfect, 2 is sure and wrong. For two classes it is twice the one-class version.'),
     Term('log_loss', 'log loss, cross entropy', '对数损失, 交叉熵', 'mean of -ln p(true class)'),
     Term('ece', 'expected calibration error', '期望校准误差', 'Σ (share of bin) |mean confidence - share right|'),
-    Term('interval', 'confidence interval', '置信区间', '', 'Says how far the figure could be off by chance; silent about bias.'))
+    Term('interval', 'confidence interval', '置信区间', '',
+         'Says how far the figure could be off by chance; silent about bias.'))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #2c743f4b
+# %% ../../nbs/evidence/00_metrics.ipynb #b98860c2
 def show_glossary(*keys:str           # keys of `GLOSSARY`; all if none
                  )->pd.DataFrame:     # one row a term
     "The glossary as a table"
     terms = [t for t in GLOSSARY if not keys or t.key in keys]
-    if lost := set(keys) - {t.key for t in terms}: raise BadInput(f"glossary: no term {sorted(lost)[0]!r}; known are {', '.join(t.key for t in GLOSSARY)}")
+    if lost := set(keys) - {t.key for t in terms}:
+        raise BadInput(f"glossary: no term {sorted(lost)[0]!r}; known are {', '.join(t.key for t in GLOSSARY)}")
     rows = [dict(English=t.en, 中文=t.zh, formula=t.formula, note=t.note) for t in terms]
     return pd.DataFrame(rows, index=[t.key for t in terms])
 
@@ -198,7 +214,7 @@ def in_top(prob, target, k:int # (n, c) probabilities, (n,) codes
     ahead = (prob > own).sum(1) + ((prob == own) & (np.arange(prob.shape[1]) < np.asarray(target)[:, None])).sum(1)
     return ahead < k
 
-# %% ../../nbs/evidence/00_metrics.ipynb #138c7299
+# %% ../../nbs/evidence/00_metrics.ipynb #1f1d7a22
 def calibration_bins(p, y, bins:int=15 # (n,) confidence, (n,) 0 or 1; bins of equal width, each closed above
                     )->pd.DataFrame:   # a row for each bin that is not empty: n, confidence, observed
     "Mean confidence and observed frequency in bins (Guo 2017, arXiv 1706.04599)"
@@ -206,7 +222,8 @@ def calibration_bins(p, y, bins:int=15 # (n,) confidence, (n,) 0 or 1; bins of e
     bin = np.clip(np.ceil(p * bins).astype(int) - 1, 0, bins - 1)
     n, sp, sy = (np.bincount(bin, weights=o, minlength=bins) for o in (np.ones_like(p), p, y))
     some = n > 0
-    return pd.DataFrame(dict(low=np.arange(bins)[some] / bins, n=n[some].astype(int), confidence=sp[some] / n[some], observed=sy[some] / n[some]))
+    return pd.DataFrame(dict(low=np.arange(bins)[some] / bins, n=n[some].astype(int), confidence=sp[some] / n[some],
+                             observed=sy[some] / n[some]))
 
 # %% ../../nbs/evidence/00_metrics.ipynb #be474bfd
 def calibration_error(p, y, bins:int=15, norm:str='l1' # as `calibration_bins`; 'l1', 'l2' or 'max'
@@ -216,7 +233,7 @@ def calibration_error(p, y, bins:int=15, norm:str='l1' # as `calibration_bins`; 
     gap, share = (t.confidence - t.observed).abs(), t.n / t.n.sum()
     return float({'l1': (share * gap).sum(), 'l2': np.sqrt((share * gap**2).sum()), 'max': gap.max()}[norm])
 
-# %% ../../nbs/evidence/00_metrics.ipynb #0e50cacd
+# %% ../../nbs/evidence/00_metrics.ipynb #6c067b1a
 def _weights(n_clusters, n_boot, seed, width):
     "Blocks of columns (n_clusters, <=width): how often each cluster is drawn in each resample"
     rng = np.random.default_rng(seed)
@@ -229,16 +246,18 @@ def _weights(n_clusters, n_boot, seed, width):
             part[:] = np.bincount(flat, minlength=part.size).reshape(part.shape)
         yield w
 
+# %% ../../nbs/evidence/00_metrics.ipynb #47067533
 def _sums(row, cluster, shape):
     "Sparse counts (rows, clusters): how many images of each cluster belong to each row"
     return sparse.csr_matrix((np.ones(len(row), dtype=np.float32), (row, cluster)), shape=shape)
 
-# %% ../../nbs/evidence/00_metrics.ipynb #328ff004
+# %% ../../nbs/evidence/00_metrics.ipynb #7d1824b6
 def _running(a, start):
     "Running sum down the rows from `start`, in place; `np.cumsum(axis=0)` takes six times as long"
     for row in a: start = np.add(row, start, out=row)
     return a
 
+# %% ../../nbs/evidence/00_metrics.ipynb #db7a3154
 class _Ranks:
     "AUC and average precision of one class for any weights of the clusters"
     def __init__(self, y, score, cluster, n_clusters, tile=128):
@@ -248,7 +267,7 @@ class _Ranks:
                       ((np.searchsorted(levels, score[y]), cluster[y]), (right, cluster[~y])))
         tie = _sums(left[left < right], cluster[~y][left < right], pos.shape)
         self.tiles = [[o[i:i + tile] for o in (pos, below, tie)] for i in range(0, len(levels), tile)]
-        self.pos, self.neg = (np.bincount(o, minlength=n_clusters).astype(np.float32) for o in (cluster[y], cluster[~y]))
+        self.pos, self.neg = (np.bincount(cluster[o], minlength=n_clusters).astype(np.float32) for o in (y, ~y))
 
     def __call__(self, w):
         "(clusters, b) weights -> AUC (b,), average precision (b,)"
@@ -300,12 +319,12 @@ def replicates(sampler:Resampler, n_boot:int=2000, seed:int=0 # resamples; same 
     parts = [sampler.scores(w) for w in _weights(sampler.n_clusters, n_boot, seed, width)]
     return tuple({o: np.concatenate([p[i][o] for p in parts]) for o in parts[0][i]} for i in (0, 1))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #06a4f437
+# %% ../../nbs/evidence/00_metrics.ipynb #432635f9
 def boot_interval(value,           # the figure itself; None or NaN if it does not exist
                   reps,            # (n_boot,) the figure in the resamples, NaN where it does not exist
                   n_clusters:int,  # clusters that the figure rests on
                   unit:str='patients',             # their name
-                  least:int|None=None,             # votes for Wilson where all resamples agree; 0 for what is no proportion
+                  least:int|None=None,             # votes for Wilson where all resamples agree; 0: no proportion
                   alpha:float=.05
                  )->Interval:
     "Percentile interval, widened for few clusters (Hesterberg 2015, doi 10.1080/00031305.2015.1089789)"
@@ -321,20 +340,22 @@ def boot_interval(value,           # the figure itself; None or NaN if it does n
     low, high = np.quantile(there, [tail, 1 - tail])
     return Interval(value, float(low), float(high), f'bootstrap over {unit}', '; '.join(notes))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #29637491
+# %% ../../nbs/evidence/00_metrics.ipynb #55f1c32e
 def few(n:int, unit:str='patients' # clusters and their name
        )->list:                    # a warning, or nothing
     "Warn below 20"
     return [f'rests on {n} {unit} only: the interval is a rough guess'] if n < 20 else []
 
+# %% ../../nbs/evidence/00_metrics.ipynb #5c54567c
 def _silent(value, n, unit, notes, alpha):
     "The interval where no resample differs: Wilson, with one vote a cluster"
-    if not n or not 0 <= value <= 1: return Interval(value, note='; '.join(['no interval: every resample gives the same'] + notes))
+    if not n or not 0 <= value <= 1:
+        return Interval(value, note='; '.join(['no interval: every resample gives the same'] + notes))
     w = wilson(value * n, n, alpha)
     how = f'Wilson with {n} {unit} as the effective number of images'
     return Interval(value, w.low, w.high, how, '; '.join(['every resample gives the same'] + notes))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #4c126eaf
+# %% ../../nbs/evidence/00_metrics.ipynb #f483d855
 @dataclass
 class Evaluation:
     "Every figure with its interval"
@@ -352,58 +373,63 @@ class Evaluation:
     def as_dict(self):
         "Ready for JSON; what does not exist is absent, with a note"
         per = {c: {k: v.as_dict() for k, v in d.items()} for c, d in self.per_class.items()}
-        out = dict(n=self.n, n_patients=self.n_patients, resampled=self.resampled, classes=self.classes, confusion=self.confusion.tolist(),
+        out = dict(n=self.n, n_patients=self.n_patients, resampled=self.resampled, classes=self.classes,
+                   confusion=self.confusion.tolist(),
                    overall={k: v.as_dict() for k, v in self.overall.items()}, per_class=per, notes=self.notes)
         return {k: v for k, v in out.items() if v is not None}
 
-# %% ../../nbs/evidence/00_metrics.ipynb #ea5d58b4
-HEADLINE = ('accuracy', 'balanced_accuracy', 'macro_precision', 'macro_recall', 'macro_specificity', 'macro_f1', 'kappa', 'macro_auc', 'brier')
+# %% ../../nbs/evidence/00_metrics.ipynb #17f338a9
+HEADLINE = ('accuracy', 'balanced_accuracy', 'macro_precision', 'macro_recall', 'macro_specificity', 'macro_f1',
+            'kappa', 'macro_auc', 'brier')
 CLASS_HEADLINE = ('precision', 'recall', 'specificity', 'f1', 'auc')
 
 @patch
 def table(self:Evaluation, names=CLASS_HEADLINE # figures to show
          )->pd.DataFrame:
     "One row a class: how many images, and figures with intervals"
-    rows = {c: {'n': int(self.confusion[i].sum())} | {o: str(d[o]) for o in names if o in d} for i, (c, d) in enumerate(self.per_class.items())}
-    return pd.DataFrame(rows).T
+    rows = {c: {o: str(d[o]) for o in names if o in d} for c, d in self.per_class.items()}
+    table = pd.DataFrame(rows).T
+    table.insert(0, 'n', self.confusion.sum(1))
+    return table
 
+# %% ../../nbs/evidence/00_metrics.ipynb #a37ac13e
 @patch
 def summary(self:Evaluation, names=HEADLINE # figures to show
            )->pd.DataFrame:
     "One row a figure"
-    return pd.DataFrame([dict(figure=o, value=str(v), method=v.method, note=v.note) for o in names if (v := self.overall.get(o))]).set_index('figure')
+    some = {o: self.overall[o] for o in names if o in self.overall}
+    return pd.DataFrame({o: dict(value=str(v), method=v.method, note=v.note) for o, v in some.items()}).T
 
 @patch
 def _repr_html_(self:Evaluation):
     notes = ''.join(f'<p><small>{o}</small></p>' for o in self.notes)
     return self.summary().to_html() + self.table().to_html() + notes
 
-# %% ../../nbs/evidence/00_metrics.ipynb #ec6a6889
-def _reason(name, c, cm, classes):
-    "Why a figure of class `c` (or of the whole table, None) does not exist"
-    if c is None: return _reason_overall(name, cm, classes)
-    truth, called, n = cm[c].sum(), cm[:, c].sum(), cm.sum()
-    if truth == 0 and name in ('recall', 'youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision'): return f'{classes[c]} never occurs'
-    if truth == n and name in ('specificity', 'youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision'): return f'nothing but {classes[c]} occurs'
-    if called == 0 and name in ('precision', 'lr_plus') or truth + called == 0 and name == 'f1': return f'{classes[c]} is never called'
-    if called == n and name in ('npv', 'lr_minus'): return f'everything is called {classes[c]}'
-    return {'lr_plus': 'no false alarm, so the ratio has no end', 'lr_minus': 'the specificity is 0, so the ratio has no end'}.get(name, '')
+# %% ../../nbs/evidence/00_metrics.ipynb #54cd9eca
+_BOTH = ('youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision') # need images of the class and of others
 
+def _reason(name, c, cm, classes):
+    "Why a figure of class `c` does not exist"
+    truth, called, n, cls = cm[c].sum(), cm[:, c].sum(), cm.sum(), classes[c]
+    if truth == 0 and name in ('recall', *_BOTH): return f'{cls} never occurs'
+    if truth == n and name in ('specificity', *_BOTH): return f'nothing but {cls} occurs'
+    if called == 0 and name in ('precision', 'lr_plus', 'f1'): return f'{cls} is never called'
+    if called == n and name in ('npv', 'lr_minus'): return f'everything is called {cls}'
+    return f"the {'specificity is 0' if name == 'lr_minus' else 'specificity is 1'}, so the ratio has no end"
+
+# %% ../../nbs/evidence/00_metrics.ipynb #318d8483
 def _reason_overall(name, cm, classes):
     "Why a figure of the whole table does not exist"
     if name == 'log_loss': return 'infinite: the true class was given probability 0 somewhere'
-    bases = {'balanced_accuracy': ('recall',), 'f1_of_averages': ('precision', 'recall')}.get(name) or (
-        (name.split('_', 1)[1],) if name.startswith(('macro', 'weighted')) else ())
-    needed = [i for i in range(len(cm)) if cm[i].sum() or not name.startswith('weighted')]
-    lost = [classes[i] for i in needed if any(_exists_not(b, i, cm) for b in bases)]
-    return f"does not exist for {', '.join(lost)}" if lost else 'everything is in one class, so that chance can\'t be told from skill'
+    base = name.split('_', 1)[1] if name.startswith(('macro_', 'weighted_')) else name
+    bases = dict(auc=_BOTH[:1], average_precision=_BOTH[:1], balanced_accuracy=('recall',),
+                 f1_of_averages=('precision', 'recall'))
+    each, needed = class_scores(cm), cm.sum(1) > 0 if name.startswith('weighted') else np.full(len(cm), True)
+    lost = np.any([np.isnan(each[o]) for o in bases.get(base, (base,)) if o in each] or [~needed], axis=0) & needed
+    if lost.any(): return f"does not exist for {', '.join(np.array(classes)[lost])}"
+    return "everything is in one class, so that chance can't be told from skill"
 
-def _exists_not(name, i, cm):
-    "Is this figure of class `i` undefined? Ranks need both kinds, as the recall and the specificity do"
-    each = class_scores(cm)
-    return any(np.isnan(each[o][i]) for o in ({'auc': ('recall', 'specificity'), 'average_precision': ('recall', 'specificity')}.get(name) or (name,)))
-
-# %% ../../nbs/evidence/00_metrics.ipynb #86e59d06
+# %% ../../nbs/evidence/00_metrics.ipynb #1e577f63
 def _votes(name, n, least):
     "Votes for Wilson where all resamples agree: 0 for figures that are no share of anything"
     if name.startswith(('kappa', 'mcc', 'youden', 'lr_', 'brier', 'log_loss')): return 0
@@ -418,30 +444,33 @@ def _support(target, pred, k, cluster):
     return dict(recall=true, f1=true, specificity=other, precision=called, npv=left) | dict.fromkeys(
         ('youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision'), both)
 
-def _wilson_counts(cm):
+# %% ../../nbs/evidence/00_metrics.ipynb #e89578bc
+def _wilson_counts(cm, means):
     "Which figures are proportions of independent images: {name: (successes, images)}, numbers or (k,)"
     tp, truth, called, n = np.diag(cm), cm.sum(1), cm.sum(0), cm.sum()
     tn = n - truth - called + tp
     whole = dict.fromkeys(('accuracy', 'micro_precision', 'micro_recall', 'micro_f1', 'weighted_recall'), (tp.sum(), n))
+    whole |= {o: (v.sum(), n) for o, v in means.items() if o.startswith('top')}
     return whole, dict(recall=(tp, truth), precision=(tp, called), specificity=(tn, n - truth), npv=(tn, n - called))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #0bc85a18
+# %% ../../nbs/evidence/00_metrics.ipynb #929e175a
 def _intervals(sampler, cm, classes, support, n_boot, seed, unit, independent):
     "Overall and per class intervals"
-    one, reps = sampler.scores(np.ones((sampler.n_clusters, 1))), replicates(sampler, n_boot, seed)
-    whole, part = _wilson_counts(cm) if independent else ({}, {})
-    if independent: whole |= {o: (v.sum(), cm.sum()) for o, v in sampler.means.items() if o.startswith('top')}
-    least, overall, each = int(min(support['recall'].min(), sampler.n_clusters)), {}, {c: {} for c in classes}
-    for o, v in one[0].items():
-        overall[o] = (Interval(note=_reason(o, None, cm, classes)) if np.isnan(v[0]) else wilson(*whole[o]) if o in whole
-                      else boot_interval(v[0], reps[0][o], sampler.n_clusters, unit, _votes(o, sampler.n_clusters, least)))
-    for o, v in one[1].items():
-        for c, name in enumerate(classes):
-            each[name][o] = (Interval(note=_reason(o, c, cm, classes)) if np.isnan(v[0, c]) else wilson(part[o][0][c], part[o][1][c]) if o in part
-                             else boot_interval(v[0, c], reps[1][o][:, c], (n := int(support[o][c])), unit, _votes(o, n, n)))
-    return overall, each
+    (whole, each), (reps, class_reps) = sampler.scores(np.ones((sampler.n_clusters, 1))), replicates(sampler, n_boot,
+                                                                                                     seed)
+    shares, class_shares = _wilson_counts(cm, sampler.means) if independent else ({}, {})
+    K, least = sampler.n_clusters, int(support['recall'].min())
+    def one(name, value, reps, share, n, votes, reason):
+        if np.isnan(value): return Interval(note=reason)
+        return wilson(*share) if share else boot_interval(value, reps, n, unit, _votes(name, n, votes))
+    overall = {o: one(o, v[0], reps[o], shares.get(o), K, least, _reason_overall(o, cm, classes)) for o,
+               v in whole.items()}
+    def of_class(c):
+        return {o: one(o, v[0, c], class_reps[o][:, c], [s[c] for s in class_shares.get(o, ())], int(support[o][c]),
+                       int(support[o][c]), _reason(o, c, cm, classes)) for o, v in each.items()}
+    return overall, {name: of_class(c) for c, name in enumerate(classes)}
 
-# %% ../../nbs/evidence/00_metrics.ipynb #7267bf9a
+# %% ../../nbs/evidence/00_metrics.ipynb #55851162
 def _evaluate(target, pred, prob, classes, cluster, independent, n_boot, seed, n_patients):
     "The work of `evaluate` and `evaluate_matrix`"
     k, unit = len(classes), 'images' if independent else 'patients'
@@ -449,35 +478,42 @@ def _evaluate(target, pred, prob, classes, cluster, independent, n_boot, seed, n
     sampler, support = Resampler(target, pred, k, cluster, prob), _support(target, pred, k, cluster)
     overall, each = _intervals(sampler, cm, classes, support, n_boot, seed, unit, independent)
     if prob is not None:
-        overall['ece'] = Interval(calibration_error(prob.max(1), pred == target), note='top class, 15 bins; no interval: resampling itself adds to it')
-    notes = [f'Intervals: 95 %, {n_boot} resamples of {unit}' + ('; Wilson for proportions. The images count as independent by your word.' if independent else '.')]
+        overall['ece'] = Interval(calibration_error(prob.max(1), pred == target),
+                                  note='top class, 15 bins; no interval: resampling itself adds to it')
+    word = '; Wilson for proportions. The images count as independent by your word.' if independent else '.'
+    notes = [f'Intervals: 95 %, {n_boot} resamples of {unit}{word}']
     notes += [f'{o[0].upper()}{o[1:]}.' for o in few(sampler.n_clusters, unit)]
-    notes += [f'{c} never occurs.' for c, o in zip(classes, cm.sum(1)) if not o] + [f'{c} is never called.' for c, o in zip(classes, cm.sum(0)) if not o]
+    for what, count in (('occurs', cm.sum(1)), ('called', cm.sum(0))):
+        notes += [f"{c} {'never occurs' if what == 'occurs' else 'is never called'}." for c,
+                  o in zip(classes, count) if not o]
     return Evaluation(overall, each, cm, list(classes), notes, n_patients, unit)
 
-# %% ../../nbs/evidence/00_metrics.ipynb #d7e2f76e
+# %% ../../nbs/evidence/00_metrics.ipynb #744a5ea6
 def evaluate(preds:Predictions,       # one row an image
              n_boot:int=2000,         # resamples
              seed:int=0,              # same seed, same intervals
-             independent:bool=False   # your word that no two images are related: resample images, Wilson for proportions
+             independent:bool=False   # your word that no two images are related: Wilson, and images resampled
             )->Evaluation:
     "Every figure of a table of predictions, with its interval"
     if not len(preds): raise BadInput(f"{preds.name}: there is no image in it")
-    return _evaluate(preds.target, preds.pred, preds.prob, preds.classes, preds.patient_codes, independent, n_boot, seed, preds.n_patients)
+    return _evaluate(preds.target, preds.pred, preds.prob, preds.classes, preds.patient_codes, independent, n_boot,
+                     seed, preds.n_patients)
 
-# %% ../../nbs/evidence/00_metrics.ipynb #60e83b57
+# %% ../../nbs/evidence/00_metrics.ipynb #b5b4eddc
 def evaluate_matrix(cm, classes=None,  # (k, k) counts, rows are the truth; names
                     n_boot:int=2000, seed:int=0
                    )->Evaluation:
     "Every figure of a confusion matrix, as if its images were independent"
     cm = np.asarray(cm)
-    if cm.ndim != 2 or cm.shape[0] != cm.shape[1] or len(cm) < 2: raise BadInput(f"confusion matrix: shape {cm.shape}; it has to be square with a row and a column a class")
-    if cm.sum() <= 0 or (cm < 0).any() or (cm % 1 != 0).any(): raise BadInput('confusion matrix: needs whole numbers from 0 on, and at least one image')
+    if cm.ndim != 2 or cm.shape[0] != cm.shape[1] or len(cm) < 2:
+        raise BadInput(f"confusion matrix: shape {cm.shape}; it has to be square with a row and a column a class")
+    if cm.sum() <= 0 or (cm < 0).any() or (cm % 1 != 0).any():
+        raise BadInput('confusion matrix: needs whole numbers from 0 on, and at least one image')
     classes = [str(o) for o in (range(len(cm)) if classes is None else classes)]
     target, pred = (np.repeat(o.ravel(), cm.astype(int).ravel()) for o in np.indices(cm.shape))
     return _evaluate(target, pred, None, classes, None, True, n_boot, seed, None)
 
-# %% ../../nbs/evidence/00_metrics.ipynb #0170bdd8
+# %% ../../nbs/evidence/00_metrics.ipynb #688f8fe2
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 LINES = ('-', '--', '-.', ':')
 
@@ -485,6 +521,7 @@ def line_style(i:int)->dict: # i-th of several curves -> keywords for matplotlib
     "A colour and a dash pattern that tell the i-th curve from the others"
     return dict(color=COLOURS[i % len(COLOURS)], linestyle=LINES[i // len(COLOURS) % len(LINES)])
 
+# %% ../../nbs/evidence/00_metrics.ipynb #58f075bf
 def _axes(ax, **kw):
     "The axes given, or new ones without a frame on the right and the top"
     if ax is None:
@@ -519,8 +556,8 @@ def curve(y, score, kind:str='roc' # (n,) truth as booleans, (n,) scores; 'roc' 
     precision, recall, threshold = metrics.precision_recall_curve(y, score)
     return recall, precision, threshold
 
-# %% ../../nbs/evidence/00_metrics.ipynb #8daeb33b
-def plot_roc(preds:Predictions, e:Evaluation|None=None, # the predictions; their evaluation, for the intervals in the legend
+# %% ../../nbs/evidence/00_metrics.ipynb #c658bec8
+def plot_roc(preds:Predictions, e:Evaluation|None=None, # their evaluation puts intervals into the legend
              classes=None, kind:str='roc', ax=None):    # classes to draw; 'roc' or 'pr'
     "ROC or precision-recall curve of each class against the others"
     ax, name = _axes(ax, figsize=(5, 4.2)), 'auc' if kind == 'roc' else 'average_precision'
@@ -531,8 +568,10 @@ def plot_roc(preds:Predictions, e:Evaluation|None=None, # the predictions; their
         x, v, _ = curve(y, preds.prob[:, i], kind)
         ax.plot(x, v, label=label, lw=1.3, drawstyle='steps-post' if kind == 'roc' else 'steps-pre', **line_style(i))
     if kind == 'roc': ax.plot([0, 1], [0, 1], color='.7', lw=.8, zorder=0)
-    ax.set(xlim=(-.01, 1), ylim=(0, 1.01), **(dict(xlabel='1 - specificity', ylabel='sensitivity') if kind == 'roc' else dict(xlabel='recall', ylabel='precision')))
-    ax.legend(frameon=False, fontsize=8, title='AUC (95 %)' if e and kind == 'roc' else 'average precision (95 %)' if e else None, title_fontsize=8)
+    x, y, title = dict(roc=('1 - specificity', 'sensitivity', 'AUC'),
+                       pr=('recall', 'precision', 'average precision'))[kind]
+    ax.set(xlim=(-.01, 1), ylim=(0, 1.01), xlabel=x, ylabel=y)
+    ax.legend(frameon=False, fontsize=8, title=f'{title} (95 %)' if e else None, title_fontsize=8)
     return ax
 
 # %% ../../nbs/evidence/00_metrics.ipynb #5692e0c6
@@ -554,7 +593,7 @@ def plot_intervals(groups:dict,           # label -> Interval, or label -> {seri
     _finish_intervals(ax, series, reference)
     return ax
 
-# %% ../../nbs/evidence/00_metrics.ipynb #41461ade
+# %% ../../nbs/evidence/00_metrics.ipynb #817bc128
 def _draw_interval(ax, y, v, i):
     "One figure: a dot, its interval and the numbers at the right edge"
     if v.value is not None:
@@ -564,6 +603,7 @@ def _draw_interval(ax, y, v, i):
     ax.text(1.02, y, str(v), transform=ax.get_yaxis_transform(), va='center', fontsize=8)
     return y
 
+# %% ../../nbs/evidence/00_metrics.ipynb #aa8fc9fc
 def _finish_intervals(ax, series, reference):
     "Legend, reference line and a light grid"
     if reference is not None: ax.axvline(reference, color='.4', lw=.8, ls='--', zorder=0)
@@ -571,5 +611,6 @@ def _finish_intervals(ax, series, reference):
     ax.set_axisbelow(True)
     ax.locator_params(axis='x', nbins=6)
     if len(series) < 2: return
-    for i, s in enumerate(series): ax.plot([], [], 'osD^v'[i % 5], color=COLOURS[i % len(COLOURS)], label=s, lw=2, ls='-', ms=5)
+    for i, s in enumerate(series):
+        ax.plot([], [], 'osD^v'[i % 5], color=COLOURS[i % len(COLOURS)], label=s, lw=2, ls='-', ms=5)
     ax.legend(frameon=False, fontsize=8, ncols=len(series), loc='lower left', bbox_to_anchor=(0, 1))
