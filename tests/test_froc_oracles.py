@@ -239,7 +239,7 @@ def test_slips_are_named(kw, says):
 
 def test_comparison_wants_the_same_scans():
     a, b = fr.toy_detections(n_patients=4), fr.toy_detections(n_patients=5)
-    with pytest.raises(BadInput, match='must be the same'): fr.compare_froc(a, b)
+    with pytest.raises(BadInput, match='compared on the same'): fr.compare_froc(a, b)
 
 def test_same_seed_same_numbers():
     d = fr.toy_detections(n_patients=10)

@@ -6,11 +6,12 @@
 __all__ = ['BOX', 'iou', 'centre_inside', 'Marks', 'match', 'froc_points', 'poisson_interval', 'jafroc', 'Froc', 'froc',
            'froc_summary', 'toy_detections', 'plot_froc', 'compare_froc']
 
-# %% ../../nbs/evidence/02_froc.ipynb #25f50bb1
+# %% ../../nbs/evidence/02_froc.ipynb #08c0c2c0
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from fastcore.basics import patch
 from scipy import stats
 
 from .metrics import Interval, _axes, _weights, boot_interval, line_style
@@ -32,7 +33,7 @@ def centre_inside(mark, lesion): # boxes (..., 4) -> (...) booleans
     at = mark[..., :2] + mark[..., 2:]/2 - lesion[..., :2]
     return ((at >= 0) & (at <= lesion[..., 2:])).all(-1)
 
-# %% ../../nbs/evidence/02_froc.ipynb #3ff60eab
+# %% ../../nbs/evidence/02_froc.ipynb #7a279c0e
 @dataclass(frozen=True, eq=False)
 class Marks:
     "What is left of detections once hits are decided; scans and patients are whole-number codes"
@@ -46,9 +47,11 @@ class Marks:
 
     @property
     def n_patients(self): return int(self.scan_patient.max()) + 1
+    def counts(self):
+        return dict(patients=self.n_patients, scans=len(self.scan_patient), lesions=len(self.lesion_score))
     def units(self, per): return np.ones(len(self.scan_patient)) if per == 'scan' else self.scan_frames.astype(float)
 
-# %% ../../nbs/evidence/02_froc.ipynb #2eef7b04
+# %% ../../nbs/evidence/02_froc.ipynb #5f627570
 BOX = ['x', 'y', 'w', 'h']
 
 def _one_a_track(det):
@@ -58,37 +61,47 @@ def _one_a_track(det):
     best = det[~own].sort_values('score', ascending=False, kind='stable').drop_duplicates(['scan', 'track'])
     return pd.concat([det[own], best]).sort_index()
 
+# %% ../../nbs/evidence/02_froc.ipynb #725f6bc4
 def _best_pairs(les, det, hit, min_iou):
     "Rows (mark, lesion) of the marks that hit, each with the lesion that it overlaps best"
-    pairs = det[['scan', 'frame', *BOX]].reset_index(names='mark').merge(les[['scan', 'frame', 'code', *BOX]], on=['scan', 'frame'], suffixes=('', '_l'))
+    marks, key = det[['scan', 'frame', *BOX]].reset_index(names='mark'), ['scan', 'frame']
+    pairs = marks.merge(les[[*key, 'code', *BOX]], on=key, suffixes=('', '_l'))
     a, b = pairs[BOX].to_numpy(float), pairs[[f'{o}_l' for o in BOX]].to_numpy(float)
-    pairs['overlap'] = iou(a, b)
+    pairs['short'] = 1 - iou(a, b)
     pairs['away'] = ((a[:, :2] + a[:, 2:]/2 - b[:, :2] - b[:, 2:]/2)**2).sum(1)
-    pairs = pairs[(pairs['overlap'] >= min_iou - 1e-12) if hit == 'iou' else centre_inside(a, b)]
-    by = (['overlap', 'away'], [False, True]) if hit == 'iou' else (['away', 'overlap'], [True, False])
-    return pairs.sort_values(by[0], ascending=by[1], kind='stable').drop_duplicates('mark')
+    pairs = pairs[(1 - pairs['short'] >= min_iou - 1e-12) if hit == 'iou' else centre_inside(a, b)]
+    by = ['short', 'away'] if hit == 'iou' else ['away', 'short']
+    return pairs.sort_values(by, kind='stable').drop_duplicates('mark')
 
-# %% ../../nbs/evidence/02_froc.ipynb #2d30e017
+# %% ../../nbs/evidence/02_froc.ipynb #fec02424
+def _check_hit(hit, min_iou):
+    if hit not in ('iou', 'centre'): raise BadInput(f"hit = {hit!r} is unknown; use 'iou' or 'centre'")
+    if hit == 'iou' and not 0 < min_iou <= 1: raise BadInput(f"min_iou = {min_iou} should lie above 0 and not above 1")
+
+def _lesion_scores(pairs, det, n): # (n,) best score of each lesion; -inf if no mark hit it
+    score = np.full(n, -np.inf)
+    np.maximum.at(score, pairs['code'].to_numpy(int), det.loc[pairs['mark'], 'score'].to_numpy(float))
+    return score
+
+# %% ../../nbs/evidence/02_froc.ipynb #ee6b378a
 def match(dets:Detections, # scans, lesions, marks
           hit='iou',       # iou | centre
           min_iou=.5       # least overlap of a hit, with hit='iou'
          )->Marks:
     "Decide which marks hit which lesions"
-    if hit not in ('iou', 'centre'): raise BadInput(f"hit = {hit!r} is unknown; use 'iou' or 'centre'")
-    if hit == 'iou' and not 0 < min_iou <= 1: raise BadInput(f"min_iou = {min_iou} should lie above 0 and not above 1")
+    _check_hit(hit, min_iou)
     scan = pd.Series(np.arange(len(dets.scans)), dets.scans['scan'].to_numpy())
     lesions = dets.lesions[['scan', 'lesion']].drop_duplicates().reset_index(drop=True)
     les = dets.lesions.merge(lesions.assign(code=np.arange(len(lesions))), on=['scan', 'lesion'])
     det = _one_a_track(dets.detections)
     pairs = _best_pairs(les, det, hit, min_iou)
-    score = np.full(len(lesions), -np.inf)
-    np.maximum.at(score, pairs['code'].to_numpy(int), det.loc[pairs['mark'], 'score'].to_numpy(float))
-    fp = det.drop(index=pairs['mark'])
-    codes = lambda table: scan.loc[table['scan']].to_numpy(int) if len(table) else np.zeros(0, int)
-    return Marks(score, codes(lesions), fp['score'].to_numpy(float), codes(fp), pd.factorize(dets.scans['patient'])[0],
-                 dets.scans['n_frames'].to_numpy(int), len(pairs) - int(np.isfinite(score).sum()))
+    score, fp = _lesion_scores(pairs, det, len(lesions)), det.drop(index=pairs['mark'])
+    def codes(table): return scan.loc[table['scan']].to_numpy(int) if len(table) else np.zeros(0, int)
+    return Marks(score, codes(lesions), fp['score'].to_numpy(float), codes(fp),
+                 pd.factorize(dets.scans['patient'])[0], dets.scans['n_frames'].to_numpy(int),
+                 len(pairs) - int(np.isfinite(score).sum()))
 
-# %% ../../nbs/evidence/02_froc.ipynb #ae60a4ac
+# %% ../../nbs/evidence/02_froc.ipynb #81617618
 def _events(m, per): # -> hits and false positives by falling score: patient, whether a hit, last of its score
     "Everything that happens while the threshold falls"
     found = np.isfinite(m.lesion_score)
@@ -99,14 +112,15 @@ def _events(m, per): # -> hits and false positives by falling score: patient, wh
     score, hit, who = score[order], hit[order], m.scan_patient[scan[order]]
     return score, hit, who, np.append(score[1:] != score[:-1], True)[:len(score)]
 
-def _curves(m, per, w): # (patients, b) weights -> thresholds (T,), hits (T, b), false positives (T, b), lesions (b,), scans or images (b,)
-    "Hits and false positives at each threshold, for any weights of the patients"
+# %% ../../nbs/evidence/02_froc.ipynb #a967a4c4
+def _curves(m, per, w): # (patients, b) weights -> thresholds (T,), hits, false positives (T, b), lesions, units (b,)
+    "Hits and false positives at each threshold, for any weights of the patients; units are scans or images"
     score, hit, who, last = _events(m, per)
     tp, fp = (np.cumsum(w[who]*side[:, None], axis=0, dtype=float)[last] for side in (hit, ~hit))
     lesions = np.bincount(m.scan_patient[m.lesion_scan], minlength=len(w)) @ w.astype(float)
     return score[last], tp, fp, lesions, np.bincount(m.scan_patient, m.units(per), len(w)) @ w.astype(float)
 
-# %% ../../nbs/evidence/02_froc.ipynb #d87c5c64
+# %% ../../nbs/evidence/02_froc.ipynb #edadf590
 def _at(rates, tp, fp, lesions, units, interpolate=False): # -> (len(rates), b); NaN where there is no lesion
     "Sensitivities at given rates of false positives"
     out = np.zeros((len(rates), len(lesions)))
@@ -117,6 +131,7 @@ def _at(rates, tp, fp, lesions, units, interpolate=False): # -> (len(rates), b);
         for j in range(len(lesions)): out[:, j] = _between(rates, tp[:, j], fp[:, j], units[j])
     with np.errstate(invalid='ignore', divide='ignore'): return np.where(lesions > 0, out/lesions, np.nan)
 
+# %% ../../nbs/evidence/02_froc.ipynb #89e38a12
 def _between(rates, tp, fp, units):
     "Straight lines between the upper corners of the steps; level beyond the last"
     upper = np.append(fp[1:] > fp[:-1], True)[:len(fp)]
@@ -124,12 +139,13 @@ def _between(rates, tp, fp, units):
     keep = np.append(x[1:] > x[:-1], True)
     return np.interp(rates, x[keep], y[keep])
 
-# %% ../../nbs/evidence/02_froc.ipynb #1359c6b8
+# %% ../../nbs/evidence/02_froc.ipynb #5dfc77fe
 def froc_points(m:Marks, per='scan')->pd.DataFrame: # threshold, fp_rate, sensitivity, hits, false_positives
     "The curve, one row a threshold, from the highest score down to the lowest"
     score, tp, fp, lesions, units = _curves(m, per, np.ones((m.n_patients, 1)))
     share = tp[:, 0]/lesions[0] if lesions[0] else np.full(len(tp), np.nan)
-    return pd.DataFrame(dict(threshold=score, fp_rate=fp[:, 0]/units[0], sensitivity=share, hits=tp[:, 0].astype(int), false_positives=fp[:, 0].astype(int)))
+    return pd.DataFrame(dict(threshold=score, fp_rate=fp[:, 0]/units[0], sensitivity=share,
+                             hits=tp[:, 0].astype(int), false_positives=fp[:, 0].astype(int)))
 
 # %% ../../nbs/evidence/02_froc.ipynb #cf4510ff
 def poisson_interval(k:int, alpha=.05)->Interval: # events counted
@@ -146,15 +162,16 @@ def _resample(m, n_boot, seed, *figures): # functions of (patients, b) weights -
 
 def _lesion_patients(m): return len(np.unique(m.scan_patient[m.lesion_scan]))
 
-# %% ../../nbs/evidence/02_froc.ipynb #7d5d22f7
+# %% ../../nbs/evidence/02_froc.ipynb #cc93ebd7
 def _jafroc_kernel(m): # -> (normal scans, lesions) of 0, .5, 1; the normal scans; the lesions' share of their scan
     "Whether each lesion beats the highest mark of each scan without a lesion"
     highest = np.full(len(m.scan_patient), -np.inf)
     np.maximum.at(highest, m.fp_scan, m.fp_score)
     normal = np.setdiff1d(np.arange(len(highest)), m.lesion_scan)
     x, y = highest[normal][:, None], m.lesion_score[None]
-    return (y > x) + .5*(y == x), normal, 1/np.bincount(m.lesion_scan, minlength=len(highest))[m.lesion_scan] if len(m.lesion_scan) else np.zeros(0)
+    return (y > x) + .5*(y == x), normal, 1/np.bincount(m.lesion_scan, minlength=1)[m.lesion_scan]
 
+# %% ../../nbs/evidence/02_froc.ipynb #6fe3614d
 def _jafroc(m, w, kernel): # (patients, b) weights -> (2, b): JAFROC, wAFROC; NaN where undefined
     beats, normal, share = kernel
     wn, wl = w[m.scan_patient[normal]].astype(float), w[m.scan_patient[m.lesion_scan]].astype(float)
@@ -166,12 +183,14 @@ def jafroc(m:Marks)->tuple: # (JAFROC, wAFROC); NaN where there is no lesion or 
     "The two figures of merit"
     return tuple(_jafroc(m, np.ones((m.n_patients, 1)), _jafroc_kernel(m))[:, 0].tolist())
 
-# %% ../../nbs/evidence/02_froc.ipynb #fb9b4fb9
+# %% ../../nbs/evidence/02_froc.ipynb #db9dd81f
 def _conventions(hit, min_iou, per, interpolate):
-    how = f'a hit is an overlap (IoU) of at least {min_iou:g}' if hit == 'iou' else "a hit has its centre inside the lesion's box"
-    curve = 'straight lines between thresholds' if interpolate else 'steps: the best threshold that does not exceed the rate'
-    return f'{how}; a lesion counts once; false positives per {per}, all {per}s count; {curve}'
+    "The conventions of a result, in words"
+    how = f'overlap (IoU) of at least {min_iou:g}' if hit == 'iou' else "centre inside the lesion's box"
+    curve = 'straight lines between thresholds' if interpolate else 'steps: the best threshold within the rate'
+    return f'hit: {how}; a lesion counts once; false positives per {per}, all {per}s count; {curve}'
 
+# %% ../../nbs/evidence/02_froc.ipynb #d7f02fc1
 @dataclass(frozen=True, eq=False)
 class Froc:
     "A detector's FROC curve with its figures; intervals by resampling patients"
@@ -186,38 +205,58 @@ class Froc:
     interpolate: bool
     notes: list           # conventions and warnings
 
-    def as_dict(self)->dict: # JSON-able; what does not exist is absent
-        "Everything but the curve"
-        out = {f'sensitivity_at_{r:g}': i.as_dict() for r, i in self.sensitivity.items()}
-        out |= {f'operating_point_at_{r:g}': {k: v.as_dict() if isinstance(v, Interval) else v for k, v in o.items()} for r, o in self.operating.items()}
-        n = dict(patients=self.marks.n_patients, scans=len(self.marks.scan_patient), lesions=len(self.marks.lesion_score),
-                 false_positives=len(self.marks.fp_score), repeats=self.marks.repeats)
-        return out | dict(jafroc=self.jafroc.as_dict(), wafroc=self.wafroc.as_dict(), n=n, notes=self.notes)
+# %% ../../nbs/evidence/02_froc.ipynb #c5e898de
+def _plain(d): # Intervals inside become dicts
+    return {k: v.as_dict() if isinstance(v, Interval) else v for k, v in d.items()}
 
-    def table(self)->pd.DataFrame:
-        "Sensitivity and threshold at each rate"
-        rows = [dict(rate=r, sensitivity=str(i), threshold=self.operating[r].get('threshold'), false_positives=str(self.operating[r]['false_positives'])) for r, i in self.sensitivity.items()]
-        return pd.DataFrame(rows).set_index('rate')
+@patch
+def as_dict(self:Froc)->dict: # JSON-able; what does not exist is absent
+    "Everything but the curve"
+    out = {f'sensitivity_at_{r:g}': i.as_dict() for r, i in self.sensitivity.items()}
+    out |= {f'operating_point_at_{r:g}': _plain(o) for r, o in self.operating.items()}
+    n = self.marks.counts() | dict(false_positives=len(self.marks.fp_score), repeats=self.marks.repeats)
+    return out | dict(jafroc=self.jafroc.as_dict(), wafroc=self.wafroc.as_dict(), n=n, notes=self.notes)
 
-    def _repr_html_(self): return self.table().to_html(border=0) + f'<p>JAFROC {self.jafroc}, wAFROC {self.wafroc}. {"; ".join(self.notes)}.</p>'
+# %% ../../nbs/evidence/02_froc.ipynb #eb6b7d77
+@patch
+def table(self:Froc)->pd.DataFrame:
+    "Sensitivity, threshold and false positives at each rate"
+    rows = [{'sensitivity': str(i), 'threshold': None, **self.operating[r]} for r, i in self.sensitivity.items()]
+    return pd.DataFrame(rows, index=pd.Index(self.sensitivity, name='rate')).astype({'false_positives': str})
 
-# %% ../../nbs/evidence/02_froc.ipynb #21f4a046
+@patch
+def _repr_html_(self:Froc):
+    foot = f'JAFROC {self.jafroc}, wAFROC {self.wafroc}. {"; ".join(self.notes)}.'
+    return self.table().to_html(border=0) + f'<p>{foot}</p>'
+
+# %% ../../nbs/evidence/02_froc.ipynb #ad277582
 def _operating(points, rate, units):
     "The threshold behind a rate, and its false positives"
     ok = points[points['fp_rate'] <= rate + 1e-9/units]
     if not len(ok): return dict(false_positives=poisson_interval(0))
-    return dict(threshold=float(ok['threshold'].iloc[-1]), false_positives=poisson_interval(int(ok['false_positives'].iloc[-1])))
+    threshold, fps = ok[['threshold', 'false_positives']].iloc[-1]
+    return dict(threshold=float(threshold), false_positives=poisson_interval(int(fps)))
 
-def _rates(rates):
+# %% ../../nbs/evidence/02_froc.ipynb #7c8137ed
+def _wanted(rates, per): # rates as a tuple of floats
+    if per not in ('scan', 'image'): raise BadInput(f"per = {per!r} is unknown; use 'scan' or 'image'")
     try: out = tuple(float(r) for r in rates)
-    except (TypeError, ValueError): raise BadInput(f"rates = {rates!r}: give numbers of false positives a scan, for example 0.1, 0.2, 0.5") from None
-    if not out or any(not 0 <= r < np.inf for r in out): raise BadInput(f"rates = {rates!r}: rates of false positives are 0 or more")
-    return out
+    except (TypeError, ValueError): out = ()
+    if out and all(0 <= r < np.inf for r in out): return out
+    raise BadInput(f"rates = {rates!r}: give numbers of false positives a scan, 0 or more, for example 0.1, 0.2, 0.5")
 
 def _absent(lesions, normals):
     return 'there is no lesion' if not lesions else 'there is no scan without a lesion' if not normals else ''
 
-# %% ../../nbs/evidence/02_froc.ipynb #0f8b7c18
+# %% ../../nbs/evidence/02_froc.ipynb #f53dd360
+def _band(grid, reps): # (g,), (g, n_boot) -> fp_rate, low, high; NaN where there is no lesion
+    ok = reps[:, np.isfinite(reps).all(0)]
+    low, high = np.quantile(ok, [.025, .975], axis=1) if ok.size else np.full((2, len(grid)), np.nan)
+    return pd.DataFrame(dict(fp_rate=grid, low=low, high=high))
+
+def _interval(value, reps, n, why): return boot_interval(value, reps, n) if np.isfinite(value) else Interval(note=why)
+
+# %% ../../nbs/evidence/02_froc.ipynb #cd6638e3
 def froc(dets:Detections,       # scans, lesions, marks
          rates=(.1, .2, .5),    # false positives a scan (or image) at which the sensitivity is wanted
          hit='iou', min_iou=.5, # when a mark is a hit: see `match`
@@ -226,128 +265,138 @@ def froc(dets:Detections,       # scans, lesions, marks
          n_boot=2000, seed=0    # resamples of the patients
         )->Froc:
     "FROC curve, sensitivities at given rates, JAFROC, all with 95 % intervals over patients"
-    if per not in ('scan', 'image'): raise BadInput(f"per = {per!r} is unknown; use 'scan' or 'image'")
-    m, rates = match(dets, hit, min_iou), _rates(rates)
-    points, kernel, units = froc_points(m, per), _jafroc_kernel(m), float(m.units(per).sum())
+    rates, m = _wanted(rates, per), match(dets, hit, min_iou)
+    points, kernel, whole = froc_points(m, per), _jafroc_kernel(m), np.ones((m.n_patients, 1))
+    n, why = _lesion_patients(m), _absent(len(m.lesion_score), len(kernel[1]))
     grid = np.linspace(0, max(2*max(rates), .1), 81)
-    def at(where, lines): return lambda w: _at(where, *_curves(m, per, w)[1:], lines)
-    whole = np.ones((m.n_patients, 1))
-    value, merit = at(rates, interpolate)(whole)[:, 0], _jafroc(m, whole, kernel)[:, 0]
-    reps, band, merits = _resample(m, n_boot, seed, at(rates, interpolate), at(grid, False), lambda w: _jafroc(m, w, kernel))
-    why, n = _absent(len(m.lesion_score), len(kernel[1])), _lesion_patients(m)
-    def interval(v, r): return boot_interval(v, r, n) if np.isfinite(v) else Interval(note=why)
-    low, high = np.nanquantile(band, [.025, .975], axis=1) if len(m.lesion_score) else np.full((2, len(grid)), np.nan)
-    return Froc(m, points, {r: interval(v, x) for r, v, x in zip(rates, value, reps)}, {r: _operating(points, r, units) for r in rates},
-                *(interval(v, x) for v, x in zip(merit, merits)), pd.DataFrame(dict(fp_rate=grid, low=low, high=high)), per, interpolate,
-                [_conventions(hit, min_iou, per, interpolate)] + _shortfall(points, rates))
+    figures = (lambda w: _at(rates, *_curves(m, per, w)[1:], interpolate), lambda w: _jafroc(m, w, kernel),
+               lambda w: _at(grid, *_curves(m, per, w)[1:]))
+    at, merit, band = _resample(m, n_boot, seed, *figures)
+    sensitivity = {r: _interval(*x, n, why) for r, *x in zip(rates, figures[0](whole)[:, 0], at)}
+    merits = [_interval(*x, n, why) for x in zip(figures[1](whole)[:, 0], merit)]
+    operating = {r: _operating(points, r, float(m.units(per).sum())) for r in rates}
+    notes = [_conventions(hit, min_iou, per, interpolate), *_shortfall(points, rates)]
+    return Froc(m, points, sensitivity, operating, *merits, _band(grid, band), per, interpolate, notes)
 
-# %% ../../nbs/evidence/02_froc.ipynb #5081ee62
+# %% ../../nbs/evidence/02_froc.ipynb #9b97861a
 def _shortfall(points, rates):
     "Say so when the detector never makes as many false positives as asked"
     most = points['fp_rate'].max() if len(points) else 0.
-    over = [f'{r:g}' for r in rates if r > most + 1e-12]
-    return [f"the lowest threshold gives {most:.3g} false positives, so the figure at {' and '.join(over)} is the one with every mark"] if over else []
+    over = ' and '.join(f'{r:g}' for r in rates if r > most + 1e-12)
+    text = f'the lowest threshold gives {most:.3g} false positives, so the figure at {over} is the one with every mark'
+    return [text] if over else []
 
 def froc_summary(dets:Detections, **kw)->dict: # as `froc`
     "The figures of `froc` as a plain dictionary"
     return froc(dets, **kw).as_dict()
 
-# %% ../../nbs/evidence/02_froc.ipynb #918e6bf8
-def toy_detections(n_patients=60,       # each with `scans` scans
+# %% ../../nbs/evidence/02_froc.ipynb #c3cb2a45
+def _toy_boxes(scan, rng, frames, x): # (n,) names of scans; range of x -> boxes
+    n = len(scan)
+    at = dict(frame=rng.integers(0, frames, n), x=rng.uniform(*x, n), y=rng.uniform(0, 200, n))
+    return pd.DataFrame(dict(scan=scan, **at, w=30., h=30.))
+
+# %% ../../nbs/evidence/02_froc.ipynb #657f976d
+def toy_detections(n_patients=60,     # each with `scans` scans
                    scans=2, frames=16,
-                   skill=1.5,           # how far lesions' scores lie above those of false positives, in standard deviations
-                   fps=1.,              # false positives a scan, on average, at any threshold
-                   seed=0,              # the patients and lesions
-                   model=0              # another detector on the same lesions: same seed, other number
+                   skill=1.5,         # how far lesions score above false positives, in standard deviations
+                   fps=1.,            # false positives a scan, on average
+                   seed=0,            # the patients and lesions
+                   model=0            # another detector on the same lesions: same seed, other number
                   )->Detections:
     "Invented detections whose errors are alike within a patient, for examples and tests; no network is behind them"
-    rng, own = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1 + model])
-    n = n_patients*scans
-    table = pd.DataFrame(dict(scan=[f's{i:04d}' for i in range(n)], patient=[f'p{i//scans:03d}' for i in range(n)], n_frames=frames))
-    hard, per = rng.normal(size=n_patients)[np.arange(n)//scans], np.minimum(rng.poisson(.8, n), 3)
-    at = np.repeat(np.arange(n), per)
-    les = pd.DataFrame(dict(scan=table['scan'].to_numpy()[at], frame=rng.integers(0, frames, len(at)), lesion=[f'{i}' for i in range(len(at))],
-                            x=rng.uniform(0, 200, len(at)), y=rng.uniform(0, 200, len(at)), w=30., h=30.))
+    rng, own, n = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1 + model]), n_patients*scans
+    who = np.arange(n)//scans
+    hard, names = rng.normal(size=n_patients)[who], np.array([f's{i:04d}' for i in range(n)])
+    at = np.repeat(np.arange(n), np.minimum(rng.poisson(.8, n), 3))
+    les = _toy_boxes(names[at], rng, frames, (0, 200)).assign(lesion=[f'{i}' for i in range(len(at))])
     score = skill + .6*hard[at] + .5*rng.normal(size=len(at)) + .6*own.normal(size=len(at))
-    hits = les.drop(columns='lesion').assign(x=les['x'] + own.uniform(-4, 4, len(at)), score=score)[own.random(len(at)) < .95]
+    hits = les.assign(x=les['x'] + own.uniform(-4, 4, len(at)), score=score)[own.random(len(at)) < .95]
     wrong = np.repeat(np.arange(n), own.poisson(fps*np.exp(.3*hard), n))
-    false = pd.DataFrame(dict(scan=table['scan'].to_numpy()[wrong], frame=own.integers(0, frames, len(wrong)), x=own.uniform(300, 400, len(wrong)), y=0., w=30., h=30.,
-                              score=.3*hard[wrong] + own.normal(size=len(wrong))))
-    return Detections(table, les, pd.concat([hits, false], ignore_index=True))
+    false = _toy_boxes(names[wrong], own, frames, (300, 400)).assign(score=.3*hard[wrong] + own.normal(size=len(wrong)))
+    table = pd.DataFrame(dict(scan=names, patient=[f'p{i:03d}' for i in who], n_frames=frames))
+    return Detections(table, les, pd.concat([hits.drop(columns='lesion'), false], ignore_index=True))
 
-# %% ../../nbs/evidence/02_froc.ipynb #a2a48263
+# %% ../../nbs/evidence/02_froc.ipynb #6fcd31d8
+def _draw(ax, f, name, i, x): # the axes, a Froc, its name, its number, the highest rate shown
+    style, inside = line_style(i), f.points[f.points['fp_rate'] <= x]
+    px, py = [0, *inside['fp_rate'], x], [0, *inside['sensitivity']]
+    ax.step(px, [*py, py[-1]], where='post', label=name or None, lw=1.8, **style)
+    ax.fill_between(*f.band.to_numpy().T, color=style['color'], alpha=.15, lw=0, step='post')
+    dots = [(r, v.value) for r, v in f.sensitivity.items() if v.value is not None and r <= x]
+    if dots: ax.plot(*zip(*dots), 'os^D'[i % 4], color=style['color'], ms=5)
+
+# %% ../../nbs/evidence/02_froc.ipynb #33ba0b7b
 def plot_froc(results,         # a Froc, or {name: Froc}
               ax=None, to=None # the axes; the highest rate shown, twice the largest rate asked for if None
              ):                # the axes
     "FROC curves with pointwise 95 % bands; dots mark the rates asked for"
-    results = results if isinstance(results, dict) else {'': results}
-    ax = _axes(ax, figsize=(5, 3.6))
-    for i, (name, f) in enumerate(results.items()):
-        x, style = to or f.band['fp_rate'].max(), line_style(i)
-        inside = f.points[f.points['fp_rate'] <= x]
-        px, py = np.append(np.append(0, inside['fp_rate']), x), np.append(0, inside['sensitivity'])
-        ax.step(px, np.append(py, py[-1]), where='post', label=name or None, lw=1.8, **style)
-        ax.fill_between(f.band['fp_rate'], f.band['low'], f.band['high'], color=style['color'], alpha=.15, lw=0, step='post')
-        dots = [(r, v.value) for r, v in f.sensitivity.items() if v.value is not None and r <= x]
-        ax.plot(*zip(*dots), 'os^D'[i % 4], color=style['color'], ms=5) if dots else None
-    ax.set(xlim=(0, x), ylim=(0, 1.02), xlabel=f'false positives per {f.per}', ylabel='sensitivity (lesions found)')
+    results, ax = results if isinstance(results, dict) else {'': results}, _axes(ax, figsize=(5, 3.6))
+    first = next(iter(results.values()))
+    to = to or max(f.band['fp_rate'].max() for f in results.values())
+    for i, (name, f) in enumerate(results.items()): _draw(ax, f, name, i, to)
+    ax.set(xlim=(0, to), ylim=(0, 1.02))
+    ax.set(xlabel=f'false positives per {first.per}', ylabel='sensitivity (lesions found)')
     if len(results) > 1: ax.legend(loc='lower right', frameon=False)
     return ax
 
-# %% ../../nbs/evidence/02_froc.ipynb #10305f87
+# %% ../../nbs/evidence/02_froc.ipynb #afb56b9a
 def _same_scans(a, b):
     "`b` on the scans and lesions of `a`, or a sentence on how they differ"
-    for part, keys in (('scans', ['scan', 'patient', 'n_frames']), ('lesions', ['scan', 'frame', 'lesion', *BOX])):
+    tables = dict(scans=['scan', 'patient', 'n_frames'], lesions=['scan', 'frame', 'lesion', *BOX])
+    for i, (part, keys) in enumerate(tables.items()):
         x, y = (getattr(o, part)[keys].sort_values(keys[:3]).reset_index(drop=True) for o in (a, b))
         if x.equals(y): continue
-        names = [o.names[('scans', 'lesions').index(part)] for o in (a, b)]
-        odd = pd.concat([x, y]).drop_duplicates(keep=False)
-        what = f"scan {odd['scan'].iloc[0]!r} is in one of them only, or differs" if len(odd) else 'the order of repeated rows differs'
-        raise BadInput(f"{names[0]} and {names[1]}: the {part} must be the same to compare two detectors; {what}")
+        odd = pd.concat([x, y]).drop_duplicates(keep=False)['scan'].iloc[0]
+        what = f"two detectors are compared on the same {part}, but scan {odd!r} differs or is in one of them only"
+        raise BadInput(f"{a.names[i]} and {b.names[i]}: {what}")
     return Detections(a.scans, a.lesions, b.detections, b.meta, b.names)
 
+# %% ../../nbs/evidence/02_froc.ipynb #ac3662f4
 def _bootstrap_p(reps):
     "Two-sided p: how often resampled differences lie on the other side of zero"
     reps = reps[np.isfinite(reps)]
-    if not len(reps): return None
     return float(min(1, 2*min((reps <= 0).sum() + 1, (reps >= 0).sum() + 1)/(len(reps) + 1)))
 
-# %% ../../nbs/evidence/02_froc.ipynb #18ddf4bd
-def compare_froc(a:Detections, b:Detections, # two detectors on the same scans and lesions
-                 rates=(.1, .2, .5), hit='iou', min_iou=.5, per='scan', interpolate=False, n_boot=2000, seed=0 # as `froc`
-                )->dict:                     # JSON-able: differences b - a with intervals, lesions that only one finds, a sentence
-    "Paired comparison at given rates; patients are resampled for both at once"
-    ma, mb, rates = match(a, hit, min_iou), match(_same_scans(a, b), hit, min_iou), _rates(rates)
-    if per not in ('scan', 'image'): raise BadInput(f"per = {per!r} is unknown; use 'scan' or 'image'")
-    ka, kb, whole = _jafroc_kernel(ma), _jafroc_kernel(mb), np.ones((ma.n_patients, 1))
-    def diff(w): return np.subtract(*(_at(rates, *_curves(m, per, w)[1:], interpolate) for m in (mb, ma)))
-    def merit(w): return _jafroc(mb, w, kb) - _jafroc(ma, w, ka)
-    reps, merits = _resample(ma, n_boot, seed, diff, merit)
-    n, why = _lesion_patients(ma), _absent(len(ma.lesion_score), len(ka[1]))
-    def one(v, r): return (boot_interval(v, r, n) if np.isfinite(v) else Interval(note=why))
-    out = {}
-    for r, v, x in zip(rates, diff(whole)[:, 0], reps):
-        out[f'difference_at_{r:g}'] = i = one(v, x)
-        out[f'lesions_at_{r:g}'] = _only_one(ma, mb, r, per) | ({'p_bootstrap': _bootstrap_p(x)} if i.low is not None else {})
-    for name, v, x in zip(('jafroc_difference', 'wafroc_difference'), merit(whole)[:, 0], merits): out[name] = one(v, x)
-    sentence = _sentence({r: out[f'difference_at_{r:g}'] for r in rates}, per)
-    out = {k: v.as_dict() if isinstance(v, Interval) else v for k, v in out.items()}
-    return out | dict(n=dict(patients=ma.n_patients, scans=len(ma.scan_patient), lesions=len(ma.lesion_score)), notes=[_conventions(hit, min_iou, per, interpolate)], sentence=sentence)
+# %% ../../nbs/evidence/02_froc.ipynb #9f856fe6
+def _found(m, rate, per): # which lesions are found at the threshold for a rate
+    at = _operating(froc_points(m, per), rate, float(m.units(per).sum()))
+    return m.lesion_score >= at.get('threshold', np.inf)
 
-# %% ../../nbs/evidence/02_froc.ipynb #d18f345e
 def _only_one(ma, mb, rate, per):
     "Lesions found by one detector only, each at its own threshold for the rate"
-    def found(m):
-        t = _operating(froc_points(m, per), rate, float(m.units(per).sum())).get('threshold', np.inf)
-        return m.lesion_score >= t
-    x, y = found(ma), found(mb)
-    return dict(both=int((x & y).sum()), only_first=int((x & ~y).sum()), only_second=int((~x & y).sum()), neither=int((~x & ~y).sum()))
+    x, y = _found(ma, rate, per), _found(mb, rate, per)
+    parts = dict(both=x & y, only_first=x & ~y, only_second=~x & y, neither=~x & ~y)
+    return {k: int(v.sum()) for k, v in parts.items()}
 
-def _sentence(differences, per):
+# %% ../../nbs/evidence/02_froc.ipynb #e98083b0
+def _sentence(differences, per): # {rate: Interval}
     "What may be concluded"
     def say(r, i):
-        if i.low is None: return f'at {r:g} false positives per {per} no comparison is possible ({i.note})'
-        what = 'the second finds more lesions' if i.low > 0 else 'the first finds more lesions' if i.high < 0 else 'the difference is open'
-        return f'at {r:g} false positives per {per} {what} ({i.value:+.3f}, 95 % interval {i.low:+.3f} to {i.high:+.3f})'
+        start = f'at {r:g} false positives per {per} '
+        if i.low is None: return start + f'no comparison is possible ({i.note})'
+        more = f"the {'second' if i.low > 0 else 'first'} finds more lesions"
+        what = 'the difference is open' if i.low <= 0 <= i.high else more
+        return start + f'{what} ({i.value:+.3f}, 95 % interval {i.low:+.3f} to {i.high:+.3f})'
     text = '; '.join(say(r, i) for r, i in differences.items())
     return text[0].upper() + text[1:] + '. An interval that includes 0 does not show that the two are equal.'
+
+# %% ../../nbs/evidence/02_froc.ipynb #4613d9d1
+def compare_froc(a:Detections, b:Detections, # two detectors on the same scans and lesions
+                 rates=(.1, .2, .5), hit='iou', min_iou=.5, per='scan', interpolate=False, n_boot=2000, seed=0
+                )->dict: # JSON-able: differences b - a with intervals, lesions that only one finds, a sentence
+    "Paired comparison at given rates, arguments as in `froc`; patients are resampled for both at once"
+    rates, ma, mb = _wanted(rates, per), match(a, hit, min_iou), match(_same_scans(a, b), hit, min_iou)
+    ka, kb, whole, n = _jafroc_kernel(ma), _jafroc_kernel(mb), np.ones((ma.n_patients, 1)), _lesion_patients(ma)
+    figures = (lambda w: np.subtract(*(_at(rates, *_curves(m, per, w)[1:], interpolate) for m in (mb, ma))),
+               lambda w: _jafroc(mb, w, kb) - _jafroc(ma, w, ka))
+    at, merit = _resample(ma, n_boot, seed, *figures)
+    why, names = _absent(len(ma.lesion_score), len(ka[1])), ('jafroc_difference', 'wafroc_difference')
+    diff = {r: _interval(*x, n, why) for r, *x in zip(rates, figures[0](whole)[:, 0], at)}
+    out = {f'difference_at_{r:g}': i.as_dict() for r, i in diff.items()}
+    for r, x in zip(rates, at):
+        p = {} if diff[r].low is None else dict(p_bootstrap=_bootstrap_p(x))
+        out[f'lesions_at_{r:g}'] = _only_one(ma, mb, r, per) | p
+    out |= {k: _interval(*x, n, why).as_dict() for k, *x in zip(names, figures[1](whole)[:, 0], merit)}
+    notes = [_conventions(hit, min_iou, per, interpolate)]
+    return out | dict(n=ma.counts(), notes=notes, sentence=_sentence(diff, per))
