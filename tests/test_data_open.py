@@ -1,0 +1,302 @@
+"""Adapters on made-up trees of the real shape, downloads from a server of our own, archives that mean harm."""
+import http.server, io, os, stat, struct, tarfile, threading, zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from usbook.data import open_data as od
+from usbook.data.manifest import IMAGE_LEVEL, Manifest
+from usbook.settings import BadInput
+
+rng = np.random.default_rng(0)
+
+def png(path, pixels=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8') if pixels is None else pixels).save(path)
+
+def gif(path, n=20):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ims = [Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8')) for _ in range(n)]
+    ims[0].save(path, save_all=True, append_images=ims[1:], duration=40)
+
+def nifti(path, a):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = struct.pack('<i36x8h14xh36xfff', 348, 3, *a.shape, 1, 1, 1, 1, 4, 352, 1, 0).ljust(352, b'\0')
+    path.write_bytes(head + a.astype('<i2').tobytes(order='F'))
+
+def said(f, *args, **kwargs):
+    with pytest.raises(BadInput) as e: f(*args, **kwargs)
+    assert '\n' not in str(e.value)
+    return str(e.value)
+
+# The list --------------------------------------------------------------------------------------------------
+
+def test_two_sets_a_study_with_all_facts():
+    studies = ['lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis']
+    assert {s: sum(o.study == s for o in od.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2)
+    for name, s in od.OPEN.items():
+        assert name == s.name and s.page.startswith('https://') and s.licence and s.citation and s.manual and s.labels
+        assert bool(s.url) != bool(s.gate) and (s.sha256 is None or len(s.sha256) == 64)
+        assert s.url is None or s.url.startswith('https://')
+
+def test_names():
+    assert od.get_set('open:busi').name == 'busi'
+    assert 'did you mean open:montgomery?' in said(od.get_set, 'open:montgomary') and 'known are covid-blues' in said(od.get_set, 'zzz')
+
+# Adapters --------------------------------------------------------------------------------------------------
+
+def few(monkeypatch, name, **counts): monkeypatch.setitem(od.OPEN, name, replace(od.OPEN[name], counts=counts))
+
+def test_covid_blues(tmp_path, monkeypatch):
+    top, rows = tmp_path/'COVID-BLUES-main', ['video_file,Severity Score,A-lines,B-lines,comments']
+    signs = [('yes', 'no'), ('no', 'yes '), ('yes', 'yes'), ('no ', 'no')]
+    for p in range(1, 9):
+        for i, point in enumerate(('L1', 'R2')):
+            (top/'lus_videos').mkdir(parents=True, exist_ok=True)
+            (top/'lus_videos'/f'patient_{p}_{point}.mp4').write_bytes(b'')
+            rows.append(f'patient_{p}_{point},{i}.0,{",".join(signs[p % 4])},"broken pleura line, B-lines"')
+    (top/'severity.csv').write_text('\n'.join(rows))
+    monkeypatch.setattr(od, 'clip_frames', lambda clip, n: [Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8')) for _ in range(n)])
+    assert 'has 16 clips where the covid-blues set has 362' in said(od.adapt, 'covid-blues', tmp_path)
+    few(monkeypatch, 'covid-blues', clips=16, patients=8)
+    m = od.adapt('covid-blues', tmp_path)
+    assert len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines+b_lines', 'b_lines', 'none']
+    two = od.adapt('covid-blues', tmp_path, classes=['a_lines', 'b_lines'])
+    assert len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
+    assert 'package: pip install av' in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
+
+read_clip = od.clip_frames
+
+@pytest.fixture(autouse=True)
+def no_video_reader(monkeypatch):
+    "As on a computer without the package av"
+    monkeypatch.setitem(__import__('sys').modules, 'av', None)
+
+def test_pocus(tmp_path):
+    top, head = tmp_path/'covid19_ultrasound-master'/'data', 'Filename,License,Type,Probe,Patient ID / Name,Effusion,Consolidations,B-lines,A-lines'
+    rows = [head]
+    for p in range(4):
+        gif(top/'pocus_videos'/'convex'/f'Cov-Atlas+({p}).gif')
+        rows.append(f'Cov-Atlas+({p}),CC BY-NC 4.0,video,convex,{p},0,0,{p % 2},{1 - p % 2}')
+    png(top/'pocus_images'/'convex'/'still.png')
+    rows += ['still,CC BY 4.0,image,convex,9,0,0,1,0', 'elsewhere,None,video,convex,3,0,0,1,0', 'Cov-Atlas+(1),twice,video,convex,7,1,1,1,1']
+    (top/'dataset_metadata.csv').write_text('\n'.join(rows))
+    m = od.adapt('pocus', tmp_path, classes=['a_lines', 'b_lines'])
+    assert len(m) == 4*8 + 1 and set(m.patients) == {'P0', 'P1', 'P2', 'P3', 'P9'} and set(m.table.licence) == {'CC BY-NC 4.0', 'CC BY 4.0'}
+
+def test_head_ct(tmp_path):
+    for i in range(200): png(tmp_path/'head_ct'/'head_ct'/f'{i:03}.png')
+    (tmp_path/'labels.csv').write_text('id, hemorrhage\n' + ''.join(f'{i}, {int(i < 100)}\n' for i in range(200)))
+    m = od.adapt('head-ct', tmp_path)
+    assert m.counts().patients.tolist() == [100, 100] and m.table.label[0] == 'finding'
+    (tmp_path/'head_ct'/'head_ct'/'007.png').unlink()
+    assert 'head_ct/head_ct/007.png is missing' in said(od.adapt, 'head-ct', tmp_path)
+
+def test_ct_ich(tmp_path, monkeypatch):
+    rows = ['PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural,No_Hemorrhage,Fracture_Yes_No']
+    for p in (49, 50, 51, 52):
+        hu = rng.integers(-20, 90, (6, 5, 3))
+        nifti(tmp_path/'ct_scans'/f'{p:03}.nii', hu)
+        nifti(tmp_path/'masks'/f'{p:03}.nii', np.where(hu > 60, 255, 0))
+        rows += [f'{p},{n},0,0,0,0,{int(n == 2)},{int(n != 2)},0' for n in (1, 2, 3)]
+    (tmp_path/'hemorrhage_diagnosis_raw_ct.csv').write_text('\n'.join(rows) + '\n59,1,0,0,0,0,0,1,0\n')
+    few(monkeypatch, 'ct-ich', patients=4)
+    m = od.adapt('ct-ich', tmp_path)
+    assert len(m) == 12 and m.counts().images.tolist() == [4, 8] and m.load(0).size == (6, 5) and m.table['mask'][0] == 'slice_masks/049_01.png'
+    last = np.asarray(m.load(11))
+    assert np.array_equal(last, np.rot90(od.window(hu[:, :, 2].astype(float), 40, 80)))
+    (tmp_path/'masks'/'049.nii').write_bytes(b'short')
+    assert 'is not a NIfTI-1 file' in said(od.adapt, 'ct-ich', tmp_path)
+
+def test_bus_bra(tmp_path, monkeypatch):
+    rows = ['ID,Case,Histology,Pathology,BIRADS']
+    for c in range(1, 5):
+        for side in 'lr':
+            png(tmp_path/'BUSBRA'/'Images'/f'bus_{c:04}-{side}.png')
+            png(tmp_path/'BUSBRA'/'Masks'/f'mask_{c:04}-{side}.png')
+            rows.append(f'bus_{c:04}-{side},{c},x,{["benign", "malignant"][c % 2]},4')
+    (tmp_path/'BUSBRA'/'bus_data.csv').write_text('\n'.join(rows))
+    few(monkeypatch, 'bus-bra', images=8, patients=4)
+    m = od.adapt('bus-bra', tmp_path)
+    assert len(m) == 8 and set(m.patients) == {'C0001', 'C0002', 'C0003', 'C0004'} and m.table['mask'][0].endswith('mask_0001-l.png')
+
+def test_busi(tmp_path, monkeypatch):
+    same = rng.integers(0, 255, (8, 8), dtype='uint8')
+    for c in ('benign', 'malignant', 'normal'):
+        for i in range(1, 5):
+            png(tmp_path/'Dataset_BUSI_with_GT'/c/f'{c} ({i}).png', same if i == 4 and c != 'normal' else None)
+            png(tmp_path/'Dataset_BUSI_with_GT'/c/f'{c} ({i})_mask.png', np.full((8, 8), 10*i, 'uint8'))
+    png(tmp_path/'Dataset_BUSI_with_GT'/'benign'/'benign (1)_mask_1.png', np.full((8, 8), 200, 'uint8'))
+    few(monkeypatch, 'busi', images=12, benign=4, malignant=4, normal=4)
+    assert 'say --image-level' in said(od.adapt, 'busi', tmp_path)
+    m = od.adapt('busi', tmp_path, image_level=True)
+    assert len(m) == 10 and m.notes[0] == IMAGE_LEVEL and any('2 images were left out because copies' in n for n in m.notes)
+    assert np.asarray(Image.open(tmp_path/m.table['mask'][0])).max() == 200
+
+def test_gallbladder(tmp_path, monkeypatch):
+    for part, n in (('training_data', 8), ('test_data', 6)):
+        lines = []
+        for p in range(n):
+            name = f'{p}_0.{"JPG" if p % 3 else "jpg"}'
+            png(tmp_path/'repo'/'data'/part/name.replace('JPG', 'png').replace('jpg', 'png'))
+            os.replace(tmp_path/'repo'/'data'/part/name.replace('JPG', 'png').replace('jpg', 'png'), tmp_path/'repo'/'data'/part/name)
+            lines.append(f'{name},{p % 2}')
+        (tmp_path/'repo'/'data'/part/'label.csv').write_text('\n'.join(lines))
+    few(monkeypatch, 'gallbladder', test=6)
+    m = od.adapt('gallbladder', tmp_path)
+    assert m.splits == ['train', 'test'] and len(m) == 14 and {'train-0', 'test-0'} <= set(m.patients) and m.table.label[0] == 'atresia'
+
+def test_usanotai(tmp_path, monkeypatch):
+    organs = list(od.OPEN['usanotai'].labels)
+    for o in organs:
+        for i in (1, 51): png(tmp_path/'USAnotAI-master'/('train' if i < 50 else 'test')/f'{o}-{i:04}.png')
+    few(monkeypatch, 'usanotai', images=12, **dict.fromkeys(organs, 2))
+    assert 'never invented' in said(od.adapt, 'usanotai', tmp_path)
+    assert od.adapt('usanotai', tmp_path, image_level=True).counts().images.tolist() == [2]*6
+
+@pytest.mark.parametrize('name,prefix,masks', [('shenzhen', 'CHNCXR', False), ('montgomery', 'MCUCXR', True)])
+def test_nlm(tmp_path, monkeypatch, name, prefix, masks):
+    for i in range(8):
+        png(tmp_path/'Set'/'CXR_png'/f'{prefix}_{i:04}_{i % 2}.png')
+        for side in ('leftMask', 'rightMask')*masks: png(tmp_path/'Set'/'ManualMask'/side/f'{prefix}_{i:04}_{i % 2}.png')
+    few(monkeypatch, name, images=8, normal=4, tuberculosis=4)
+    m = od.adapt(name, tmp_path)
+    assert m.patients[0] == '0000' and ('mask' in m.table) == masks and m.counts().images.tolist() == [4, 4]
+
+@pytest.mark.parametrize('name', od.OPEN)
+def test_the_wrong_folder(tmp_path, name):
+    text = said(od.adapt, name, tmp_path, image_level=True)
+    assert str(tmp_path) in text and (f'the {name} set' in text)
+
+@pytest.mark.parametrize('name', od.OPEN)
+def test_offline_or_gated_says_how_by_hand(tmp_path, name):
+    text = said(od.open_data, name, tmp_path, offline=True, image_level=True)
+    assert od.OPEN[name].manual in text and od.OPEN[name].licence in text and od.OPEN[name].page in text
+    if od.OPEN[name].gate: assert "can't be downloaded by a program" in said(od.open_data, name, tmp_path)
+
+# Real sets that are here -----------------------------------------------------------------------------------
+
+def test_real_shenzhen_subset(realdata, tmp_path, monkeypatch):
+    (tmp_path/'ChinaSet_AllFiles').mkdir()
+    (tmp_path/'ChinaSet_AllFiles'/'CXR_png').mkdir()
+    for f in (realdata/'chest_shenzhen'/'images').glob('*.png'): (tmp_path/'ChinaSet_AllFiles'/'CXR_png'/f.name).write_bytes(f.read_bytes())
+    few(monkeypatch, 'shenzhen', images=180, normal=90, tuberculosis=90)
+    m, there = od.adapt('shenzhen', tmp_path), Manifest.open(realdata/'chest_shenzhen')
+    assert m.digests.tolist() == there.digests.tolist() and m.table.label.tolist() == there.table.label.tolist()
+
+def test_real_abdomen_organs(realdata, tmp_path):
+    for f in (realdata/'abdomen_organs'/'images').glob('*.png'):
+        part, name = f.name.split('_', 1)
+        (tmp_path/part).mkdir(exist_ok=True)
+        (tmp_path/part/name).write_bytes(f.read_bytes())
+    m = od.adapt('usanotai', tmp_path, image_level=True)
+    assert len(m) == 366 and len(set(m.patients)) == 361
+
+# Downloads -------------------------------------------------------------------------------------------------
+
+class Server(http.server.BaseHTTPRequestHandler):
+    body, etag, ranges, breaks, log = b'', '"1"', True, 0, []
+    def do_GET(self):
+        cls, asked = type(self), self.headers.get('Range')
+        cls.log.append(asked)
+        start = int(asked[6:-1]) if asked and cls.ranges and self.headers.get('If-Range') == cls.etag else 0
+        self.send_response(206 if start else 200)
+        self.send_header('ETag', cls.etag)
+        self.send_header('Content-Length', str(len(cls.body) - start))
+        self.end_headers()
+        stop, cls.breaks = cls.breaks or len(cls.body), 0
+        self.wfile.write(cls.body[start:stop])
+        self.close_connection = True
+    def log_message(self, *args): pass
+
+@pytest.fixture
+def server():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, 'w') as z:
+        for i in range(8):
+            f = io.BytesIO()
+            Image.fromarray(rng.integers(0, 255, (64, 64), dtype='uint8')).save(f, 'PNG')
+            z.writestr(f'S/CXR_png/CHNCXR_{i:04}_{i % 2}.png', f.getvalue())
+    handler = type('Handler', (Server,), dict(body=buffer.getvalue(), log=[]))
+    s = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=s.serve_forever, args=(.02,), daemon=True).start()
+    handler.url = f'http://127.0.0.1:{s.server_port}/set.zip'
+    yield handler
+    s.shutdown()
+
+@pytest.fixture
+def here(server, monkeypatch):
+    "The shenzhen set, served from here and small"
+    import hashlib
+    monkeypatch.setenv('no_proxy', '*')
+    s = replace(od.OPEN['shenzhen'], url=server.url, sha256=hashlib.sha256(server.body).hexdigest(), counts=dict(images=8, normal=4, tuberculosis=4))
+    monkeypatch.setitem(od.OPEN, 'shenzhen', s)
+    return s
+
+def test_download_once(here, server, tmp_path):
+    m = od.open_data('open:shenzhen', tmp_path)
+    assert len(m) == 8 and len(server.log) == 1
+    assert od.open_data('shenzhen', tmp_path, offline=True).sha256() == m.sha256() and len(server.log) == 1
+    assert sorted(p.name for p in (tmp_path/'open'/'shenzhen').iterdir()) == ['files']
+
+def test_a_broken_download_goes_on(here, server, tmp_path):
+    server.breaks = 20_000
+    assert 'the download stopped' in said(od.open_data, 'shenzhen', tmp_path)
+    have = (tmp_path/'open'/'shenzhen'/'set.zip.part').stat().st_size
+    assert 0 < have <= 20_000
+    assert len(od.open_data('shenzhen', tmp_path)) == 8 and server.log == [None, f'bytes={have}-']
+
+def test_a_file_that_changed_meanwhile_starts_anew(here, server, tmp_path):
+    server.breaks = 20_000
+    said(od.open_data, 'shenzhen', tmp_path)
+    server.etag = '"2"'
+    assert len(od.open_data('shenzhen', tmp_path)) == 8
+
+def test_a_server_without_ranges(here, server, tmp_path):
+    server.breaks, server.ranges = 20_000, False
+    said(od.open_data, 'shenzhen', tmp_path)
+    assert len(od.open_data('shenzhen', tmp_path)) == 8
+
+def test_wrong_checksum_and_no_server(here, server, tmp_path, monkeypatch):
+    monkeypatch.setitem(od.OPEN, 'shenzhen', replace(here, sha256='0'*64))
+    assert 'its checksum differs' in said(od.open_data, 'shenzhen', tmp_path)
+    monkeypatch.setitem(od.OPEN, 'shenzhen', replace(here, url='http://127.0.0.1:9/set.zip'))
+    text = said(od.open_data, 'shenzhen', tmp_path)
+    assert 'the download stopped (ConnectionError)' in text and here.manual in text
+
+# Archives --------------------------------------------------------------------------------------------------
+
+def bad_zip(path, name, mode=0o644):
+    with zipfile.ZipFile(path, 'w') as z:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        z.writestr(info, 'x')
+    return path
+
+@pytest.mark.parametrize('name', ['../x', 'a/../../x', '/etc/x', 'C:/x', r'..\x', r'\\server\x', ' '])
+def test_zip_that_climbs(tmp_path, name):
+    assert 'outside its folder' in said(od.unpack, bad_zip(tmp_path/'a.zip', name), tmp_path/'out')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['a.zip']
+
+def test_links_and_devices(tmp_path):
+    assert 'a link or a device' in said(od.unpack, bad_zip(tmp_path/'a.zip', 'l', stat.S_IFLNK | 0o777), tmp_path/'out')
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+        info = tarfile.TarInfo('l')
+        info.type, info.linkname = kind, '/etc/passwd'
+        with tarfile.open(tmp_path/'a.tar', 'w') as t: t.addfile(info)
+        assert 'a link or a device' in said(od.unpack, tmp_path/'a.tar', tmp_path/'out')
+    with tarfile.open(tmp_path/'b.tgz', 'w:gz') as t: t.addfile(tarfile.TarInfo('../x'))
+    assert 'outside its folder' in said(od.unpack, tmp_path/'b.tgz', tmp_path/'out')
+
+def test_good_tar(tmp_path):
+    info, data = tarfile.TarInfo('a/b.txt'), b'hello'
+    info.size = len(data)
+    with tarfile.open(tmp_path/'a.tgz', 'w:gz') as t: t.addfile(info, io.BytesIO(data))
+    assert (od.unpack(tmp_path/'a.tgz', tmp_path/'out')/'a'/'b.txt').read_bytes() == data
+
+def test_not_an_archive_and_a_full_disk(tmp_path, monkeypatch):
+    (tmp_path/'a.zip').write_text('<html>sign in</html>')
+    assert 'neither a zip nor a tar' in said(od.unpack, tmp_path/'a.zip', tmp_path/'out')
+    monkeypatch.setattr(od.shutil, 'disk_usage', lambda p: type('U', (), dict(free=0)))
+    assert 'make room' in said(od.unpack, bad_zip(tmp_path/'b.zip', 'ok.txt'), tmp_path/'out')
