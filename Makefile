@@ -8,7 +8,7 @@ PY ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab notebooks readme samples realdata benchmarks clean
+.PHONY: reproduce test lab notebooks readme samples backbone realdata benchmarks clean
 
 reproduce: .venv/.ready
 	@$(RUN) -m usbook.cli reproduce all
@@ -35,8 +35,13 @@ notebooks: .venv/.ready
 samples: .venv/.ready
 	@$(RUN) -m usbook.cli samples data_samples
 
-# the long tests on real public images; USBOOK_REALDATA names their folder
+# usbook/weights/ anew, from nothing but procedural images: up to 90 minutes on two cores; interrupted, it goes on where it was
+backbone: .venv/.ready
+	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.backbone import make_backbone; make_backbone(log="nbs/learn/backbone_log.csv")'
+
+# the long tests on real public images, and the table of the backbone; USBOOK_REALDATA names their folder
 realdata: .venv/.ready
+	@$(RUN) tests/judge_backbone.py $(if $(FINETUNED),--finetuned)
 	@$(RUN) -m pytest -m slow
 
 benchmarks: .venv/.ready

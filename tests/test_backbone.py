@@ -1,0 +1,110 @@
+"""The backbone that comes with usbook: its file, its random numbers, its training."""
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from usbook.learn import backbone as B
+from usbook.learn.weights import backbone, find_weights, shipped_folder
+from usbook.phantoms.nuisance import rng
+from usbook.settings import BadInput, Settings, read_settings
+
+TINY = B.Recipe(categories=26, pool_size=48, pairs=8, steps=4, sizes=((0., 32), (.5, 48)))
+AUTO = Settings(weights='auto', offline=True)
+
+@pytest.fixture(scope='module')
+def pool(tmp_path_factory): return B.make_pool(TINY, tmp_path_factory.mktemp('pool'), workers=1)
+
+# Random numbers ----------------------------------------------------------------------------------------------
+
+def seeds_in_use():
+    "The seed of the settings and of every sample"
+    samples = pytest.importorskip('usbook.phantoms.samples', reason='the samples are not there yet')
+    found = [read_settings().seed]
+    def look(v):
+        if isinstance(v, dict):
+            for k, w in v.items(): found.append(int(w)) if k == 'seed' else look(w)
+        elif hasattr(v, 'seed'): found.append(int(v.seed))
+        elif hasattr(v, '__dict__'): look(vars(v))
+    look(samples.SAMPLES)
+    return found
+
+def first_word(seed): return np.random.SeedSequence([seed, 1]).entropy[0] % 2**32
+
+def test_no_sample_uses_the_pretext_s_seed_space():
+    found = seeds_in_use()
+    assert len(found) > 5 and all(first_word(s) != B.SPACE for s in found)
+
+def test_streams_differ_wherever_the_first_word_differs():
+    "Phantoms seed with [seed, words]; the pretext with [SPACE, words]: equal words give unequal numbers"
+    for seed in (0, 1, 2, 7, 42, 2026):
+        for words in ((0, 0), (1, 5), (2, 3, 1)):
+            assert not np.array_equal(rng(seed, *words).random(4), B.pretext_rng(*words).random(4))
+    np.testing.assert_array_equal(rng(B.SPACE, 1, 5).random(4), B.pretext_rng(1, 5).random(4))   # only that seed would meet it
+    assert 2**31 < B.SPACE < 2**32
+
+# Images ------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('k,family', list(enumerate(B.FAMILIES)))
+def test_every_family_draws(k, family):
+    images = [B.draw(k + len(B.FAMILIES)*c, i, 48) for c in range(6) for i in (0, 1)]
+    assert all(im.shape == (48, 48) and im.dtype == np.uint8 for im in images)
+    assert all(im.std() > 1 for im in images), 'an empty picture'
+    np.testing.assert_array_equal(images[1], B.draw(k, 1, 48))
+
+def test_pool_does_not_depend_on_workers(pool, tmp_path):
+    np.testing.assert_array_equal(pool, B.make_pool(TINY, tmp_path, workers=2))
+
+# Training ----------------------------------------------------------------------------------------------------
+
+def test_resumed_training_is_the_same(pool, tmp_path):
+    quiet = dict(say=lambda *_: None, log_every=1)
+    whole = B.pretrain(B.Trainer(TINY, pool), tmp_path/'whole.pt', **quiet)
+    B.pretrain(B.Trainer(TINY, pool), tmp_path/'parts.pt', stop=2, **quiet)
+    parts = B.pretrain(B.Trainer(TINY, pool), tmp_path/'parts.pt', **quiet)
+    a, b = whole.mean_net.state_dict(), parts.mean_net.state_dict()
+    assert whole.step == parts.step == 4 and all(torch.equal(a[k], b[k]) for k in a)
+    without_time = lambda log: [{k: v for k, v in row.items() if k != 'seconds'} for row in log]
+    assert without_time(whole.log) == without_time(parts.log)
+
+def test_checkpoint_of_another_recipe_or_damaged_is_refused(pool, tmp_path):
+    B.pretrain(B.Trainer(TINY, pool), f := tmp_path/'c.pt', stop=1, say=lambda *_: None)
+    with pytest.raises(BadInput, match='another recipe'): B.pretrain(B.Trainer(replace(TINY, lr=1e-3), pool), f)
+    f.write_bytes(f.read_bytes()[:1000])
+    with pytest.raises(BadInput, match='start anew'): B.pretrain(B.Trainer(TINY, pool), f)
+
+def test_shipping_replaces_the_file_before(pool, tmp_path):
+    t = B.Trainer(TINY, pool)
+    t.train_step(); t.log = [dict(simclr=1., family=.5, parameters=.1)]
+    first = B.ship(t, tmp_path)
+    t.train_step(); second = B.ship(t, tmp_path)
+    assert first != second and not first.exists()
+    w = find_weights('resnet10t', Settings(weights=str(tmp_path), offline=True))
+    assert w.path == second and w.mean == (t.mean,)*3 and second.stat().st_size < 12e6
+
+# What is shipped ---------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def shipped():
+    if not list(shipped_folder().glob('resnet10t-*.safetensors')): pytest.skip('no backbone is shipped yet: make backbone')
+    return find_weights('resnet10t', AUTO)
+
+def test_shipped_file_is_found_offline_with_its_own_statistics(shipped):
+    assert shipped.source == 'shipped' and shipped.path.stat().st_size < 12e6
+    assert len(set(shipped.mean)) == len(set(shipped.std)) == 1, 'grey: three equal channels'
+    assert 0 < shipped.mean[0] < 1 and 0 < shipped.std[0] < 1
+
+def test_card_says_what_it_must(shipped):
+    c = json.loads((shipped.path.parent/'resnet10t.json').read_text(encoding='utf-8'))
+    assert c['sha256'] == shipped.sha256 and c['file'] == shipped.name and c['recipe']['families']
+    for key in ('mean', 'std', 'made', 'data', 'seeds', 'command', 'good_for', 'not_good_for', 'metrics', 'trained'): assert c[key], key
+
+def test_gradients_reach_the_last_feature_map(shipped):
+    "What Grad-CAM needs: a map with places, and a gradient in it"
+    body = backbone('resnet10t', shipped)
+    x = torch.tensor(B.draw(10, 0, 96)/255, dtype=torch.float32).expand(2, 3, 96, 96)
+    f = body(x); f.retain_grad()
+    (f.mean((2, 3)) @ torch.randn(f.shape[1], generator=torch.Generator().manual_seed(0))).sum().backward()
+    assert f.shape[2] > 1 and f.grad.abs().sum() > 0 and torch.isfinite(f).all()
