@@ -270,11 +270,12 @@ def _read_meta(path):
     if not isinstance(meta, dict): raise BadInput(f"{path}: holds no metadata (one JSON object); correct or remove it")
     return meta
 
-# %% ../nbs/01_predictions.ipynb #afd8bf36
+# %% ../nbs/01_predictions.ipynb #9a4a2c3b
 def _write_meta(meta, path):
     "The metadata as JSON, if there is any"
     if meta: path.write_text(json.dumps(meta, ensure_ascii=False, indent=1, default=str), encoding='utf-8')
 
+# %% ../nbs/01_predictions.ipynb #d8f0a1bd
 @patch
 def write(self:Predictions, path:str|Path # CSV or Parquet by its ending
          )->Path:                         # the same
@@ -286,7 +287,7 @@ def write(self:Predictions, path:str|Path # CSV or Parquet by its ending
     _write_meta(self.meta, path.with_suffix('.json'))
     return path
 
-# %% ../nbs/01_predictions.ipynb #68b86474
+# %% ../nbs/01_predictions.ipynb #fda998c9
 def paired(a:Predictions, b:Predictions # two models on the same images, in any order
           )->Predictions:               # `b` with the images and classes in the order of `a`
     "Bring `b` into the order of `a`, or say why they are not about the same images"
@@ -308,6 +309,7 @@ def paired(a:Predictions, b:Predictions # two models on the same images, in any 
                            f"{a.name}; they must agree")
     return new
 
+# %% ../nbs/01_predictions.ipynb #8e1cbf65
 def _differ(a, b, ia, ib):
     "How the images of two tables differ"
     only_a, only_b = ia.difference(ib), ib.difference(ia)

@@ -207,12 +207,13 @@ def _aucs(target, one, two, cluster, classes):
         for v, p in zip(some, holm([v['p'] for v in some])): v['p_holm'] = float(p)
     return out
 
-# %% ../../nbs/evidence/01_compare.ipynb #f1e8b04b
+# %% ../../nbs/evidence/01_compare.ipynb #00906c9d
 def _sentence(name_a, name_b, r, margin):
     "What may be concluded"
     d, p = r['differences']['accuracy'], r['obuchowski'].get('p')
     on = f"On these {r['n']} images of {r['n_patients']} patients"
-    if not r['b'] + r['c']: return f"{on}, {name_a} and {name_b} are right on the same images: nothing tells them apart."
+    if not r['b'] + r['c']:
+        return f"{on}, {name_a} and {name_b} are right on the same images: nothing sets them apart."
     if 'low' not in d or p is None: return f"{on}, no conclusion is possible: too few patients for an interval."
     value, low, high = (100 * d[o] for o in ('value', 'low', 'high'))
     numbers = f"({value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, clustered p = {p:.2g})"
@@ -222,7 +223,8 @@ def _sentence(name_a, name_b, r, margin):
         end = f" They are as good as each other within ±{100 * margin:g} points."
     apart, small = low > 0 or high < 0, p < .05
     if apart and small: return f"{on}, {better} is right more often than {other} {numbers}.{end}"
-    if apart or small: return f"{on}, {better} may be better than {other}, but interval and test disagree {numbers}.{end}"
+    if apart or small:
+        return f"{on}, {better} may be better than {other}, but interval and test disagree {numbers}.{end}"
     end = end or ' That is not evidence that there is none.'
     return f"{on}, no difference between {name_a} and {name_b} is shown {numbers}.{end}"
 

@@ -355,8 +355,8 @@ def _silent(value, n, unit, notes, alpha):
     how = f'Wilson with {n} {unit} as the effective number of images'
     return Interval(value, w.low, w.high, how, '; '.join(['every resample gives the same'] + notes))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #f483d855
-@dataclass
+# %% ../../nbs/evidence/00_metrics.ipynb #91bf5901
+@dataclass(repr=False)
 class Evaluation:
     "Every figure with its interval"
     overall: dict            # name -> Interval
@@ -370,6 +370,8 @@ class Evaluation:
     @property
     def n(self): return int(self.confusion.sum())
 
+    def __repr__(self): return f"{self.n} images: accuracy {self.overall['accuracy']}, macro F1 {self.overall['macro_f1']}"
+
     def as_dict(self):
         "Ready for JSON; what does not exist is absent, with a note"
         per = {c: {k: v.as_dict() for k, v in d.items()} for c, d in self.per_class.items()}
@@ -378,11 +380,12 @@ class Evaluation:
                    overall={k: v.as_dict() for k, v in self.overall.items()}, per_class=per, notes=self.notes)
         return {k: v for k, v in out.items() if v is not None}
 
-# %% ../../nbs/evidence/00_metrics.ipynb #17f338a9
+# %% ../../nbs/evidence/00_metrics.ipynb #af5fcea5
 HEADLINE = ('accuracy', 'balanced_accuracy', 'macro_precision', 'macro_recall', 'macro_specificity', 'macro_f1',
             'kappa', 'macro_auc', 'brier')
 CLASS_HEADLINE = ('precision', 'recall', 'specificity', 'f1', 'auc')
 
+# %% ../../nbs/evidence/00_metrics.ipynb #306c7e17
 @patch
 def table(self:Evaluation, names=CLASS_HEADLINE # figures to show
          )->pd.DataFrame:
