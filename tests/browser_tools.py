@@ -95,10 +95,13 @@ model.get_ = model.get; model.get = k => k === "_standalone" ? false : model.get
 const ears = new Set(), on = model.on, off = model.off;
 model.on = (e, f) => e === "msg:custom" ? ears.add(f) : on(e, f);
 model.off = (e, f) => e === "msg:custom" ? ears.delete(f) : off(e, f);
+let changed = {}, set_ = model.set;
+model.set = (k, v) => { changed[k] = v; set_(k, v); };
 model.send = async msg => {
-  const { state, sent } = JSON.parse(await window.python(JSON.stringify(msg)));
+  const news = changed; changed = {};
+  const { state, sent } = JSON.parse(await window.python(JSON.stringify({ msg, news })));
   for (const [content, buffers] of sent) for (const f of [...ears]) f(content, buffers.map(b => unpack({ $b: b })));
-  for (const [k, v] of Object.entries(state)) { model.set(k, v); }
+  for (const [k, v] of Object.entries(state)) set_(k, v);
 };
 widget.render({ model, el: document.body });
 '''
@@ -117,7 +120,9 @@ def live(chromium, tmp_path):
 
         def answer(msg):
             sent.clear()
-            w._answer(w, json.loads(msg), [])
+            said = json.loads(msg)
+            for k, v in said['news'].items(): setattr(w, k, v)
+            w._answer(w, said['msg'], [])
             state = {k: v for k, v in w.page_state().items() if k not in ('_pictures', '_standalone')}
             return safe_json(dict(state=state, sent=sent))
         page = context.new_page()
