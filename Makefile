@@ -8,22 +8,22 @@ PY ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab notebooks readme samples backbone realdata benchmarks clean
+.PHONY: reproduce test lab export notebooks samples backbone realdata benchmarks clean
 
 reproduce: .venv/.ready
-	@$(RUN) -m usbook.cli reproduce all
+	@$(BIN)/usbook reproduce all
 
 test: .venv/.ready
-	@$(RUN) -m pytest -n auto
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto
 
 lab: .venv/.ready
-	@$(RUN) -m usbook.cli lab
+	@$(BIN)/usbook lab
 
 # For those who change usbook ---------------------------------------------------------------------
 
 # library from notebooks, README from index.ipynb, notebooks without noise
 export: .venv/.ready
-	@$(RUN) -m nbdev.export && $(BIN)/nbdev-clean && $(RUN) tests/readme.py
+	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tests/readme.py
 
 # run every notebook and keep its outputs
 notebooks: .venv/.ready
@@ -33,7 +33,7 @@ notebooks: .venv/.ready
 
 # data_samples/ anew, from its seeds
 samples: .venv/.ready
-	@$(RUN) -m usbook.cli samples data_samples
+	@$(BIN)/usbook phantom all --out data_samples
 
 # usbook/weights/ anew, from nothing but procedural images: up to 90 minutes on two cores; interrupted, it goes on where it was
 backbone: .venv/.ready
