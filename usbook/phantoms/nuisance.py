@@ -154,7 +154,7 @@ def has_mark(knobs:Knobs, in_class:bool, # is the image of the marked class?
     p_in, p_out = knobs.overlay_shortcut
     return bool(chance < (p_in if in_class else p_out))
 
-# %% ../../nbs/phantoms/01_nuisance.ipynb #ef5947a9
+# %% ../../nbs/phantoms/01_nuisance.ipynb #632ccacf
 @dataclass
 class Phantom:
     "One image and everything known about it"
@@ -167,3 +167,4 @@ class Phantom:
     truth: dict = field(default_factory=dict)      # numbers that go into the manifest's columns
     mask: np.ndarray|None = None      # same height and width as image
     lesions: list = field(default_factory=list)    # cine: rows frame, lesion, x, y, w, h in pixels
+    mimics: list = field(default_factory=list)     # cine: rows frame, kind, x, y, w, h of what only looks like a lesion

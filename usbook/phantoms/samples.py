@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SAMPLES', 'Sample', 'get_sample', 'study_knobs', 'make_image', 'png_bytes', 'write_whole', 'make_sample']
 
-# %% ../../nbs/phantoms/07_samples.ipynb #46c3bef0
+# %% ../../nbs/phantoms/07_samples.ipynb #b74ee9fd
 import csv
 import hashlib
 import io
@@ -13,6 +13,8 @@ import json
 import os
 import shutil
 import signal
+import struct
+import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,7 +43,7 @@ class Sample:
     columns: str       # what the manifest's own columns mean
     seed: int = 0
 
-# %% ../../nbs/phantoms/07_samples.ipynb #265a493a
+# %% ../../nbs/phantoms/07_samples.ipynb #5dc0db4b
 SAMPLES = {
     'lung_signs': Sample('lung', 'lung_image', 'LUNG_KNOBS', 480, 160, 'Lung ultrasound signs',
         'learning to tell A-lines, B-lines, effusion and consolidation apart; splits by patient and by image; sites',
@@ -54,9 +56,13 @@ SAMPLES = {
         'learning anatomy: organs are sketches, and the eleven classes are this project\'s own',
         '`caliper` a measurement is drawn, `text` the technologist\'s label is burnt into the top eleventh (never, in the '
         'committed sample), `wall_mm` thickness of the abdominal wall, `depth_mm` of the picture'),
-    'breast_cine': Sample('breast', 'breast_clip', 'BREAST_KNOBS', 24, 160, 'Breast ultrasound clips with boxes',
+    'breast_cine': Sample('breast', 'breast_clip', 'BREAST_KNOBS', 46, 128, 'Breast ultrasound clips with boxes',
         'finding masses in single frames and in sequences; free-response ROC curves',
-        'telling benign from malignant: shapes carry no diagnosis here', ''),
+        'telling benign from malignant: shapes carry no diagnosis here',
+        'one row a frame: `image` is an animated PNG (25 frames a second, 64 greys), `frame` counts from 0, `label` says what '
+        'that frame shows; `cine_mask` has the true pixels, frame by frame; `scan` the clip\'s id in scans.csv, lesions.csv and '
+        'mimics.csv (boxes in pixels, upper left corner; `kind` says what only looks like a mass); `n_frames`, `n_masses`; '
+        '`step_mm` distance between frames; `depth_mm` of the picture'),
     'head_ct': Sample('head_ct', 'head_ct_image', 'HEAD_CT_KNOBS', 480, 128, 'Head CT slices with and without a finding',
         'slices against patients, thresholds, heat maps against known masks',
         'reading CT: a skull of ellipses, findings drawn one at a time', ''),
@@ -84,15 +90,39 @@ def make_image(study:str, seed:int, i:int, # id; of the data set; number of the 
     s = get_sample(study)
     return getattr(import_module(f'usbook.phantoms.{s.module}'), s.function)(seed, i, size, knobs)
 
-# %% ../../nbs/phantoms/07_samples.ipynb #b95d76fe
-def png_bytes(image:np.ndarray # (H, W) uint8 or bool; (frames, H, W) becomes an animated PNG
+# %% ../../nbs/phantoms/07_samples.ipynb #1edba497
+def _chunks(png):
+    "Type and content of each chunk of a PNG"
+    k = 8
+    while k < len(png):
+        n, kind = struct.unpack('>I4s', png[k:k+8])
+        yield kind, png[k+8:k+8+n]
+        k += 12 + n
+
+def _chunk(kind, content):
+    return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', zlib.crc32(kind + content))
+
+def _still(frame):
+    out = io.BytesIO()
+    Image.fromarray(frame).save(out, 'PNG', compress_level=9, optimize=False)
+    return out.getvalue()
+
+# %% ../../nbs/phantoms/07_samples.ipynb #62149a72
+def png_bytes(image:np.ndarray # (H, W) uint8 or bool; (frames, H, W) becomes an animated PNG, 25 frames a second
              )->bytes:
     "Lossless PNG without anything in it that changes from run to run"
-    pictures = [Image.fromarray(f.astype(np.uint8)*255 if f.dtype == bool else f) for f in (image if image.ndim == 3 else image[None])]
-    out = io.BytesIO()
-    more = dict(save_all=True, append_images=pictures[1:], duration=40, loop=0, disposal=0, blend=0) if len(pictures) > 1 else {}
-    pictures[0].save(out, 'PNG', compress_level=9, **more)
-    return out.getvalue()
+    if image.ndim == 2: return _still(image)
+    out, number, size = [b'\x89PNG\r\n\x1a\n'], 0, image.shape[:0:-1]
+    for k, frame in enumerate(image):
+        parts = list(_chunks(_still(frame)))
+        if k == 0: out += [_chunk(b'IHDR', parts[0][1]), _chunk(b'acTL', struct.pack('>II', len(image), 0))]
+        out.append(_chunk(b'fcTL', struct.pack('>IIIIIHHBB', number, *size, 0, 0, 40, 1000, 0, 0)))
+        number += 1
+        for content in (c for kind, c in parts if kind == b'IDAT'):
+            if k == 0: out.append(_chunk(b'IDAT', content)); continue
+            out.append(_chunk(b'fdAT', struct.pack('>I', number) + content))
+            number += 1
+    return b''.join((*out, _chunk(b'IEND', b'')))
 
 # %% ../../nbs/phantoms/07_samples.ipynb #a519f331
 def write_whole(path:Path, content:bytes)->None: # where; what
@@ -105,7 +135,7 @@ def write_whole(path:Path, content:bytes)->None: # where; what
         part.unlink(missing_ok=True)
         raise
 
-# %% ../../nbs/phantoms/07_samples.ipynb #22c609be
+# %% ../../nbs/phantoms/07_samples.ipynb #fc25c541
 def _row(p, name, mask):
     "One line of the manifest"
     return dict(image=name, patient=p.patient, label=p.label, true_label=p.true_label, site=p.site, device=p.device,
@@ -119,8 +149,7 @@ def _make(job):
     mask = f'masks/{scan}.png' if p.mask is not None else ''
     if mask: write_whole(Path(out, mask), png_bytes(p.mask))
     write_whole(Path(out, name), png_bytes(p.image))
-    frames = len(p.image) if p.image.ndim == 3 else 0
-    record = dict(i=i, row=_row(p, name, mask), lesions=p.lesions, frames=frames)
+    record = dict(i=i, row=_row(p, name, mask), lesions=p.lesions, mimics=p.mimics)
     write_whole(Path(out, '.parts', f'{i:05d}.json'), json.dumps(record).encode())
     return record
 
@@ -176,17 +205,27 @@ def _resume(out, recipe):
         if all((out/x).is_file() for x in (r['row']['image'], r['row']['mask']) if x): found[r['i']] = r
     return found
 
-# %% ../../nbs/phantoms/07_samples.ipynb #dbf47af2
+# %% ../../nbs/phantoms/07_samples.ipynb #cd6a4514
+def _by_frame(record):
+    "Manifest rows of a clip: one a frame, keyed by image and frame, labelled by what that frame shows"
+    r, seen = record['row'], {b['frame'] for b in record['lesions']}
+    for f in range(r['n_frames']):
+        label = 'mass' if f in seen else 'no_mass'
+        rest = {k: v for k, v in r.items() if k != 'mask'}
+        yield {'image': r['image'], 'frame': f, **rest, 'label': label, 'true_label': label, 'cine_mask': r['mask']}
+
+# %% ../../nbs/phantoms/07_samples.ipynb #fac37c96
 def _finish(study, out, seed, size, knobs, records):
     "Tables and data card; the manifest comes last, because its presence says that all is there"
     rows = [records[i]['row'] for i in sorted(records)]
-    if study == 'breast_cine':
-        scan = {i: Path(r['row']['image']).stem for i, r in records.items()}
-        _table(out/'scans.csv', [dict(scan=scan[i], patient=records[i]['row']['patient'], n_frames=records[i]['frames'])
-                                 for i in sorted(records)])
-        _table(out/'lesions.csv', [dict(scan=scan[i], **b) for i in sorted(records) for b in records[i]['lesions']],
-               ['scan', 'frame', 'lesion', 'x', 'y', 'w', 'h'])
-    write_whole(out/'README.md', _card(study, seed, size, knobs, rows).encode())
+    card = _card(study, seed, size, knobs, rows)
+    if 'scan' in rows[0]:
+        _table(out/'scans.csv', [{k: r[k] for k in ('scan', 'patient', 'n_frames')} for r in rows])
+        for name, key in (('lesions', 'lesion'), ('mimics', 'kind')):
+            found = [dict(scan=records[i]['row']['scan'], **b) for i in sorted(records) for b in records[i][name]]
+            _table(out/f'{name}.csv', found, ['scan', 'frame', key, 'x', 'y', 'w', 'h'])
+        rows = [f for i in sorted(records) for f in _by_frame(records[i])]
+    write_whole(out/'README.md', card.encode())
     if (out/'masks').is_dir() and not any((out/'masks').iterdir()): (out/'masks').rmdir()
     _table(out/'manifest.csv', rows)
     shutil.rmtree(out/'.parts', ignore_errors=True)
