@@ -37,7 +37,7 @@ def root(tmp_path_factory):
     Image.fromarray(grey(51).astype('uint16')*256).save(d/'deep.png')
     Image.fromarray(grey(51).astype('uint16')*256).save(d/'deep.tif')
     Image.fromarray(grey(51).astype('float32')).save(d/'float.tif')
-    Image.fromarray(grey(52, (12, 12, 4)), 'CMYK').save(d/'print.jpg')
+    Image.new('CMYK', (12, 12), (9, 9, 9, 9)).save(d/'print.jpg')
     frames = [Image.fromarray(grey(60 + i)) for i in range(3)]
     frames[0].save(d/'cine.tif', save_all=True, append_images=frames[1:])
     (d.parent/'secret.png').write_bytes(png)
@@ -93,10 +93,10 @@ def test_no_file(tmp_path):
 
 BAD_FILES = {
     'gone.png': 'is missing', 'cut.png': 'is cut short or damaged', 'cut.jpg': 'is cut short or damaged', 'empty.png': 'is empty (0 bytes)',
-    'text.png': 'is not an image usbook can read', 'eps.png': 'is not an image usbook can read', 'folder.png': 'is not an image', 'bomb.png': 'more than 64 million pixels',
+    'text.png': 'is not an image usbook can read', 'eps.png': 'is not an image usbook can read', 'folder.png': 'is a folder, not an image', 'bomb.png': 'more than 64 million pixels',
     'deep.png': 'has 16 or more bits a pixel', 'deep.tif': 'has 16 or more bits', 'float.tif': 'has 16 or more bits', 'print.jpg': 'is a CMYK image', 'cine.tif': 'has 3 frames; say which one',
     '../secret.png': 'climbs out of the folder', 'im/../../secret.png': 'climbs out', r'..\secret.png': 'climbs out', '/etc/passwd': 'absolute path', r'C:\a.png': 'absolute path',
-    r'\\server\a.png': 'absolute path', 'x'*300 + '.png': '', 'a\x01b.png': 'is missing', '.': 'is not an image', '': 'no image is named'}
+    r'\\server\a.png': 'absolute path', 'x'*300 + '.png': '', 'a\x01b.png': 'is missing', '.': 'is a folder', '': 'no image is named'}
 
 @pytest.mark.parametrize('name,says', BAD_FILES.items(), ids=[n[:24] or 'blank' for n in BAD_FILES])
 def test_bad_file_in_a_manifest(root, name, says):
@@ -168,7 +168,7 @@ def test_missing_patient(root, pid):
     assert 'row 3: has no patient id' in text and 'never invented' in text and len(found) == 1
 
 @pytest.mark.parametrize('old,new,row,says', [
-    ('20.png,002', '20.png,1.2E+11', 6, 'is a number spoilt by a spreadsheet'), ('20.png,002,a', '20.png,002,', 6, 'has no label'), ('20.png,002,a', '20.png,002,nan', 6, 'has no label'),
+    ('20.png,002', '20.png,1.2E+11', 6, 'was spoilt by a spreadsheet'), ('20.png,002,a', '20.png,002,', 6, 'has no label'), ('20.png,002,a', '20.png,002,nan', 6, 'has no label'),
     ('20.png,002,a', '20.png,002,A', 6, "label 'A' and label 'a' differ only in capitals"), ('20.png,002,a', '20.png,002,c', 6, 'class c has images of one patient only (002)'),
     ('20.png', '10.png', 6, 'is listed with two labels, b in row 4 and a here'), ('20.png', '21.png', 7, 'is listed again (first in row 6)')])
 def test_slips_in_cells(root, old, new, row, says):

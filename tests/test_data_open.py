@@ -62,7 +62,8 @@ def test_covid_blues(tmp_path, monkeypatch):
     few(monkeypatch, 'covid-blues', clips=16, patients=8)
     m = od.adapt('covid-blues', tmp_path)
     assert len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines+b_lines', 'b_lines', 'none']
-    two = od.adapt('covid-blues', tmp_path, classes=['a_lines', 'b_lines'])
+    two = od.adapt('covid-blues', tmp_path, classes=['effusion', 'b_lines', 'a_lines'])
+    assert two.classes == ['b_lines', 'a_lines'] and od.adapt('covid-blues', tmp_path, classes=['x', 'y']).classes == m.classes
     assert len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
     assert 'package: pip install av' in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
 
@@ -171,9 +172,9 @@ def test_the_wrong_folder(tmp_path, name):
 
 @pytest.mark.parametrize('name', od.OPEN)
 def test_offline_or_gated_says_how_by_hand(tmp_path, name):
-    text = said(od.open_data, name, tmp_path, offline=True, image_level=True)
+    text = said(od.fetch, name, tmp_path, offline=True, image_level=True)
     assert od.OPEN[name].manual in text and od.OPEN[name].licence in text and od.OPEN[name].page in text
-    if od.OPEN[name].gate: assert "can't be downloaded by a program" in said(od.open_data, name, tmp_path)
+    if od.OPEN[name].gate: assert "can't be downloaded by a program" in said(od.fetch, name, tmp_path)
 
 # Real sets that are here -----------------------------------------------------------------------------------
 
@@ -235,34 +236,34 @@ def here(server, monkeypatch):
     return s
 
 def test_download_once(here, server, tmp_path):
-    m = od.open_data('open:shenzhen', tmp_path)
+    m = od.fetch('open:shenzhen', tmp_path)
     assert len(m) == 8 and len(server.log) == 1
-    assert od.open_data('shenzhen', tmp_path, offline=True).sha256() == m.sha256() and len(server.log) == 1
+    assert od.fetch('shenzhen', tmp_path, offline=True).sha256() == m.sha256() and len(server.log) == 1
     assert sorted(p.name for p in (tmp_path/'open'/'shenzhen').iterdir()) == ['files']
 
 def test_a_broken_download_goes_on(here, server, tmp_path):
     server.breaks = 20_000
-    assert 'the download stopped' in said(od.open_data, 'shenzhen', tmp_path)
+    assert 'the download stopped' in said(od.fetch, 'shenzhen', tmp_path)
     have = (tmp_path/'open'/'shenzhen'/'set.zip.part').stat().st_size
     assert 0 < have <= 20_000
-    assert len(od.open_data('shenzhen', tmp_path)) == 8 and server.log == [None, f'bytes={have}-']
+    assert len(od.fetch('shenzhen', tmp_path)) == 8 and server.log == [None, f'bytes={have}-']
 
 def test_a_file_that_changed_meanwhile_starts_anew(here, server, tmp_path):
     server.breaks = 20_000
-    said(od.open_data, 'shenzhen', tmp_path)
+    said(od.fetch, 'shenzhen', tmp_path)
     server.etag = '"2"'
-    assert len(od.open_data('shenzhen', tmp_path)) == 8
+    assert len(od.fetch('shenzhen', tmp_path)) == 8
 
 def test_a_server_without_ranges(here, server, tmp_path):
     server.breaks, server.ranges = 20_000, False
-    said(od.open_data, 'shenzhen', tmp_path)
-    assert len(od.open_data('shenzhen', tmp_path)) == 8
+    said(od.fetch, 'shenzhen', tmp_path)
+    assert len(od.fetch('shenzhen', tmp_path)) == 8
 
 def test_wrong_checksum_and_no_server(here, server, tmp_path, monkeypatch):
     monkeypatch.setitem(od.OPEN, 'shenzhen', replace(here, sha256='0'*64))
-    assert 'its checksum differs' in said(od.open_data, 'shenzhen', tmp_path)
+    assert 'its checksum differs' in said(od.fetch, 'shenzhen', tmp_path)
     monkeypatch.setitem(od.OPEN, 'shenzhen', replace(here, url='http://127.0.0.1:9/set.zip'))
-    text = said(od.open_data, 'shenzhen', tmp_path)
+    text = said(od.fetch, 'shenzhen', tmp_path)
     assert 'the download stopped (ConnectionError)' in text and here.manual in text
 
 # Archives --------------------------------------------------------------------------------------------------

@@ -9,13 +9,14 @@ __all__ = ['IMAGE_FORMATS', 'IMAGE_SUFFIXES', 'MAX_PIXELS', 'SYNONYMS', 'SPLITS'
            'write_manifest', 'pixel_hash', 'pixel_leaks', 'patient_leaks', 'problems', 'read_manifest', 'tree_manifest',
            'find_manifest']
 
-# %% ../../nbs/data/00_manifest.ipynb #3efe69f4
+# %% ../../nbs/data/00_manifest.ipynb #2aab4360
 import csv
 import difflib
 import hashlib
 import io
 import posixpath
 import re
+import stat
 import unicodedata
 import warnings
 
@@ -41,14 +42,14 @@ IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.we
 # %% ../../nbs/data/00_manifest.ipynb #7fb26c2c
 MAX_PIXELS = 64_000_000
 
-# %% ../../nbs/data/00_manifest.ipynb #36c8a072
+# %% ../../nbs/data/00_manifest.ipynb #921176d4
 def _open(path):
     "A Pillow image, opened and not yet decoded"
-    try:
-        if Path(path).stat().st_size == 0: raise BadInput(f"{path}: is empty (0 bytes); copy the file again")
-        im = Image.open(path, formats=IMAGE_FORMATS)
-    except BadInput: raise
-    except FileNotFoundError: raise BadInput(f"{path}: is missing; image paths start at the folder of the manifest") from None
+    try: info = Path(path).stat()
+    except (OSError, ValueError): raise BadInput(f"{path}: is missing; image paths start at the folder of the manifest") from None
+    if stat.S_ISDIR(info.st_mode): raise BadInput(f"{path}: is a folder, not an image")
+    if info.st_size == 0: raise BadInput(f"{path}: is empty (0 bytes); copy the file again")
+    try: im = Image.open(path, formats=IMAGE_FORMATS)
     except PermissionError: raise BadInput(f"{path}: may not be read; change its permissions") from None
     except Image.DecompressionBombError: im = None
     except Exception: raise BadInput(f"{path}: is not an image usbook can read; give PNG, JPEG, TIFF, BMP, GIF, WebP or DICOM") from None
@@ -186,7 +187,7 @@ def nearest(word:str, names:list[str], cutoff:float=.6)->str|None: # what was wr
     close = difflib.get_close_matches(word.lower(), low, 1, cutoff)
     return low[close[0]] if close else None
 
-# %% ../../nbs/data/00_manifest.ipynb #debf11c9
+# %% ../../nbs/data/00_manifest.ipynb #fe10b58f
 def _header(path, head, need):
     "Complain about columns that are missing or double"
     double = sorted({h for h in head if h and head.count(h) > 1})
@@ -196,10 +197,10 @@ def _header(path, head, need):
     near = [(c, nearest(c, [h for h in head if h and h not in need], .75)) for c in missing]
     hint = ', '.join(f'{n} to {c}' for c, n in near if n)
     why = '; patient ids are never invented, so add the column' if missing == ['patient'] and not hint else ''
-    raise BadInput(f"{path}, row 1: has no column {' and no column '.join(missing)}; it has {', '.join(h for h in head if h)[:200] or 'none'}"
-                   + (f"; rename {hint}" if hint else why))
+    has = ', '.join(h for h in head if h)[:200] or 'none'
+    raise BadInput(f"{path}, row 1: has no column {' and no column '.join(missing)}; it has {has}{f'; rename {hint}' if hint else why}")
 
-# %% ../../nbs/data/00_manifest.ipynb #2235e54d
+# %% ../../nbs/data/00_manifest.ipynb #662d3106
 def _table(path, need):
     "(DataFrame of text, row numbers, problems) of a CSV that must have the columns `need`"
     head, rows = _cells(path)
@@ -207,8 +208,10 @@ def _table(path, need):
     if not rows: raise BadInput(f"{path}: has a header and no rows; write one row an image")
     found, n = [], len(head)
     for i, r in rows:
-        if any(r[n:]): found.append(Problem(i, head[-1], f'has {len(r)} cells where the header has {n}; put cells with a separator in them in quotation marks'))
-        if any('\n' in c for c in r): found.append(Problem(i, head[0], 'has a line break inside a cell; a quotation mark is probably not closed'))
+        if any(r[n:]): what = f'has {len(r)} cells where the header has {n}; put cells with a separator in quotation marks'
+        elif any('\n' in c for c in r): what = 'has a line break inside a cell; a quotation mark is probably not closed'
+        else: continue
+        found.append(Problem(i, head[0], what))
     data = [(r + ['']*n)[:n] for _, r in rows]
     table = pd.DataFrame(data, columns=head, dtype=str)[[h for h in head if h]]
     return table, np.array([i for i, _ in rows]), found
@@ -226,16 +229,16 @@ def _plain(col):
         return col.map(lambda v: '' if pd.isna(v) else str(int(v)) if float(v).is_integer() else str(v)).astype(str)
     return col.map(lambda v: '' if pd.isna(v) else str(v).strip()).astype(str)
 
-# %% ../../nbs/data/00_manifest.ipynb #59ebe923
+# %% ../../nbs/data/00_manifest.ipynb #57300abf
 def _frames(col):
     "Frame numbers as integers; what is not a number stays -1, an empty cell <NA>"
-    num = pd.to_numeric(_plain(col).replace('', None), errors='coerce')
+    num = pd.to_numeric(_plain(col), errors='coerce')
     num = num.where((num >= 0) & (num < 2**31) & (num % 1 == 0))
     bad = num.isna() & (_plain(col) != '')
     num = num.mask(bad, -1)
     return num.astype('int64' if num.notna().all() else 'Int64')
 
-# %% ../../nbs/data/00_manifest.ipynb #c23b61df
+# %% ../../nbs/data/00_manifest.ipynb #0871c0ac
 @dataclass(eq=False)
 class Manifest:
     "A checked table of images with its folder, its classes in order, and notes on what was done to it"
@@ -286,7 +289,8 @@ class Manifest:
             if which not in self.splits: raise BadInput(f"there is no split {which!r}; there are {', '.join(self.splits) or 'none'}")
             which = self.table.split == which
         keep = np.flatnonzero(np.asarray(which, dtype=bool))
-        return replace(self, table=self.table.iloc[keep], rows=self.rows[keep], digests=None if self.digests is None else self.digests[keep])
+        digests = None if self.digests is None else self.digests[keep]
+        return replace(self, table=self.table.iloc[keep], rows=self.rows[keep], digests=digests)
 
     def with_split(self, split)->'Manifest': # a name for each row, or None to take the split away
         "A copy with another split"
@@ -321,12 +325,13 @@ def counts(m:Manifest)->pd.DataFrame: # images and patients of each class, in ea
     g = by.groupby(keys, observed=False).patient
     return pd.DataFrame({'images': g.size(), 'patients': g.nunique()})
 
-# %% ../../nbs/data/00_manifest.ipynb #080cee42
+# %% ../../nbs/data/00_manifest.ipynb #4546c66b
 def content_hash(m:Manifest)->str: # 64 hexadecimal digits
     "SHA-256 of what the manifest says and of every image's pixels, whatever the order of rows and columns"
     digests = m.digests if m.digests is not None else np.array([s.digest for s in _look(m)])
     t = m.table.assign(pixels=digests)
-    lines = sorted('\x1f'.join(f'{c}={v}' for c, v in zip(t.columns.sort_values(), r)) for r in t[t.columns.sort_values()].itertuples(index=False))
+    cols = sorted(t.columns)
+    lines = sorted('\x1f'.join(f'{c}={v}' for c, v in zip(cols, r)) for r in t[cols].itertuples(index=False))
     return hashlib.sha256('\n'.join([*m.classes, *lines]).encode('utf-8', 'surrogateescape')).hexdigest()
 
 # %% ../../nbs/data/00_manifest.ipynb #fd79eb46
@@ -387,40 +392,45 @@ def _look(m):
 # %% ../../nbs/data/00_manifest.ipynb #88c4b88b
 NO_ID = {'', 'nan', 'na', 'n/a', '#n/a', '<na>', 'none', 'null', 'unknown', '-', '?'}
 
-# %% ../../nbs/data/00_manifest.ipynb #fa677d96
+# %% ../../nbs/data/00_manifest.ipynb #0a5ebe0e
 _EXCEL = re.compile(r'\d([.,]\d+)?E\+\d+', re.I)
 
 def _check_patients(m):
     "Every image has a patient"
     out = []
     for r, p in zip(m.rows, m.table.patient):
-        if p.lower() in NO_ID: out.append(Problem(r, 'patient', f'has no patient id ({p!r}); write it (ids are never invented)' if p else 'has no patient id; write it (ids are never invented)'))
-        elif _EXCEL.fullmatch(p): out.append(Problem(r, 'patient', f'patient {p!r} is a number spoilt by a spreadsheet; format the column as text and enter the ids again'))
+        if p.lower() in NO_ID: what = f"has no patient id{f' ({p!r})'*bool(p)}; write it (ids are never invented)"
+        elif _EXCEL.fullmatch(p): what = f'patient {p!r} was spoilt by a spreadsheet; format the column as text and enter the ids again'
+        else: continue
+        out.append(Problem(r, 'patient', what))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #3ded7907
+# %% ../../nbs/data/00_manifest.ipynb #316059e4
 def _check_labels(m):
     "Every label is a class, and no class is written in two ways"
     out, often = [], m.table.label.value_counts()
     seen = {c.casefold(): c for c in sorted(m.classes, key=lambda c: often.get(c, 0))}
     for r, l in zip(m.rows, m.table.label):
-        if l.lower() in ('', 'nan'): out.append(Problem(r, 'label', 'has no label; write one'))
+        if l.lower() in ('', 'nan'): what = 'has no label; write one'
         elif l not in m.classes:
             near = nearest(l, m.classes)
-            out.append(Problem(r, 'label', f"label {l!r} is unknown; " + (f'did you mean {near}?' if near else f"known are {', '.join(m.classes)[:200]}")))
-        elif seen[l.casefold()] != l: out.append(Problem(r, 'label', f"label {l!r} and label {seen[l.casefold()]!r} differ only in capitals; write one of them"))
+            what = f'label {l!r} is unknown; ' + (f'did you mean {near}?' if near else f"known are {', '.join(m.classes)[:200]}")
+        elif (best := seen[l.casefold()]) != l: what = f'label {l!r} and label {best!r} differ only in capitals; write one of them'
+        else: continue
+        out.append(Problem(r, 'label', what))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #652fc7e4
+# %% ../../nbs/data/00_manifest.ipynb #9bc6ace0
 def _check_classes(m):
     "Every class has at least two patients, so that one can be kept for testing"
     out, t = [], m.table
     for c in m.classes:
-        who = sorted(set(t.patient[t.label == c]))
-        if c.lower() in ('', 'nan'): continue
-        if not who: out.append(Problem(None, 'label', f'there is no image of class {c}; add some, or name the classes that there are'))
-        elif len(who) == 1 and not m.image_level:
-            out.append(Problem(int(m.rows[(t.label == c).argmax()]), 'patient', f'class {c} has images of one patient only ({who[0]}); it takes at least two to test on a patient never seen'))
+        here = (t.label == c).to_numpy()
+        who = sorted(set(t.patient[here]))
+        if c.lower() in ('', 'nan') or len(who) > 1 or (who and m.image_level): continue
+        if who: what = f'class {c} has images of one patient only ({who[0]}); it takes at least two to test on a patient never seen'
+        else: what = f'there is no image of class {c}; add some, or name the classes that there are'
+        out.append(Problem(m.rows[here.argmax()] if who else None, 'patient' if who else 'label', what))
     return out
 
 # %% ../../nbs/data/00_manifest.ipynb #906ffe96
@@ -430,7 +440,7 @@ def _check_frames(m):
     bad = (m.table.frame == -1).fillna(False).to_numpy(dtype=bool)
     return [Problem(r, 'frame', 'frame is not a whole number from 0; correct it or leave it empty') for r in m.rows[bad]]
 
-# %% ../../nbs/data/00_manifest.ipynb #75218af5
+# %% ../../nbs/data/00_manifest.ipynb #d8b99f80
 def _check_keys(m, seen):
     "An image (or a frame of a file with several) is listed once, with one label"
     out, first = [], {}
@@ -439,22 +449,21 @@ def _check_keys(m, seen):
         j = first.setdefault((i, f if seen[k].n_frames > 1 else None), k)
         if j == k: continue
         a, b = m.table.label[j], m.table.label[k]
-        two = f'is listed with two labels, {a} in row {m.rows[j]} and {b} here; keep the right one'
-        out.append(Problem(m.rows[k], 'image', f'{i} ' + (two if a != b else f'is listed again (first in row {m.rows[j]}); remove one of the rows')))
+        if a != b: what = f'is listed with two labels, {a} in row {m.rows[j]} and {b} here; keep the right one'
+        else: what = f'is listed again (first in row {m.rows[j]}); remove one of the rows'
+        out.append(Problem(m.rows[k], 'image', f'{i} {what}'))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #4d574db9
+# %% ../../nbs/data/00_manifest.ipynb #c9e3bfb9
 def _check_pixels(m, seen):
     "The same pixels are not in the table under two patients or two labels"
     out, first, t = [], {}, m.table
     for k, s in enumerate(seen):
         j = first.setdefault(s.digest or k, k)
         if j == k or (t.image[j] == t.image[k] and s.n_frames == 1): continue
-        same = f'{_name(m, k)} has exactly the pixels of {_name(m, j, True)}'
-        if t.patient[j] != t.patient[k]:
-            out.append(Problem(m.rows[k], 'patient', f'{same}, but the patients are {t.patient[k]} and {t.patient[j]}; correct the id or remove one, or say --same-patient to treat them as one patient'))
-        if t.label[j] != t.label[k]:
-            out.append(Problem(m.rows[k], 'label', f'{same}, but the labels are {t.label[k]} and {t.label[j]}; keep the right one'))
+        same = f'{_name(m, k)} has exactly the pixels of {_name(m, j, True)}, but the'
+        advice = dict(patient='correct the id or remove one, or say --same-patient to treat them as one patient', label='keep the right one')
+        out += [Problem(m.rows[k], c, f'{same} {c}s are {t[c][k]} and {t[c][j]}; {do}') for c, do in advice.items() if t[c][j] != t[c][k]]
     return out
 
 # %% ../../nbs/data/00_manifest.ipynb #f18a515c
@@ -475,17 +484,19 @@ def _name(m, k, row=False):
     frame = '' if m.frames[k] is None else f' frame {m.frames[k]}'
     return f"{m.table.image[k]}{frame}" + (f' (row {m.rows[k]})' if row and m.rows[k] else '')
 
-# %% ../../nbs/data/00_manifest.ipynb #1fb48105
+# %% ../../nbs/data/00_manifest.ipynb #3273c87e
 def _check_files(m, seen):
     "Every file opens, and so does its mask, which has the same size"
     out = [Problem(r, 'image', f'{i} {s.wrong}'.strip()) for r, i, s in zip(m.rows, m.table.image, seen) if s.wrong]
     if 'mask' not in m.table: return out
     has = (m.table['mask'] != '').to_numpy()
     masks = _look(Manifest(pd.DataFrame({'image': m.table['mask'][has]}), m.root, []))
-    for r, i, s, own in zip(m.rows[has], m.table['mask'][has], masks, np.array(seen, dtype=object)[has] if has.any() else ()):
-        own = _Seen(*own)
-        if s.wrong: out.append(Problem(r, 'mask', f'mask {i} {s.wrong}'))
-        elif own.size and s.size != own.size: out.append(Problem(r, 'mask', f'mask {i} is {s.size[0]}x{s.size[1]} pixels and its image {own.size[0]}x{own.size[1]}; they must be alike'))
+    for k, s in zip(np.flatnonzero(has), masks):
+        size, text = seen[k].size, '{}x{}'.format
+        if s.wrong: what = s.wrong
+        elif size and s.size != size: what = f'is {text(*s.size)} pixels and its image {text(*size)}; they must be alike'
+        else: continue
+        out.append(Problem(m.rows[k], 'mask', f"mask {m.table['mask'][k]} {what}"))
     return out
 
 # %% ../../nbs/data/00_manifest.ipynb #20930d5b
@@ -500,12 +511,12 @@ def patient_leaks(m:Manifest)->list[Problem]: # one for each patient that is in 
         out.append(Problem(m.rows[sides.index[1]], 'split', f'patient {p} is {where}; a patient belongs to one split', True))
     return out
 
-# %% ../../nbs/data/00_manifest.ipynb #002dd9ce
+# %% ../../nbs/data/00_manifest.ipynb #a23c5319
 def _check_splits(m):
     "Splits have known names, and each has each class"
     if 'split' not in m.table: return []
-    out = [Problem(r, 'split', f"split {s!r} is unknown; write train, valid or test" if s else 'has no split, other rows have; write train, valid or test')
-           for r, s in zip(m.rows, m.table.split) if s not in SPLITS]
+    say = lambda s: f'split {s!r} is unknown' if s else 'has no split, other rows have'
+    out = [Problem(r, 'split', f'{say(s)}; write train, valid or test') for r, s in zip(m.rows, m.table.split) if s not in SPLITS]
     for s in m.splits:
         there = set(m.table.label[m.table.split == s])
         out += [Problem(None, 'split', f'split {s} has no image of class {c}; move a patient of that class into it') for c in m.classes
@@ -544,13 +555,14 @@ def _merge(m, seen):
     note = 'Patients that share an image with another count as that one: ' + ', '.join(f'{a} as {b}' for a, b in sorted(new.items()))
     return replace(m, table=m.table.assign(patient=m.table.patient.replace(new)), notes=[*m.notes, note])
 
-# %% ../../nbs/data/00_manifest.ipynb #ecb0c443
+# %% ../../nbs/data/00_manifest.ipynb #7dff51d1
 def _lookalikes(m):
     "A note on ids that differ only in capitals, width or leading zeros: they count as different patients"
     alike = {}
     for p in sorted(set(m.patients)): alike.setdefault(unicodedata.normalize('NFKC', p).casefold().lstrip('0'), []).append(p)
     pairs = [' and '.join(v) for v in alike.values() if len(v) > 1]
-    return [f"These ids look alike and count as different patients: {', '.join(pairs[:10])}" + (' ...' if len(pairs) > 10 else '')] if pairs else []
+    some = ', '.join(pairs[:10]) + ' ...'*(len(pairs) > 10)
+    return [f'These ids look alike and count as different patients: {some}'] if pairs else []
 
 # %% ../../nbs/data/00_manifest.ipynb #41bc6575
 def _finish(m, where, same_patient, found=()):
@@ -611,16 +623,16 @@ def _tree(folder):
     t = pd.DataFrame({'image': files, 'label': [p[at] for p in parts], 'below': ['/'.join(p[at+1:]) for p in parts]}, dtype=str)
     return t.assign(split=[_SPLIT_FOLDERS[p[0].lower()] for p in parts]) if at else t
 
-# %% ../../nbs/data/00_manifest.ipynb #0d8fa7f9
+# %% ../../nbs/data/00_manifest.ipynb #a057031c
 def _by_regex(rule, t, where):
     "Patient ids by a regular expression"
     try: rx = re.compile(rule)
     except re.error as e: raise BadInput(f"--patients {rule!r}: is not a regular expression ({e})") from None
-    if not rx.groups: raise BadInput(rf"--patients {rule!r}: has no group; put brackets around the part that is the patient, for example '^(P\d+)_'")
+    if not rx.groups: raise BadInput(rf"--patients {rule!r}: has no group; put brackets around the patient's part, for example '^(P\d+)_'")
     hits = [rx.search(b) for b in t.below]
     return [(h['patient'] if 'patient' in rx.groupindex else h[1]) or '' if h else '' for h in hits]
 
-# %% ../../nbs/data/00_manifest.ipynb #0ef9c89d
+# %% ../../nbs/data/00_manifest.ipynb #f7ac3f81
 def _by_table(csv, t, where):
     "Patient ids by a CSV of file names, with or without folders"
     table, rows, found = _table(csv, ['image', 'patient'])
@@ -631,7 +643,8 @@ def _by_table(csv, t, where):
     names = t.image.str.split('/').str[-1]
     double = names[names.duplicated(False)]
     if (hit := [n for n in double if n in ids]):
-        raise BadInput(f"{csv}: {hit[0]} is the name of several files; write it with its folder, for example {t.image[names == hit[0]].iloc[0]}")
+        one = t.image[names == hit[0]].iloc[0]
+        raise BadInput(f"{csv}: {hit[0]} is the name of several files; write it with its folder, for example {one}")
     return [ids.get(i, ids.get(b, ids.get(n, ''))) for i, b, n in zip(t.image, t.below, names)]
 
 # %% ../../nbs/data/00_manifest.ipynb #ef69253c
@@ -644,7 +657,7 @@ def _patient_column(t, patients, folder):
     if gap: raise refuse(folder, gap)
     return ids
 
-# %% ../../nbs/data/00_manifest.ipynb #378e9bf1
+# %% ../../nbs/data/00_manifest.ipynb #609f8705
 def tree_manifest(folder:Path|str,               # a folder a class, or those inside train, valid and test
                   patients:str|Path|None=None,   # regular expression with a group, or a CSV with image,patient
                   classes:list[str]|None=None,   # class folders in the order of the outputs; sorted if None
@@ -659,10 +672,10 @@ def tree_manifest(folder:Path|str,               # a folder a class, or those in
     if image_level and patients is None: ids, notes = ('image ' + t.image), [IMAGE_LEVEL]
     else: ids = _patient_column(t, patients, folder)
     t = t.drop(columns='below').assign(patient=list(ids))
-    if len(set(ids)) == len(t) and not notes: notes = ['Each image has a patient of its own; if that is not so, correct the patient rule.']
+    if len(set(ids)) == len(t) and not notes: notes = ['Each image has a patient of its own; if not, correct the patient rule.']
     names = list(classes) if classes else sorted(set(t.label))
-    m = Manifest(t[['image', 'patient', *t.columns.difference(['image', 'patient'], sort=False)]], folder, names, notes, np.zeros(len(t), int))
-    return replace(_finish(m, folder, same_patient), rows=None)
+    t = t[['image', 'patient', *t.columns.difference(['image', 'patient'], sort=False)]]
+    return replace(_finish(Manifest(t, folder, names, notes, np.zeros(len(t), int)), folder, same_patient), rows=None)
 
 # %% ../../nbs/data/00_manifest.ipynb #43a4aa02
 def find_manifest(path:Path|str # a CSV, or a folder
