@@ -1,0 +1,101 @@
+"""Both modes on real lung ultrasound: three folds of patients, ImageNet weights and random ones beside them.
+
+The quick form runs with the other tests and asserts what has to be true of any honest result. The slow form
+(`make realdata`) uses larger images and more epochs, and writes its figures to nbs/learn/real_lung_signs.json.
+"""
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from usbook.data.manifest import Manifest
+from usbook.data.split import check_leaks, folds_by_patient
+from usbook.evidence.compare import compare
+from usbook.evidence.metrics import evaluate
+from usbook.learn.transfer import MODES, Recipe, train
+from usbook.predictions import Predictions
+from usbook.settings import Settings
+
+CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
+RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_lung_signs.json'
+QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=6, batch=16)
+FULLER = Recipe(arch='squeezenet1_0', size=224, epochs=12, batch=16)
+
+
+@pytest.fixture(scope='module')
+def folds(realdata):
+    "413 frames that show exactly one of the four signs, in three folds of patients"
+    m = Manifest.read(realdata/'lung_signs'/'manifest.csv', classes=CLASSES, drop_other=True)
+    assert (len(m), len(set(m.patients))) == (413, 52)
+    return folds_by_patient(m, 3, seed=0)
+
+
+def arm(folds, recipe, mode, settings, seed=0):
+    "Predictions for every image by a network that never saw its patient, and the fits"
+    fits = [train(m, recipe, mode, settings=settings, seed=seed, progress=False) for m in folds]
+    table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
+    return Predictions(table, CLASSES, fits[0].predictions['test'].meta, f'{mode}, {fits[0].weights.source} weights'), fits
+
+
+def arms(folds, recipe, realdata, cache, seeds=(0,)):
+    "(weights, mode) -> [(Predictions, fits) for each seed]"
+    sources = dict(imagenet=str(realdata/'weights'), random='random')
+    settings = {k: Settings(weights=w, cache=str(cache), device='cpu', offline=True) for k, w in sources.items()}
+    return {(k, mode): [arm(folds, recipe, mode, settings[k], seed) for seed in (seeds if mode == 'frozen' else seeds[:1])]
+            for k in sources for mode in MODES}
+
+
+def test_patients_are_on_one_side_and_tested_once(folds):
+    for m in folds:
+        check_leaks(m)
+        assert {s: set(m.subset(s).table.label) for s in m.splits} == {s: set(CLASSES) for s in ('train', 'valid', 'test')}
+    tested = [set(m.subset('test').patients) for m in folds]
+    assert sum(map(len, tested)) == len(set.union(*tested)) == 52
+
+
+def test_both_modes_on_real_images(folds, realdata, tmp_path):
+    done = {k: v[0] for k, v in arms(folds, QUICK, realdata, tmp_path).items()}
+    for (weights, mode), (preds, fits) in done.items():
+        assert len(preds) == 413 and preds.n_patients == 52
+        assert all((f.weights.source, f.weights.name[:13]) == ('folder', 'squeezenet1_0') for f in fits) or weights == 'random'
+        assert all(f.frozen == dict(parameters=50, buffers=0, moved=0) for f in fits) or mode == 'finetuned'
+        assert all(len(f.history) == QUICK.epochs for f in fits)
+    rows = [p.table[['image', 'patient', 'target']] for p, _ in done.values()]
+    assert all(r.equals(rows[0]) for r in rows)
+    e = evaluate(done['imagenet', 'frozen'][0], n_boot=1000)
+    figures = [e.overall['balanced_accuracy'], e.overall['macro_auc'], *(e.per_class[c]['recall'] for c in CLASSES)]
+    assert all(v.low <= v.value <= v.high and v.high - v.low > .02 for v in figures), 'intervals exist and are not those of 413 independent images'
+    chance = 1/len(CLASSES)
+    assert e.overall['balanced_accuracy'].value > chance + .1 and e.overall['balanced_accuracy'].low > chance
+    assert e.overall['macro_auc'].low > .5
+
+
+def summary(predictions):
+    "Figures with patient-level intervals, as JSON; the spread over seeds beside the first seed's"
+    keep = ('accuracy', 'balanced_accuracy', 'macro_f1', 'macro_auc', 'brier')
+    all_seeds = [evaluate(p, n_boot=2000) for p in predictions]
+    e = all_seeds[0]
+    return dict(overall={k: e.overall[k].as_dict() for k in keep}, confusion=e.confusion.tolist(), notes=list(e.notes),
+                per_class={c: {k: e.per_class[c][k].as_dict() for k in ('precision', 'recall', 'f1', 'auc')} for c in CLASSES},
+                seeds=[{k: round(s.overall[k].value, 4) for k in keep} for s in all_seeds])
+
+
+@pytest.mark.slow
+def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
+    started = time.perf_counter()
+    done = arms(folds, FULLER, realdata, tmp_path, seeds=(0, 1, 2))
+    first = {k: v[0][0] for k, v in done.items()}
+    pairs = {'imagenet frozen - random frozen': (('imagenet', 'frozen'), ('random', 'frozen')),
+             'imagenet finetuned - imagenet frozen': (('imagenet', 'finetuned'), ('imagenet', 'frozen')),
+             'imagenet finetuned - random finetuned': (('imagenet', 'finetuned'), ('random', 'finetuned'))}
+    record = dict(images=413, patients=52, folds=3, classes=CLASSES, recipe=vars(FULLER), patients_of_class={
+        c: int(first['imagenet', 'frozen'].table.query('target == @c').patient.nunique()) for c in CLASSES},
+        arms={f'{w}-{m}': dict(weights=v[0][1][0].weights.name, seconds=round(sum(f.seconds for _, fits in v for f in fits)), **summary([p for p, _ in v]))
+              for (w, m), v in done.items()},
+        differences={k: compare(first[a], first[b], n_boot=2000)['differences'] for k, (a, b) in pairs.items()})
+    assert all(f.frozen['moved'] == 0 for (_, m), v in done.items() if m == 'frozen' for _, fits in v for f in fits)
+    RECORD.write_text(json.dumps(record, indent=1) + '\n')
+    print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')
