@@ -834,7 +834,7 @@ def _about_false_positives(rate, fps, scans):
     text = f'{rate} false positives a scan at {scans} scans are {fps:g}: 95 % interval {i.low:.1f} to {i.high:.1f}.'
     return Finding(f'false_positives:{rate}', text, dict(low=i.low, high=i.high), 'interval')
 
-# %% ../../nbs/evidence/04_audit.ipynb #532b3eac
+# %% ../../nbs/evidence/04_audit.ipynb #8ba699f6
 def _about_rate(x, rate, one, two):
     "How many lesions a test at this rate would need"
     (a, p), (b, q), said = one, two, x.one(f'p_at_{rate}')
@@ -842,7 +842,8 @@ def _about_rate(x, rate, one, two):
     text = f"At {rate}: {a} {p}, {b} {q}{f', printed P {said.printed}' if said else ''}. "
     need = f'An unpaired test needs about {word} lesions for p < .05 ({mild} if rounding helped)'
     text += need if word else 'No unpaired test tells them apart'
-    text += f'; a paired one at least {paired}, in the best case.' if paired else '; a paired one more than 2000.'
+    if paired: text += f'; for a paired one {paired} is the first number that allows both percentages and p < .05'
+    text += '.'
     if said and said.printed.strip().startswith('>'): text += ' P > .05 is therefore no sign of equality.'
     return Finding(f'needed:{rate}', text, dict(unpaired=word, unpaired_rounded=mild, paired=paired), 'derived')
 
