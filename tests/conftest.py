@@ -1,6 +1,7 @@
 """What several tests share."""
-import os, subprocess, sys
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +12,17 @@ from browser_tools import chromium, live, module, show  # noqa: F401  fixtures o
 ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
-def usbook(tmp_path):
-    "Run a command away from the project; returns the finished process"
-    def run(*words, cwd=tmp_path, timeout=300, **env):
-        env = os.environ | dict(PYTHONPATH=str(ROOT), USBOOK_RUNS=str(tmp_path/'runs'), USBOOK_CACHE=str(tmp_path/'cache'),
-                                USBOOK_PROFILE='test', USBOOK_OFFLINE='yes', USBOOK_DEVICE='cpu') | env
-        return subprocess.run([sys.executable, '-c', 'import sys; from usbook.cli import main; sys.exit(main())', *map(str, words)],
-                              cwd=cwd, env=env, text=True, capture_output=True, timeout=timeout)
+def usbook(tmp_path, monkeypatch, capsys):
+    "A command away from the project, in this process; returns exit code and output"
+    def run(*words, **env):
+        env = dict(USBOOK_RUNS=str(tmp_path/'runs'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes', USBOOK_DEVICE='cpu') | env
+        for k, v in env.items(): monkeypatch.setenv(k, v)
+        monkeypatch.chdir(tmp_path)
+        from usbook.cli import main
+        capsys.readouterr()
+        code = main([str(w) for w in words])
+        out = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out.out, stderr=out.err)
     return run
 
 @pytest.fixture(scope='session')
@@ -28,12 +33,12 @@ def realdata():
     return Path(folder)
 
 def make_tree(folder, classes=('a_lines', 'b_lines', 'effusion', 'consolidation'), patients=8, each=2, size=32, seed=0):
-    "A folder a class of small images that differ by class and patient"
+    "A folder a class of small images; P203_1.png is the second image of patient P203"
     rng = np.random.default_rng(seed)
     for k, c in enumerate(classes):
         (folder/c).mkdir(parents=True, exist_ok=True)
         for p in range(patients):
             for i in range(each):
                 a = rng.normal(60 + 40*k, 12, (size, size)) + 8*np.sin(np.arange(size)/(2 + k))[:, None]
-                Image.fromarray(np.clip(a, 0, 255).astype('uint8')).save(folder/c/f'P{p:02d}_{i}.png')
+                Image.fromarray(np.clip(a, 0, 255).astype('uint8')).save(folder/c/f'P{k}{p:02d}_{i}.png')
     return folder

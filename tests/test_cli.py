@@ -35,6 +35,27 @@ def test_check(usbook, tmp_path):
 
 def test_unknown_study(usbook): assert 'lung_signs' in sentence(usbook('reproduce', 'lungs'))
 
+def test_audit(usbook, tmp_path):
+    found = json.loads(usbook('audit', 'head_ct', '--json').stdout)['head_ct']
+    assert any('0.913276 (91.3276 %)' in f['text'] for f in found)
+    (tmp_path/'n.toml').write_text('[overall\n')
+    assert 'n.toml' in sentence(usbook('audit', '--file', 'n.toml'))
+
+def test_froc(usbook, tmp_path):
+    from usbook.evidence.froc import toy_detections
+    toy_detections(n_patients=20).write(tmp_path)
+    words = ['froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', 100]
+    assert 'sensitivity at 0.2' in usbook(*words).stdout and json.loads(usbook(*words, '--json').stdout)
+    rows = (tmp_path/'scans.csv').read_text().splitlines()
+    (tmp_path/'scans.csv').write_text('\n'.join(rows[:3]) + '\n')
+    assert 'scan' in sentence(usbook(*words))
+
+def test_phantom(usbook, tmp_path):
+    r = usbook('phantom', 'lung_signs', '--n', 6, '--out', 'p', '--size', 64, '--json')
+    assert r.returncode == 0 and Path(json.loads(r.stdout)['manifest']).is_absolute() or (tmp_path/'p'/'manifest.csv').is_file()
+    assert len(list((tmp_path/'p'/'images').glob('*.png'))) == 6
+    for words in (['phantom', 'moon', '--out', 'x'], ['phantom', 'lung_signs', '--n', 0, '--out', 'x']): sentence(usbook(*words))
+
 # A run -----------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope='module')
@@ -101,15 +122,15 @@ def test_names_from_outside_are_escaped(usbook, tmp_path):
 def spoil(kind, root):
     "Damage one thing in a tree; returns words for reproduce and a word its sentence must hold"
     rule = ['--patients', r'(P\d+)_']
-    victim = root/'a_lines'/'P00_0.png'
-    if kind == 'truncated': victim.write_bytes(victim.read_bytes()[:60]); return rule, 'P00_0.png'
-    if kind == 'empty file': victim.write_bytes(b''); return rule, 'P00_0.png'
-    if kind == '16 bit': Image.fromarray(np.full((32, 32), 40000, 'uint16')).save(victim); return rule, 'P00_0.png'
+    victim = root/'a_lines'/'P000_0.png'
+    if kind == 'truncated': victim.write_bytes(victim.read_bytes()[:60]); return rule, 'P000_0.png'
+    if kind == 'empty file': victim.write_bytes(b''); return rule, 'P000_0.png'
+    if kind == '16 bit': Image.fromarray(np.full((32, 32), 40000, 'uint16')).save(victim); return rule, 'P000_0.png'
     if kind == 'cmyk': Image.new('CMYK', (32, 32)).save(victim.with_suffix('.jpg')); victim.unlink(); return rule, 'CMYK'
     if kind == 'no rule': return [], '--patients|patient'
     if kind == 'bad rule': return ['--patients', '(P'], 'patient|expression'
     if kind == 'one patient':
-        for p in (root/'effusion').glob('*'): p.unlink() if not p.name.startswith('P00') else None
+        for p in (root/'effusion').glob('*'): p.unlink() if not p.name.startswith('P200') else None
         return rule, 'effusion'
     if kind == 'empty folder': shutil.rmtree(root); root.mkdir(); return rule, 'image'
     if kind == 'missing folder': shutil.rmtree(root); return rule, 'no such|missing'
@@ -127,16 +148,16 @@ def write_manifest(root, rows, head='image,patient,label'):
     f.write_text('\n'.join([head, *rows]) + '\n', encoding='utf-8')
     return f
 
-@pytest.mark.parametrize('kind,hint', [('missing image', 'nowhere.png'), ('two labels', 'P00_0.png'), ('wrong header', 'patient'),
+@pytest.mark.parametrize('kind,hint', [('missing image', 'nowhere.png'), ('two labels', 'P000_0.png'), ('wrong header', 'patient'),
                                        ('climbs out', r'\.\.'), ('no patient', 'patient'), ('leak', 'P0')])
 def test_bad_manifest(usbook, tmp_path, kind, hint):
     root = make_tree(tmp_path/'t')
-    rows = [f'{p.parent.name}/{p.name},{p.name[:3]}{p.parent.name},{p.parent.name}' for p in sorted(root.rglob('*.png'))]
+    rows = [f'{p.parent.name}/{p.name},{p.name[:4]},{p.parent.name}' for p in sorted(root.rglob('*.png'))]
     head, code = 'image,patient,label', 2
     if kind == 'missing image': rows[3] = 'a_lines/nowhere.png,P99,a_lines'
     if kind == 'two labels': rows.append(rows[0].replace(',a_lines', ',b_lines'))
     if kind == 'wrong header': head = 'file,subject,class'
-    if kind == 'climbs out': shutil.copy(root/'a_lines'/'P00_0.png', tmp_path/'x.png'); rows.append('../x.png,P99,a_lines')
+    if kind == 'climbs out': shutil.copy(root/'a_lines'/'P000_0.png', tmp_path/'x.png'); rows.append('../x.png,P99,a_lines')
     if kind == 'no patient': rows[5] = rows[5].split(',')[0] + ',,a_lines'
     if kind == 'leak':
         head, code = head + ',split', 1
@@ -149,8 +170,9 @@ def test_problems_are_listed_in_a_file(usbook, tmp_path):
     root = make_tree(tmp_path/'t')
     rows = ['a.png,P1,a_lines', 'b.png,P2,b_lines']
     r = usbook('reproduce', 'lung_signs', '--data', write_manifest(root, rows), '--weights', 'random', '--json')
-    assert r.returncode == 2 and len(json.loads(r.stdout)['problems']) == 2
-    assert (tmp_path/'usbook-problems.csv').read_text(encoding='utf-8').count('\n') == 3
+    n = len(json.loads(r.stdout)['problems'])
+    assert r.returncode == 2 and n >= 2
+    assert (tmp_path/'usbook-problems.csv').read_text(encoding='utf-8').count('\n') == n + 1
 
 # Interruptions ---------------------------------------------------------------------------------------------
 

@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['CHECKS', 'lab_folder', 'run_checks', 'parser', 'main']
 
-# %% ../nbs/05_cli.ipynb #12d8ae80
+# %% ../nbs/05_cli.ipynb #3f629b63
 import argparse
 import errno
-import json
 import os
 import sys
 from contextlib import suppress
@@ -16,12 +15,12 @@ from importlib import import_module
 
 from .settings import BadInput, PROFILES, read_settings, samples_folder
 
-# %% ../nbs/05_cli.ipynb #4811d577
+# %% ../nbs/05_cli.ipynb #b6c58ebb
 def _say(*lines): print(*lines, sep='\n', file=sys.stderr)
 
 def _print_json(obj):
-    "Strict JSON on standard output: floats unrounded, NaN refused"
-    print(json.dumps(obj, ensure_ascii=False, indent=1, allow_nan=False, default=str))
+    from usbook.report import as_json
+    print(as_json(obj))
 
 # %% ../nbs/05_cli.ipynb #88295ab0
 class _Parser(argparse.ArgumentParser):
@@ -347,10 +346,10 @@ def parser():
     p.add_argument('options', nargs='*', help='passed on to JupyterLab, after --')
     return top
 
-# %% ../nbs/05_cli.ipynb #bb8aed3e
+# %% ../nbs/05_cli.ipynb #6505c98b
 def _fail(args, code, sentence, problems=()):
     "Say what went wrong in at most three lines; the whole list of problems goes into a file"
-    if getattr(args, 'json', False): _print_json({'error': sentence, 'problems': [p.__dict__ if hasattr(p, '__dict__') else p for p in problems]})
+    if getattr(args, 'json', False): _print_json({'error': sentence, 'problems': [p._asdict() for p in problems]})
     _say(sentence)
     if len(problems) > 1:
         import csv

@@ -6,8 +6,7 @@
 __all__ = ['MODES', 'run_folder', 'Plan', 'Chapter', 'Arm', 'Outcome', 'find_images', 'some_patients', 'train_arms',
            'measure_figures', 'reproduce', 'judge', 'describe', 'verdicts', 'warnings_for', 'environment', 'save']
 
-# %% ../nbs/04_run.ipynb #5b100638
-import json
+# %% ../nbs/04_run.ipynb #a1b70ba3
 import os
 import platform
 import secrets
@@ -25,7 +24,7 @@ from .data.split import check_leaks, folds_by_patient, split_by_patient, split_h
 from .evidence.compare import compare
 from .evidence.metrics import Evaluation, Resampler, boot_interval, evaluate, replicates
 from .predictions import Predictions
-from .report import results_of, write_report
+from .report import as_json, results_of, write_report
 from .settings import BadInput, Settings, samples_folder
 from .study import Study, Verdict
 
@@ -75,7 +74,7 @@ class Chapter:
     train: Callable|None = None # how arms are made; `train_arms` if None
     figures: Callable|None = None # (dict arm -> Arm) -> {name: matplotlib Figure}: more figures for the report
 
-# %% ../nbs/04_run.ipynb #d8c5f7c5
+# %% ../nbs/04_run.ipynb #f78f3513
 @dataclass
 class Arm:
     "One way of training, judged on the test patients"
@@ -88,6 +87,8 @@ class Arm:
     repeats: list = field(default_factory=list) # Predictions of further seeds
     repeat_evaluations: list = field(default_factory=list)
     seconds: float = 0.
+    fits: list = field(default_factory=list, repr=False) # trained networks of the first seed, one a fold
+    measured: dict = field(default_factory=dict) # what a chapter's own `train` measured beside the predictions
 
 @dataclass
 class Outcome:
@@ -103,7 +104,7 @@ class Outcome:
     folder: Path|None = None
     results: dict = field(default_factory=dict)
 
-# %% ../nbs/04_run.ipynb #9818ed89
+# %% ../nbs/04_run.ipynb #9245610f
 def find_images(study:Study, settings:Settings, # whose images; what was asked for (`settings.data`)
                 plan:Plan|None=None,  # what `phantom` generates
                 patients=None,        # for a folder: a regular expression or a CSV
@@ -122,7 +123,7 @@ def find_images(study:Study, settings:Settings, # whose images; what was asked f
         tag = '-'.join(f'{k}{v}' for k, v in kw.items())
         f = _generate(study.id, settings.path('cache')/'phantoms'/f'{study.id}-{tag}-seed{settings.seed}', progress, seed=settings.seed, **kw)
         return Manifest.read(f, classes=list(study.classes)), 'simulated (phantom)'
-    if what.startswith('open:'): return _open_set(what[5:], settings), f'public data set {what[5:]}'
+    if what.startswith('open:'): return _open_set(study, what, settings, image_level, same_patient), f'public data set {what[5:]}'
     return _own_images(study, Path(what).expanduser(), patients, image_level, same_patient), f'own images ({Path(what).name})'
 
 def _generate(study, out, progress, **kw):
@@ -131,10 +132,10 @@ def _generate(study, out, progress, **kw):
     if progress: progress('simulating images', .02)
     return make_sample(study, out, progress=False, **kw)
 
-# %% ../nbs/04_run.ipynb #daadc4b9
-def _open_set(name, settings):
+# %% ../nbs/04_run.ipynb #53183d61
+def _open_set(study, name, settings, image_level, same_patient):
     from usbook.data.open_data import fetch
-    return fetch(name, cache=settings.path('cache'), offline=settings.offline)
+    return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline, image_level=image_level, same_patient=same_patient)
 
 def _own_images(study, path, patients, image_level, same_patient):
     "A class-per-folder tree or a manifest; its classes may be others than the study's"
@@ -160,7 +161,7 @@ def some_patients(m:Manifest, n:int|None, seed:int=0 # images; how many patients
         if not any(queues): break
     return m.subset(np.isin(m.patients.astype(str), keep))
 
-# %% ../nbs/04_run.ipynb #e417aabd
+# %% ../nbs/04_run.ipynb #1dbc137f
 def train_arms(m:Manifest,       # images with a split, or without (then split here)
                plan:Plan, settings:Settings, modes=('frozen', 'finetuned'), progress=None
               )->dict:           # name -> Arm
@@ -179,7 +180,7 @@ def train_arms(m:Manifest,       # images with a split, or without (then split h
         pooled = [_pool([f.predictions for f in fs]) for fs in mine]
         name = f'{recipe.arch}-{mode}'
         arms[name] = Arm(name, mode, pooled[0]['test'], pooled[0]['valid'], weights.as_dict(), repeats=[p['test'] for p in pooled[1:]],
-                         seconds=sum(f.seconds for fs in mine for f in fs))
+                         seconds=sum(f.seconds for fs in mine for f in fs), fits=mine[0])
     return arms
 
 # %% ../nbs/04_run.ipynb #7ef1fff9
@@ -244,7 +245,7 @@ def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it wit
     say('done', 1.)
     return out
 
-# %% ../nbs/04_run.ipynb #49b95148
+# %% ../nbs/04_run.ipynb #ab974ced
 def judge(chapter, settings, m, source, arms # what `reproduce` gathered
          )->Outcome:
     "Evidence and verdicts for trained arms"
@@ -255,6 +256,7 @@ def judge(chapter, settings, m, source, arms # what `reproduce` gathered
     both = compare(pair[0].test, pair[1].test, seed=settings.seed) if len(pair) == 2 else None
     facts = describe(m, source)
     out = Outcome(chapter.study, settings, facts, arms, both, verdicts(chapter, m, arms), warnings_for(m, source, arms))
+    out.figures = chapter.figures(arms) if chapter.figures else {}
     out.results = results_of(out)
     return out
 
@@ -296,12 +298,12 @@ def environment()->dict:
     return dict(python=platform.python_version(), system=platform.system(), machine=platform.machine(), cores=os.cpu_count(),
                 packages={n: v(n) for n in names})
 
-# %% ../nbs/04_run.ipynb #2939366f
+# %% ../nbs/04_run.ipynb #f79066a7
 def save(out:Outcome, folder:Path # what was found; an existing empty folder
         )->Path:
     "results.json, predictions, settings, environment, report.html and its figures"
     folder = Path(folder)
-    dump = lambda name, obj: (folder/name).write_text(json.dumps(obj, ensure_ascii=False, indent=1, allow_nan=False, default=str), encoding='utf-8')
+    dump = lambda name, obj: (folder/name).write_text(as_json(obj), encoding='utf-8')
     dump('results.json', out.results)
     dump('settings.json', out.settings.as_dict())
     env = environment()
