@@ -58,11 +58,11 @@ clean:
 	@echo "Setting up .venv: about 3 GB to download on Linux (PyTorch brings its GPU libraries), under 1 GB on macOS ..."
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv && \
-	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]'; \
+	  uv pip install --compile-bytecode --python $(BIN)/python -e '.[dev]'; \
 	else \
 	  $(PY) -c 'import venv, ensurepip' 2>/dev/null || { \
 	    echo "This Python can't make virtual environments; install the package python3-venv (Debian, Ubuntu: sudo apt install python3-venv)"; exit 1; }; \
-	  $(PY) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	  $(PY) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'; \
 	fi
 	@touch $@
 	@echo "Ready."

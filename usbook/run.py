@@ -245,15 +245,15 @@ def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it wit
     say('done', 1.)
     return out
 
-# %% ../nbs/04_run.ipynb #ab974ced
+# %% ../nbs/04_run.ipynb #8d139cd0
 def judge(chapter, settings, m, source, arms # what `reproduce` gathered
          )->Outcome:
     "Evidence and verdicts for trained arms"
     for a in arms.values():
         a.evaluation = a.evaluation or evaluate(a.test, seed=settings.seed)
         a.repeat_evaluations = [evaluate(p, seed=settings.seed) for p in a.repeats]
-    pair = list(arms.values())
-    both = compare(pair[0].test, pair[1].test, seed=settings.seed) if len(pair) == 2 else None
+    pair = list(arms.values())[:2] # the two modes of the first network
+    both = compare(pair[0].test, pair[1].test, seed=settings.seed, names=[a.name for a in pair]) if len({a.mode for a in pair}) == 2 else None
     facts = describe(m, source)
     out = Outcome(chapter.study, settings, facts, arms, both, verdicts(chapter, m, arms), warnings_for(m, source, arms))
     out.figures = chapter.figures(arms) if chapter.figures else {}
