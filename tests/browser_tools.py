@@ -111,7 +111,7 @@ widget.render({ model, el: document.body });
 def live(chromium, tmp_path):
     "A widget's page whose messages reach the widget in this process, as a kernel would have it"
     import base64, json
-    from usbook.widgets.base import page as html_page, safe_json
+    from usbook.widgets.base import TableWidget, page as html_page, safe_json
     contexts, complaints = [], []
 
     def open_page(w):
@@ -123,7 +123,7 @@ def live(chromium, tmp_path):
             said = json.loads(msg)
             for k, v in said['news'].items(): setattr(w, k, v)
             w._answer(w, said['msg'], [])
-            state = {k: v for k, v in w.page_state().items() if k not in ('_pictures', '_standalone')}
+            state = {k: v for k, v in TableWidget.page_state(w).items() if k not in ('_pictures', '_clips')}
             return safe_json(dict(state=state, sent=sent))
         page = context.new_page()
         page.set_default_timeout(8000)

@@ -13,7 +13,7 @@ N, T = 8, 48
 SCANS = [f'scan {i}' for i in range(N - 1)] + [EVIL]
 
 
-def clip(scan): return np.random.default_rng(SCANS.index(scan)).integers(0, 255, (T, 256, 256), dtype=np.uint8)
+def clip(scan): return np.uint8((np.arange(256)[None, :, None] + np.arange(256)*(1 + SCANS.index(scan)) + 5*np.arange(T)[:, None, None]) // 4)
 
 
 def detections(seed, strength, tracks):

@@ -18,37 +18,47 @@ from ..settings import BadInput
 from ..study import STUDIES, get_study, published
 from .base import COLORS, TableWidget, canvas, script
 
-# %% ../../nbs/widgets/04_audit.ipynb #49179abd
+# %% ../../nbs/widgets/04_audit.ipynb #1ff61017
 def as_rows(x:Numbers)->list: # dicts with name, label, arm, printed
     "Published figures as the page edits them"
     return [{k: v for k, v in asdict(p).items() if k in ('name', 'label', 'arm', 'printed')} for p in x.published]
 
+# %% ../../nbs/widgets/04_audit.ipynb #b1e22382
 def as_numbers(rows, classes, title='figures typed in')->Numbers:
     "The way back, or a sentence about the row that can't be read"
     return Numbers(title, tuple(_published(r) for r in rows if str(r['printed']).strip()), tuple(classes))
 
+# %% ../../nbs/widgets/04_audit.ipynb #f6523d66
 def _published(r):
     what = ' of '.join(o for o in (r['name'].replace('_', ' '), r.get('label') or r.get('arm') or '') if o)
     try: p = published(r['name'], r['printed'], r.get('arm', ''), r.get('label', ''))
     except BadInput as e: raise BadInput(f"{what}: {e}") from None
-    if p.name in COUNTS and str(p.value) != p.printed.replace(',', '').strip(): raise BadInput(f"{what}: {p.printed!r} is not a whole number")
-    if p.unit == 'proportion' and not -1 <= p.value <= 1: raise BadInput(f"{what}: {p.printed!r} is no proportion; write per cents with their sign, for example '97.51 %'")
+    if p.name in COUNTS and str(p.value) != p.printed.replace(',', '').strip():
+        raise BadInput(f"{what}: {p.printed!r} is not a whole number")
+    if p.unit == 'proportion' and not -1 <= p.value <= 1:
+        raise BadInput(f"{what}: {p.printed!r} is no proportion; write per cents with their sign, for example '97.51 "
+                       "%'")
     return p
 
-# %% ../../nbs/widgets/04_audit.ipynb #e37bf7cd
+# %% ../../nbs/widgets/04_audit.ipynb #20466bc7
 @lru_cache
 def _preset(study):
     "A study's figures and findings as the page takes them"
     s, x = get_study(study), numbers_of(study)
-    return dict(id=study, title=s.title, citation=s.citation, figures=as_rows(x), classes=list(x.classes), findings=_plain(audit(x)))
+    return dict(id=study, title=s.title, citation=s.citation, figures=as_rows(x), classes=list(x.classes),
+                findings=_plain(audit(x)))
 
+# %% ../../nbs/widgets/04_audit.ipynb #16e43a0a
 def _plain(findings):
     "Findings without numpy and tuples; of the values, only what the page draws"
-    keep = lambda f: {k: np.asarray(v).tolist() for k, v in f.value.items()} if f.key == 'matrix' and isinstance(f.value, dict) else None
+    def keep(f):
+        if f.key == 'matrix' and isinstance(f.value, dict): return {k: np.asarray(v).tolist() for k,
+                                                                    v in f.value.items()}
     return [dict(key=f.key, kind=f.kind, text=f.text, value=keep(f)) for f in findings]
 
-# %% ../../nbs/widgets/04_audit.ipynb #1900fc73
-NAMES = ('recall', 'precision', 'specificity', 'npv', 'f1', 'accuracy', 'auc', 'kappa', 'mcc', 'balanced_accuracy', 'n', 'correct', 'correct_top2', 'n_patients', 'n_images')
+# %% ../../nbs/widgets/04_audit.ipynb #0dd89f6c
+NAMES = ('recall', 'precision', 'specificity', 'npv', 'f1', 'accuracy', 'auc', 'kappa', 'mcc', 'balanced_accuracy',
+         'n', 'correct', 'correct_top2', 'n_patients', 'n_images')
 
 class PaperAudit(TableWidget):
     "Published figures, and what they imply; made by `audit_paper`"
@@ -56,7 +66,8 @@ class PaperAudit(TableWidget):
     _keep = ('study', 'figures', 'classes')
     study, figures, classes = tr.Unicode().tag(sync=True), tr.List().tag(sync=True), tr.List().tag(sync=True)
     _presets, _findings = tr.List().tag(sync=True), tr.List().tag(sync=True)
-    _names, _max_n, _problem = tr.List(list(NAMES)).tag(sync=True), tr.Int(1700).tag(sync=True), tr.Unicode().tag(sync=True)
+    _names, _max_n = tr.List(list(NAMES)).tag(sync=True), tr.Int(1700).tag(sync=True)
+    _problem = tr.Unicode().tag(sync=True)
 
     def __init__(self, **kwargs):
         super().__init__(_presets=[_preset(o) for o in STUDIES], **kwargs)
@@ -64,7 +75,7 @@ class PaperAudit(TableWidget):
         self.on_msg(self._answer)
         self.observe(lambda _: self._check(), ['figures', 'classes'])
 
-# %% ../../nbs/widgets/04_audit.ipynb #ff087477
+# %% ../../nbs/widgets/04_audit.ipynb #7e855f83
 @patch
 def _check(self:PaperAudit):
     "Search again; figures that can't be read are named instead"
@@ -75,6 +86,7 @@ def _check(self:PaperAudit):
     self.findings = found
     with self.hold_sync(): self._problem, self._findings = '', _plain(found)
 
+# %% ../../nbs/widgets/04_audit.ipynb #82caf71d
 @patch
 def _answer(self:PaperAudit, _, msg, buffers):
     if msg.get('kind') != 'audit': return
@@ -92,12 +104,14 @@ def audit_paper(study='lung_signs', # id of a study; '' for an empty sheet
     as_numbers(figures, classes)
     return PaperAudit(study=study, figures=figures, classes=classes)
 
-# %% ../../nbs/widgets/04_audit.ipynb #c59aed64
+# %% ../../nbs/widgets/04_audit.ipynb #047f2cf6
 @patch
 def __repr__(self:PaperAudit):
     bad = [f for f in self.findings if f.kind == 'impossible']
-    return f"{len(self.figures)} figures, {len(self.findings)} findings, {len(bad)} impossible" + ''.join(f'\n- {f.text}' for f in bad)
+    first = f"{len(self.figures)} figures, {len(self.findings)} findings, {len(bad)} impossible"
+    return first + ''.join(f'\n- {f.text}' for f in bad)
 
+# %% ../../nbs/widgets/04_audit.ipynb #0fb34277
 @patch
 def figure(self:PaperAudit)->'Figure':
     "The numbers of cases that each printed share allows"
@@ -106,11 +120,15 @@ def figure(self:PaperAudit)->'Figure':
     for y, r in enumerate(shares):
         ns = allowed_n(r['printed'], self._max_n)
         ax.vlines(ns, y - .38, y + .38, color=COLORS['neg'], lw=.35)
-    labels = [' '.join(o for o in (r['name'].replace('_', ' '), r['label'] or r['arm'], r['printed']) if o) for r in shares]
-    ax.set(xlim=(0, self._max_n), ylim=(len(shares) - .4, -.6), yticks=range(len(shares)), yticklabels=labels, xlabel='numbers of cases of which the figure can be a share')
+    labels = [' '.join(o for o in (r['name'].replace('_', ' '), r['label'] or r['arm'],
+                                   r['printed']) if o) for r in shares]
+    ax.set(xlim=(0, self._max_n), ylim=(len(shares) - .4, -.6), yticks=range(len(shares)), yticklabels=labels,
+           xlabel='numbers of cases of which the figure can be a share')
     return fig
 
+# %% ../../nbs/widgets/04_audit.ipynb #648df2e4
 def _is_share(r):
     "Averages over classes are no shares of anything"
     whole = r['name'] in ('accuracy', 'top2_accuracy') or r['name'].startswith('sensitivity_at_')
-    return whole or bool(r['label']) and r['name'] in ('precision', 'recall', 'specificity', 'npv', 'ppv', 'sensitivity')
+    return whole or bool(r['label']) and r['name'] in ('precision', 'recall', 'specificity', 'npv', 'ppv',
+                                                       'sensitivity')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['clip_frames', 'sheet', 'CinePlayer', 'play_cine']
 
-# %% ../../nbs/widgets/06_cine.ipynb #0ecfbfb7
+# %% ../../nbs/widgets/06_cine.ipynb #529578b3
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,10 @@ from ..data.manifest import load_image
 from ..evidence.froc import froc_points, match
 from ..predictions import Detections
 from ..settings import BadInput
-from .base import COLORS, TableWidget, canvas, jpeg, pack, script
+from .base import COLORS, TableWidget, canvas, jpeg, known_settings, pack, script
 
-# %% ../../nbs/widgets/06_cine.ipynb #9e6e8e33
-def clip_frames(source,     # function of a scan, dict or folder -> frames (t, h, w[, 3]) uint8, a list of pictures, or a path
+# %% ../../nbs/widgets/06_cine.ipynb #a5586047
+def clip_frames(source,     # function of a scan, dict, or folder: frames (t, h, w[, 3]) uint8, pictures, or a path
                 scan:str,   # name of the scan
                 n:int       # frames it should have
                )->list:     # n PIL images
@@ -46,7 +46,7 @@ def sheet(frames,         # PIL images of one size
     for i, o in enumerate(frames): out.paste(o.convert(mode).resize((w, h)), (i % columns*w, i//columns*h))
     return jpeg(out, max(out.size), quality=80), dict(columns=columns, w=w, h=h, scale=scale)
 
-# %% ../../nbs/widgets/06_cine.ipynb #14a9b47e
+# %% ../../nbs/widgets/06_cine.ipynb #2dd4b986
 class CinePlayer(TableWidget):
     "Clips with boxes and the FROC point; made by `play_cine`"
     _esm, _title = script('cine'), 'Cine player'
@@ -64,30 +64,35 @@ class CinePlayer(TableWidget):
         self.source, self.dets, self.marks = source, dets, {k: match(d, hit, min_iou) for k, d in dets.items()}
         self.points = {k: froc_points(m) for k, m in self.marks.items()}
         code = {o: i for i, o in enumerate(first.scans['scan'])}
-        super().__init__(_scans=list(code), _frames=first.scans['n_frames'].tolist(), _arms=list(dets), _hit=hit, _min_iou=min_iou,
-                         _n_lesions=len(next(iter(self.marks.values())).lesion_score), _truth=_boxes(first.lesions, code),
+        super().__init__(_scans=list(code), _frames=first.scans['n_frames'].tolist(), _arms=list(dets), _hit=hit,
+                         _min_iou=min_iou,
+                         _n_lesions=len(next(iter(self.marks.values())).lesion_score),
+                         _truth=_boxes(first.lesions, code),
                          _marks=[_boxes(_with_best(d.detections), code) for d in dets.values()],
                          _curves=[_curve(p) for p in self.points.values()], **kwargs)
         self.on_msg(self._answer)
 
-# %% ../../nbs/widgets/06_cine.ipynb #8f20b74e
+# %% ../../nbs/widgets/06_cine.ipynb #70a24ad4
 def _boxes(table, code):
     "Boxes as the page takes them"
-    out = dict(scan=pack(table['scan'].map(code), 'i4'), frame=pack(table['frame'], 'i4'), box=pack(table[['x', 'y', 'w', 'h']], 'f8'))
+    out = dict(scan=pack(table['scan'].map(code), 'i4'), frame=pack(table['frame'], 'i4'),
+               box=pack(table[['x', 'y', 'w', 'h']], 'f8'))
     return out | {k: pack(table[k], 'f8') for k in ('score', 'best') if k in table}
 
+# %% ../../nbs/widgets/06_cine.ipynb #84b2fc96
 def _with_best(det):
     "With the highest score of each track beside the row's own"
     track = det['track'] if 'track' in det else pd.Series('', index=det.index)
     own = pd.Series(np.arange(len(det)).astype(str), index=det.index)
     return det.assign(best=det.groupby([det['scan'], track.where(track != '', 'row ' + own)])['score'].transform('max'))
 
+# %% ../../nbs/widgets/06_cine.ipynb #1615228d
 def _curve(p):
     "A FROC curve as the page takes it"
     return dict(t=pack(p['threshold'], 'f8'), fp=pack(p['fp_rate'], 'f8'), se=pack(p['sensitivity'].fillna(0), 'f8'),
                 hits=pack(p['hits'], 'i4'), fps=pack(p['false_positives'], 'i4'))
 
-# %% ../../nbs/widgets/06_cine.ipynb #03a188a8
+# %% ../../nbs/widgets/06_cine.ipynb #4a904b5c
 def play_cine(source,           # function of a scan, dict or folder: where the frames are (see `clip_frames`)
               dets,             # Detections, or {name: Detections} of up to three detectors on the same scans
               hit='iou', min_iou:float=.5, # what a hit is, as in `usbook.evidence.froc.match`
@@ -99,21 +104,22 @@ def play_cine(source,           # function of a scan, dict or folder: where the 
     _same_truth(dets)
     scans = next(iter(dets.values())).scans['scan'].tolist()
     settings = dict(scan=scans[0], thresholds=[.5]*len(dets), show=[True]*(1 + len(dets))) | settings
-    if unknown := set(settings) - set(CinePlayer._keep): raise BadInput(f"{sorted(unknown)[0]}: no such setting; known are {', '.join(CinePlayer._keep)}")
+    known_settings(CinePlayer, settings)
     if settings['scan'] not in scans: raise BadInput(f"scan = {settings['scan']!r} is not in the table of scans")
     if len(settings['thresholds']) != len(dets): raise BadInput(f"thresholds: give one for each of {', '.join(dets)}")
     return CinePlayer(source, dets, hit, min_iou, **settings)
 
-# %% ../../nbs/widgets/06_cine.ipynb #8f6e723c
+# %% ../../nbs/widgets/06_cine.ipynb #8eaaa3ad
 def _same_truth(dets):
     "Detectors are compared on the same scans and lesions"
     (name, first), *rest = dets.items()
     for other, d in rest:
         for part, key in (('scans', ['scan']), ('lesions', ['scan', 'frame', 'lesion'])):
             a, b = (o.__dict__[part].sort_values(key).reset_index(drop=True) for o in (first, d))
-            if len(a) != len(b) or not (a[key] == b[key]).all(axis=None): raise BadInput(f"{name} and {other} don't have the same {part}; compare detectors on the same data")
+            if len(a) != len(b) or not (a[key] == b[key]).all(axis=None):
+                raise BadInput(f"{name} and {other} don't have the same {part}; compare detectors on the same data")
 
-# %% ../../nbs/widgets/06_cine.ipynb #276d7912
+# %% ../../nbs/widgets/06_cine.ipynb #10c125d8
 @patch
 def clip(self:CinePlayer, scan:str)->tuple: # JPEG, dict(scan, columns, w, h, scale)
     "The frames of one scan as the page takes them"
@@ -121,6 +127,7 @@ def clip(self:CinePlayer, scan:str)->tuple: # JPEG, dict(scan, columns, w, h, sc
     data, info = sheet(clip_frames(self.source, scan, n))
     return data, dict(scan=scan, **info)
 
+# %% ../../nbs/widgets/06_cine.ipynb #c905bfa2
 @patch
 def _answer(self:CinePlayer, _, msg, buffers):
     if msg.get('kind') != 'clip' or msg.get('scan') not in self._scans: return
@@ -128,6 +135,7 @@ def _answer(self:CinePlayer, _, msg, buffers):
     except (BadInput, OSError) as e: data, info = b'', dict(scan=msg['scan'], why=str(e))
     self.send(dict(kind='clip', **info), buffers=[data])
 
+# %% ../../nbs/widgets/06_cine.ipynb #81f4946a
 @patch
 def page_state(self:CinePlayer)->dict:
     "A page without a kernel holds the clip on the screen"
@@ -135,7 +143,7 @@ def page_state(self:CinePlayer)->dict:
     except (BadInput, OSError): return TableWidget.page_state(self)
     return TableWidget.page_state(self) | dict(_clips={self.scan: info | dict(data=data)})
 
-# %% ../../nbs/widgets/06_cine.ipynb #d822f89b
+# %% ../../nbs/widgets/06_cine.ipynb #cc06b502
 @patch
 def numbers(self:CinePlayer)->dict: # detector -> dict(threshold, sensitivity, fp_rate, hits, false_positives)
     "Where each threshold stands on its FROC curve"
@@ -145,10 +153,12 @@ def numbers(self:CinePlayer)->dict: # detector -> dict(threshold, sensitivity, f
         return dict(threshold=t) | (p.iloc[-1][list(none)].to_dict() if len(p) else none)
     return {k: at(p, t) for (k, p), t in zip(self.points.items(), self.thresholds)}
 
+# %% ../../nbs/widgets/06_cine.ipynb #3ad56cd1
 @patch
 def __repr__(self:CinePlayer):
-    said = (f"{k} from {o['threshold']:.3f} on: sensitivity {o['sensitivity']:.3f} at {o['fp_rate']:.3f} false positives a scan" for k, o in self.numbers().items())
-    return f"scan {self.scan}, frame {self.frame}; " + '; '.join(said)
+    said = [f"{k} from {o['threshold']:.3f} on: sensitivity {o['sensitivity']:.3f} at {o['fp_rate']:.3f} FP a scan"
+            for k, o in self.numbers().items()]
+    return f"scan {self.scan}, frame {self.frame}; {'; '.join(said)}"
 
 # %% ../../nbs/widgets/06_cine.ipynb #51fcb7da
 @patch
@@ -163,7 +173,7 @@ def figure(self:CinePlayer, n:int=5 # frames on the strip
     self._draw_froc(axes[-1])
     return fig
 
-# %% ../../nbs/widgets/06_cine.ipynb #e54cee87
+# %% ../../nbs/widgets/06_cine.ipynb #90e75bf1
 @patch
 def _draw_frame(self:CinePlayer, ax, picture, i):
     "One frame with its boxes"
@@ -171,17 +181,19 @@ def _draw_frame(self:CinePlayer, ax, picture, i):
     ax.imshow(picture, cmap='gray', vmin=0, vmax=255)
     ax.set(xticks=[], yticks=[], title=f'frame {i}')
     tables = [(self.dets[self._arms[0]].lesions, 'white', '--', -np.inf)]
-    tables += [(_with_best(d.detections), c, '-', t) for d, c, t in zip(self.dets.values(), ('#ff9f5a', '#6ec1ff', '#c9a6ff'), self.thresholds)]
+    tables += [(_with_best(d.detections), c, '-', t) for d, c,
+               t in zip(self.dets.values(), ('#ff9f5a', '#6ec1ff', '#c9a6ff'), self.thresholds)]
     for (table, color, style, t), on in zip(tables, self.show):
         rows = table[(table['scan'] == self.scan) & (table['frame'] == i)]
         for o in rows[rows['best'] >= t].itertuples() if 'best' in rows else rows.itertuples():
             if on: ax.add_patch(Rectangle((o.x, o.y), o.w, o.h, fill=False, ec=color, ls=style, lw=1.3))
 
-# %% ../../nbs/widgets/06_cine.ipynb #d81b846e
+# %% ../../nbs/widgets/06_cine.ipynb #b6eb04f8
 @patch
 def _draw_froc(self:CinePlayer, ax):
     "FROC curves and where the thresholds stand"
-    for (k, p), o, c, style in zip(self.points.items(), self.numbers().values(), (COLORS['pos'], COLORS['neg'], COLORS['mark']), ('-', '--', ':')):
+    for (k, p), o, c, style in zip(self.points.items(), self.numbers().values(),
+                                   (COLORS['pos'], COLORS['neg'], COLORS['mark']), ('-', '--', ':')):
         ax.step([0, *p['fp_rate']], [0, *p['sensitivity']], where='post', color=c, ls=style, label=k)
         ax.plot(o['fp_rate'], o['sensitivity'], 'o', color=c)
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='false positives per scan', ylabel='sensitivity')

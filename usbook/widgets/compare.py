@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CELLS', 'agreement', 'difference', 'FrozenVersusFinetuned', 'explore_pair']
 
-# %% ../../nbs/widgets/03_compare.ipynb #160ed66f
+# %% ../../nbs/widgets/03_compare.ipynb #e22cf190
 import numpy as np
 import pandas as pd
 import traitlets as tr
@@ -13,9 +13,9 @@ from fastcore.basics import patch
 
 from ..evidence.compare import cluster_se, mcnemar, obuchowski
 from ..evidence.metrics import Interval
-from ..predictions import Predictions, paired
+from ..predictions import Predictions, paired, toy_predictions
 from ..settings import BadInput
-from .base import COLORS, PictureWidget, canvas, image_labels, pack, script
+from .base import COLORS, PictureWidget, canvas, image_labels, known_settings, pack, script, striped
 from .threshold import proportion
 
 # %% ../../nbs/widgets/03_compare.ipynb #f0921d7c
@@ -39,7 +39,7 @@ def difference(a_right, b_right, # (n,) booleans
     half = 1.959963984540054*cluster_se(d, cluster)[0]
     return Interval(float(d.mean()), float(d.mean() - half), float(d.mean() + half), 'linearised over patients')
 
-# %% ../../nbs/widgets/03_compare.ipynb #fe556382
+# %% ../../nbs/widgets/03_compare.ipynb #ee6d91ff
 class FrozenVersusFinetuned(PictureWidget):
     "Two tables on the same images; made by `explore_pair`"
     _esm, _title = script('pair'), 'Two models on the same images'
@@ -53,28 +53,31 @@ class FrozenVersusFinetuned(PictureWidget):
 
     def __init__(self, a:Predictions, b:Predictions, images=None, names=('frozen', 'fine-tuned'), **kwargs):
         self.a, self.b = a, paired(a, b)
-        super().__init__(images, a.table['image'], a.table.get('frame'), _classes=list(a.classes), _patients=list(map(str, pd.unique(a.patient))), _images=image_labels(a.table),
-                         _models=list(map(str, names)), _n=len(a), _prob_a=pack(a.prob, 'f8'), _prob_b=pack(self.b.prob, 'f8'),
+        super().__init__(images, a.table['image'], a.table.get('frame'), _classes=list(a.classes),
+                         _patients=list(map(str, pd.unique(a.patient))), _images=image_labels(a.table),
+                         _models=list(map(str, names)), _n=len(a), _prob_a=pack(a.prob, 'f8'),
+                         _prob_b=pack(self.b.prob, 'f8'),
                          _target=pack(a.target, 'u1'), _patient=pack(a.patient_codes, 'i4'), **kwargs)
 
-# %% ../../nbs/widgets/03_compare.ipynb #90e6ab5f
+# %% ../../nbs/widgets/03_compare.ipynb #4d6c5d02
 def explore_pair(a:Predictions, b:Predictions, # the same images, in any order
                  images=None,                  # folder the names start from, a Manifest, or a function of the name
                  names=('frozen', 'fine-tuned'), # what to call the two
                  **settings                    # truth, cell, order
                 )->FrozenVersusFinetuned:
     "Browse what two models disagree about"
-    if unknown := set(settings) - set(FrozenVersusFinetuned._keep): raise BadInput(f"{sorted(unknown)[0]}: no such setting; known are {', '.join(FrozenVersusFinetuned._keep)}")
+    known_settings(FrozenVersusFinetuned, settings)
     for k, known in dict(truth=['', *a.classes], cell=['', *CELLS]).items():
         if settings.get(k, '') not in known: raise BadInput(f"{k} = {settings[k]!r} is none of {', '.join(known[1:])}")
     return FrozenVersusFinetuned(a, b, images, names, **settings)
 
-# %% ../../nbs/widgets/03_compare.ipynb #4cdc413d
+# %% ../../nbs/widgets/03_compare.ipynb #b2943fbd
 @patch
 def _chosen(self:FrozenVersusFinetuned):
     "Rows of the chosen class"
     return self.a.table['target'].to_numpy() == self.truth if self.truth else np.ones(len(self.a), bool)
 
+# %% ../../nbs/widgets/03_compare.ipynb #9812d001
 @patch(as_prop=True)
 def counts(self:FrozenVersusFinetuned)->dict: # both_right, only_a, only_b, both_wrong
     "What stands in the four cells"
@@ -91,10 +94,10 @@ def numbers(self:FrozenVersusFinetuned)->dict: # a, b, difference: Interval; exa
     return dict(a=proportion(ra, m, codes), b=proportion(rb, m, codes), difference=difference(ra[m], rb[m], codes[m]),
                 exact=by_image['exact'], midp=by_image['midp'], obuchowski=obuchowski(only_a, only_b).get('p'))
 
-# %% ../../nbs/widgets/03_compare.ipynb #463813fa
+# %% ../../nbs/widgets/03_compare.ipynb #8b55b225
 @patch(as_prop=True)
-def selected(self:FrozenVersusFinetuned)->pd.DataFrame: # image, patient, target, what each called it, p of the true class
-    "The images of the chosen cell, in the order of the page"
+def selected(self:FrozenVersusFinetuned)->pd.DataFrame: # image, patient, target, called_a, called_b, p_a, p_b
+    "The images of the chosen cell, in the order of the page; `p_` is the probability of the true class"
     if not self.cell: return self.a.table[:0]
     rows = np.flatnonzero(self._chosen() & (agreement(self.a, self.b) == CELLS.index(self.cell)))
     pa, pb = (o.prob[np.arange(len(o)), o.target] for o in (self.a, self.b))
@@ -103,7 +106,7 @@ def selected(self:FrozenVersusFinetuned)->pd.DataFrame: # image, patient, target
     called = {f'called_{k}': [o.classes[i] for i in o.pred[rows]] for k, o in dict(a=self.a, b=self.b).items()}
     return self.a.table.iloc[rows][['image', 'patient', 'target']].assign(**called, p_a=pa[rows], p_b=pb[rows])
 
-# %% ../../nbs/widgets/03_compare.ipynb #d89db38c
+# %% ../../nbs/widgets/03_compare.ipynb #57e77386
 @patch
 def shown_first(self:FrozenVersusFinetuned)->list:
     "The images with the largest differences in both discordant cells"
@@ -111,11 +114,13 @@ def shown_first(self:FrozenVersusFinetuned)->list:
     rows = [np.flatnonzero(cell == c) for c in (1, 2)]
     return [int(i) for r in rows for i in r[np.argsort(-abs(pa - pb)[r], kind='stable')][:18]]
 
+# %% ../../nbs/widgets/03_compare.ipynb #45ae4666
 @patch
 def __repr__(self:FrozenVersusFinetuned):
     n, c = self.numbers(), self.counts
     a, b = self._models
-    return f"only {a} right {c['only_a']}, only {b} right {c['only_b']} of {sum(c.values())}; McNemar exact p = {n['exact']:.4g}; {a} {n['a']}, {b} {n['b']}"
+    return (f"only {a} right {c['only_a']}, only {b} right {c['only_b']} of {sum(c.values())}; "
+            f"McNemar exact p = {n['exact']:.4g}; {a} {n['a']}, {b} {n['b']}")
 
 # %% ../../nbs/widgets/03_compare.ipynb #5c3badab
 @patch
@@ -126,27 +131,31 @@ def figure(self:FrozenVersusFinetuned)->'Figure':
     _draw_butterfly(b, self.a, self.b, self._models)
     return fig
 
-# %% ../../nbs/widgets/03_compare.ipynb #f8f86056
+# %% ../../nbs/widgets/03_compare.ipynb #dc4f41bb
 def _draw_cloud(ax, a, b, chosen, names):
     "One dot an image"
     i, cell = np.arange(len(a)), agreement(a, b)
     for c, color, alpha in ((0, 'muted', .25), (3, 'muted', .6), (1, 'pos', .9), (2, 'neg', .9)):
         m = chosen & (cell == c)
         label = {1: f'only {names[0]} right', 2: f'only {names[1]} right'}.get(c)
-        ax.plot(a.prob[i, a.target][m], b.prob[i, b.target][m], 'o', ms=3, mew=0, color=COLORS[color], alpha=alpha, label=label)
+        ax.plot(a.prob[i, a.target][m], b.prob[i, b.target][m], 'o', ms=3, mew=0, color=COLORS[color], alpha=alpha,
+                label=label)
     ax.plot([0, 1], [0, 1], ':', color=COLORS['line'])
-    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), xlabel=f'{names[0]}: p of the true class', ylabel=names[1], title='each image')
+    ax.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), xlabel=f'{names[0]}: p of the true class', ylabel=names[1],
+           title='each image')
     ax.legend(frameon=False, fontsize=8)
 
-# %% ../../nbs/widgets/03_compare.ipynb #dc35505d
+# %% ../../nbs/widgets/03_compare.ipynb #27645c43
 def _draw_butterfly(ax, a, b, names):
     "Disagreements by class"
     cell = agreement(a, b)
     for c, sign, color in ((1, -1, 'pos'), (2, 1, 'neg')):
         n = np.bincount(a.target[cell == c], minlength=len(a.classes))
         ax.barh(range(len(n)), sign*n, color=COLORS[color], height=.6)
-        for y, v in enumerate(n): ax.text(sign*v, y, f' {v} ', va='center', ha='left' if sign > 0 else 'right', fontsize=8)
+        for y, v in enumerate(n):
+            ax.text(sign*v, y, f' {v} ', va='center', ha='left' if sign > 0 else 'right', fontsize=8)
     ax.axvline(0, color=COLORS['ink'], lw=.8)
     ax.margins(x=.15)
-    ax.set(yticks=range(len(a.classes)), yticklabels=a.classes, xticks=[], title=f'only {names[0]} right | only {names[1]} right')
+    ax.set(yticks=range(len(a.classes)), yticklabels=a.classes, xticks=[],
+           title=f'only {names[0]} right | only {names[1]} right')
     ax.invert_yaxis()

@@ -5,19 +5,19 @@
 # %% auto #0
 __all__ = ['merge_classes', 'ConfusionExplorer', 'explore_confusion']
 
-# %% ../../nbs/widgets/02_confusion.ipynb #2c478cd4
+# %% ../../nbs/widgets/02_confusion.ipynb #227fdf83
 import numpy as np
 import pandas as pd
 import traitlets as tr
 from fastcore.basics import patch
 
 from ..evidence.metrics import class_scores, confusion_matrix, overall_scores
-from ..predictions import Predictions
+from ..predictions import Predictions, toy_predictions
 from ..settings import BadInput
-from .base import COLORS, PictureWidget, canvas, image_labels, pack, script
+from .base import COLORS, PictureWidget, canvas, image_labels, known_settings, pack, script, striped
 from .threshold import proportion
 
-# %% ../../nbs/widgets/02_confusion.ipynb #b02597a2
+# %% ../../nbs/widgets/02_confusion.ipynb #b83f64ca
 def merge_classes(preds:Predictions, # any classes
                   merged:dict        # new name -> classes that become it
                  )->Predictions:     # probabilities added, targets and readers renamed
@@ -26,19 +26,23 @@ def merge_classes(preds:Predictions, # any classes
     _check_merged(preds.classes, merged, of)
     classes = list(dict.fromkeys(of.get(c, c) for c in preds.classes))
     labels = [o for o in preds.table if o == 'target' or o.startswith('reader_')]
-    table = preds.table.drop(columns=[f'p_{c}' for c in preds.classes]).assign(**{o: preds.table[o].map(lambda c: of.get(c, c)) for o in labels})
+    renamed = {o: preds.table[o].map(lambda c: of.get(c, c)) for o in labels}
+    table = preds.table.drop(columns=[f'p_{c}' for c in preds.classes]).assign(**renamed)
     prob = {f'p_{g}': sum(preds.prob[:, j] for j, c in enumerate(preds.classes) if of.get(c, c) == g) for g in classes}
     return Predictions(table.assign(**prob), classes, preds.meta, preds.name)
 
+# %% ../../nbs/widgets/02_confusion.ipynb #9a601ca1
 def _check_merged(classes, merged, of):
     "A sentence about groups that can't be"
     for name, members in merged.items():
-        if unknown := [c for c in members if c not in classes]: raise BadInput(f"merged: {unknown[0]!r} is none of the classes {', '.join(classes)}")
-        if name in classes and name not in members: raise BadInput(f"merged: {name!r} is already the name of a class outside the group; choose another")
+        if unknown := [c for c in members if c not in classes]:
+            raise BadInput(f"merged: {unknown[0]!r} is none of the classes {', '.join(classes)}")
+        if name in classes and name not in members:
+            raise BadInput(f"merged: {name!r} is already the name of a class outside the group; choose another")
     if sum(map(len, merged.values())) > len(of): raise BadInput("merged: a class stands in two groups; leave it in one")
     if len({of.get(c, c) for c in classes}) < 2: raise BadInput("merged: all classes became one; leave at least two")
 
-# %% ../../nbs/widgets/02_confusion.ipynb #327f2c55
+# %% ../../nbs/widgets/02_confusion.ipynb #3fdbbf05
 class ConfusionExplorer(PictureWidget):
     "A matrix whose cells show their images; made by `explore_confusion`"
     _esm, _title = script('confusion'), 'Confusion explorer'
@@ -54,39 +58,44 @@ class ConfusionExplorer(PictureWidget):
 
     def __init__(self, preds:Predictions, images=None, **kwargs):
         self.preds = preds
-        super().__init__(images, preds.table['image'], preds.table.get('frame'), _classes=list(preds.classes), _patients=list(map(str, pd.unique(preds.patient))),
-                         _images=image_labels(preds.table), _n=len(preds), _prob=pack(preds.prob, 'f8'), _target=pack(preds.target, 'u1'),
+        super().__init__(images, preds.table['image'], preds.table.get('frame'), _classes=list(preds.classes),
+                         _patients=list(map(str, pd.unique(preds.patient))),
+                         _images=image_labels(preds.table), _n=len(preds), _prob=pack(preds.prob, 'f8'),
+                         _target=pack(preds.target, 'u1'),
                          _patient=pack(preds.patient_codes, 'i4'), **kwargs)
 
-# %% ../../nbs/widgets/02_confusion.ipynb #ebd88623
+# %% ../../nbs/widgets/02_confusion.ipynb #e47941a2
 def explore_confusion(preds:Predictions, # any classes
-                      images=None,       # folder the names start from, a Manifest, or a function of the name; None: no pictures
+                      images=None,       # folder, Manifest, or function of a name: where pictures are; None: nowhere
                       **settings         # normalize, merged, patient, cell, order
                      )->ConfusionExplorer:
     "Click a cell, see its images"
-    if unknown := set(settings) - set(ConfusionExplorer._keep): raise BadInput(f"{sorted(unknown)[0]}: no such setting; known are {', '.join(ConfusionExplorer._keep)}")
+    known_settings(ConfusionExplorer, settings)
     merge_classes(preds, settings.get('merged', {}))
-    if (p := settings.get('patient', '')) and p not in set(preds.patient): raise BadInput(f"patient = {p!r} is not in the table")
+    if (p := settings.get('patient', '')) and p not in set(preds.patient):
+        raise BadInput(f"patient = {p!r} is not in the table")
     return ConfusionExplorer(preds, images, **settings)
 
-# %% ../../nbs/widgets/02_confusion.ipynb #74413489
+# %% ../../nbs/widgets/02_confusion.ipynb #6be7973d
 @patch(as_prop=True)
 def shown(self:ConfusionExplorer)->Predictions: # classes as merged, all patients
     "The table as it is counted now"
     return merge_classes(self.preds, self.merged)
 
+# %% ../../nbs/widgets/02_confusion.ipynb #75d78ef3
 @patch
 def _chosen(self:ConfusionExplorer)->np.ndarray: # (n,) booleans
     "Rows of the chosen patient"
     return self.preds.patient == self.patient if self.patient else np.ones(len(self.preds), bool)
 
+# %% ../../nbs/widgets/02_confusion.ipynb #3476169a
 @patch(as_prop=True)
 def matrix(self:ConfusionExplorer)->np.ndarray: # (k, k) counts, rows are the truth
     "What stands in the page"
     p, m = self.shown, self._chosen()
     return confusion_matrix(p.target[m], p.pred[m], len(p.classes))
 
-# %% ../../nbs/widgets/02_confusion.ipynb #1b4fab04
+# %% ../../nbs/widgets/02_confusion.ipynb #3af882f2
 @patch
 def numbers(self:ConfusionExplorer)->dict: # accuracy: Interval; macro_f1, kappa: float; per_class: {class: dict}
     "The figures beside the matrix"
@@ -96,8 +105,10 @@ def numbers(self:ConfusionExplorer)->dict: # accuracy: Interval; macro_f1, kappa
     per = {c: dict(n=int(cm[j].sum()), called=int(cm[:, j].sum()), f1=_known(one['f1'][j]),
                    recall=proportion(p.pred == j, m & (p.target == j), cluster),
                    precision=proportion(p.target == j, m & (p.pred == j), cluster)) for j, c in enumerate(p.classes)}
-    return dict(accuracy=proportion(p.pred == p.target, m, cluster), macro_f1=_known(all_['macro_f1']), kappa=_known(all_['kappa']), per_class=per)
+    return dict(accuracy=proportion(p.pred == p.target, m, cluster), macro_f1=_known(all_['macro_f1']),
+                kappa=_known(all_['kappa']), per_class=per)
 
+# %% ../../nbs/widgets/02_confusion.ipynb #29b1d213
 def _known(x): return None if np.isnan(x) else float(x)
 
 # %% ../../nbs/widgets/02_confusion.ipynb #bf126695
@@ -111,7 +122,7 @@ def selected(self:ConfusionExplorer)->pd.DataFrame: # rows of the table, in the 
     sign = 1 if self.order == 'least' else -1
     return p.table.iloc[rows[np.argsort(sign*p.prob[rows, j], kind='stable')]]
 
-# %% ../../nbs/widgets/02_confusion.ipynb #031f01f7
+# %% ../../nbs/widgets/02_confusion.ipynb #b9e17b6b
 @patch
 def shown_first(self:ConfusionExplorer)->list:
     "The two most confident images of each cell, errors first"
@@ -120,6 +131,7 @@ def shown_first(self:ConfusionExplorer)->list:
     cells = sorted(seen, key=lambda c: c[0] == c[1])
     return [i for c in cells for i in seen[c][:2 if len(cells) > 16 else 4]][:64]
 
+# %% ../../nbs/widgets/02_confusion.ipynb #545936f9
 @patch
 def __repr__(self:ConfusionExplorer):
     a = self.numbers()['accuracy']
@@ -136,31 +148,36 @@ def figure(self:ConfusionExplorer)->'Figure':
     _draw_recall(b, self.numbers()['per_class'])
     return fig
 
-# %% ../../nbs/widgets/02_confusion.ipynb #f8944240
+# %% ../../nbs/widgets/02_confusion.ipynb #7081ae99
 def _draw_matrix(ax, cm, names, how):
     "Cells shaded by their share: blue is right, orange is wrong"
     total = cm.sum(0 if how == 'column' else 1, keepdims=True)
     share = np.divide(cm, total, out=np.zeros(cm.shape), where=total > 0)
     for (i, j), n in np.ndenumerate(cm):
         ax.add_patch(_tile(i, j, 0 if n == 0 else .07 + .5*share[i, j]**.5))
-        ax.text(j, i, n if how == 'counts' else f'{100*share[i, j]:.1f}', ha='center', va='center', fontsize=9, color=COLORS['ink'])
+        ax.text(j, i, n if how == 'counts' else f'{100*share[i, j]:.1f}', ha='center', va='center', fontsize=9,
+                color=COLORS['ink'])
     k = range(len(names))
-    ax.set(xlim=(-.5, len(names) - .5), ylim=(len(names) - .5, -.5), xticks=k, yticks=k, yticklabels=names, xlabel='called', ylabel='truth',
+    ax.set(xlim=(-.5, len(names) - .5), ylim=(len(names) - .5, -.5), xticks=k, yticks=k, yticklabels=names,
+           xlabel='called', ylabel='truth',
            title=dict(counts='images', row='per cent of truth', column='per cent of calls')[how])
     ax.set_xticklabels(names, rotation=25, ha='right')
 
+# %% ../../nbs/widgets/02_confusion.ipynb #e34ec8b3
 def _tile(i, j, alpha):
     from matplotlib.patches import Rectangle
     return Rectangle((j - .47, i - .47), .94, .94, color=COLORS['neg' if i == j else 'pos'], alpha=alpha, lw=0)
 
-# %% ../../nbs/widgets/02_confusion.ipynb #bb1964a9
+# %% ../../nbs/widgets/02_confusion.ipynb #4a6ecf08
 def _draw_recall(ax, per):
     "Recall filled, precision hollow"
     for y, o in enumerate(per.values()):
         for dy, k, face in ((-.15, 'recall', COLORS['neg']), (.15, 'precision', 'white')):
             v = o[k]
             if v.value is None: continue
-            if v.low is not None: ax.plot([v.low, v.high], [y + dy]*2, color=COLORS['neg_soft'], lw=5, solid_capstyle='round', zorder=1)
+            if v.low is not None:
+                ax.plot([v.low, v.high], [y + dy]*2, color=COLORS['neg_soft'], lw=5, solid_capstyle='round', zorder=1)
             ax.plot(v.value, y + dy, 'o', color=COLORS['neg'], mfc=face, ms=5, label=k if y == 0 else None)
-    ax.set(xlim=(-.02, 1.02), ylim=(len(per) - .5, -.5), yticks=range(len(per)), yticklabels=list(per), title='with 95 % intervals')
+    ax.set(xlim=(-.02, 1.02), ylim=(len(per) - .5, -.5), yticks=range(len(per)), yticklabels=list(per),
+           title='with 95 % intervals')
     ax.legend(frameon=False, fontsize=8, loc='lower left')

@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'reader_file', 'read_answers', 'write_answers', 'ReaderStudy', 'read_cases', 'add_readers',
            'agreement_table', 'simulate_reader']
 
-# %% ../../nbs/widgets/05_reader.ipynb #3e8a1f8e
+# %% ../../nbs/widgets/05_reader.ipynb #67078f24
 import csv
 import io
 import os
@@ -20,32 +20,39 @@ import traitlets as tr
 from fastcore.basics import patch
 
 from ..evidence.metrics import confusion_matrix, kappa
-from ..predictions import Predictions, read_table
+from ..predictions import Predictions, read_table, toy_predictions
 from ..settings import BadInput
-from .base import COLORS, PictureWidget, canvas, script
+from .base import COLORS, PictureWidget, canvas, script, striped
 
-# %% ../../nbs/widgets/05_reader.ipynb #ba104a22
+# %% ../../nbs/widgets/05_reader.ipynb #77e566d7
 COLUMNS = ('image', 'label', 'seconds', 'when')
 
 def reader_file(folder, reader:str # folder; the reader's name
                )->Path:
     "Where a reader's answers are kept"
-    if not re.fullmatch(r'[\w-]+', reader): raise BadInput(f"reader = {reader!r}: use letters, digits, - and _ only, because the name becomes a column and a file")
+    if not re.fullmatch(r'[\w-]+', reader):
+        raise BadInput(f"reader = {reader!r}: use letters, digits, - and _ only, because the name becomes a column and "
+                       "a file")
     return Path(folder)/f'reader_{reader}.csv'
 
-# %% ../../nbs/widgets/05_reader.ipynb #602c869d
+# %% ../../nbs/widgets/05_reader.ipynb #bbe93f80
 def read_answers(path:str|Path,  # a reader's CSV
                  images=None,    # names that are known; None: any
                  classes=None    # classes that are known; None: any
                 )->list:         # dicts with image, label, seconds, when, in the order of reading
     "A reader's answers, checked"
     table = read_table(path)
-    if missing := [o for o in COLUMNS[:2] if o not in table]: raise BadInput(f"{path}: column {missing[0]!r} is missing; this is not a file of a reader study")
+    if missing := [o for o in COLUMNS[:2] if o not in table]:
+        raise BadInput(f"{path}: column {missing[0]!r} is missing; this is not a file of a reader study")
     known = dict(image=None if images is None else set(images), label=None if classes is None else set(classes))
     for row, o in zip(table.index + 2, table.to_dict('records')):
         for k, names in known.items():
-            if names is not None and o[k] not in names: raise BadInput(f"{path}, row {row}: {k} {o[k]!r} does not belong to this study; use another folder or reader name")
-    if table['image'].duplicated().any(): raise BadInput(f"{path}, row {table.index[table['image'].duplicated()][0] + 2}: image {table['image'][table['image'].duplicated()].iloc[0]!r} stands there a second time; keep one")
+            if names is not None and o[k] not in names:
+                raise BadInput(f"{path}, row {row}: {k} {o[k]!r} does not belong to this study; use another folder or "
+                               "reader name")
+    if table['image'].duplicated().any():
+        raise BadInput(f"{path}, row {table.index[table['image'].duplicated()][0] + 2}: image "
+                       f"{table['image'][table['image'].duplicated()].iloc[0]!r} stands there a second time; keep one")
     return table.to_dict('records')
 
 # %% ../../nbs/widgets/05_reader.ipynb #60a293b2
@@ -66,7 +73,7 @@ def write_answers(path:Path,   # a reader's CSV
     os.replace(tmp, path)
     return data
 
-# %% ../../nbs/widgets/05_reader.ipynb #c766d832
+# %% ../../nbs/widgets/05_reader.ipynb #1ec74132
 class ReaderStudy(PictureWidget):
     "One case after another, blinded; made by `read_cases`"
     _esm, _title = script('reader'), 'Reader study'
@@ -78,9 +85,11 @@ class ReaderStudy(PictureWidget):
 
     def __init__(self, images, classes, source, path, reader, seed=0):
         self.path, self.answers, self._written = Path(path), [], None
-        if self.path.exists(): self.answers, self._written = read_answers(self.path, images, classes), self.path.read_bytes()
+        if self.path.exists():
+            self.answers, self._written = read_answers(self.path, images, classes), self.path.read_bytes()
         order = _order(images, [o['image'] for o in self.answers], reader, seed)
-        super().__init__(source, order, size=768, reader=reader, done=len(self.answers), _n=len(order), _classes=list(classes),
+        super().__init__(source, order, size=768, reader=reader, done=len(self.answers), _n=len(order),
+                         _classes=list(classes),
                          _seconds=[float(o.get('seconds') or 0) for o in self.answers])
 
 # %% ../../nbs/widgets/05_reader.ipynb #3bdcfecc
@@ -90,17 +99,18 @@ def _order(images, read, reader, seed):
     shuffled, seen = [images[i] for i in rng.permutation(len(images))], set(read)
     return [*read, *(o for o in shuffled if o not in seen)]
 
-# %% ../../nbs/widgets/05_reader.ipynb #5597b677
+# %% ../../nbs/widgets/05_reader.ipynb #a2e9865b
 @patch
 def _answer(self:ReaderStudy, _, msg, buffers):
     "What the page asks: pictures, an answer, an answer back"
     if msg.get('kind') == 'pictures': return PictureWidget._answer(self, _, msg, buffers)
     try:
-        if msg.get('kind') == 'label': self.label(self._classes[int(msg['label'])], float(msg['seconds']), int(msg['case']))
+        if msg.get('kind') == 'label':
+            self.label(self._classes[int(msg['label'])], float(msg['seconds']), int(msg['case']))
         if msg.get('kind') == 'undo': self.undo(int(msg['case']))
     except (BadInput, OSError) as e: self._problem = ''; self._problem = str(e)
 
-# %% ../../nbs/widgets/05_reader.ipynb #d6f3cc12
+# %% ../../nbs/widgets/05_reader.ipynb #efc097be
 @patch
 def label(self:ReaderStudy, label:str, # one of the classes
           seconds:float=0.,            # time taken
@@ -112,36 +122,40 @@ def label(self:ReaderStudy, label:str, # one of the classes
     now = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
     self._store([*self.answers, dict(image=self._names[self.done], label=label, seconds=f'{seconds:.2f}', when=now)])
 
+# %% ../../nbs/widgets/05_reader.ipynb #4b2ca414
 @patch
 def undo(self:ReaderStudy, case:int|None=None):
     "Take the last answer back"
     if self.answers and case in (None, self.done): self._store(self.answers[:-1])
 
-# %% ../../nbs/widgets/05_reader.ipynb #ae18a8e9
+# %% ../../nbs/widgets/05_reader.ipynb #37033f86
 @patch
 def _store(self:ReaderStudy, answers):
     "To the file first, then to the page"
     there = self.path.read_bytes() if self.path.exists() else None
-    if there != self._written: raise BadInput(f"{self.path} was changed by somebody else, perhaps by a second window; run the cell again to go on from there")
+    if there != self._written:
+        raise BadInput(f"{self.path} was changed by somebody else, perhaps by a second window; run the cell again to "
+                       "go on from there")
     self._written = write_answers(self.path, answers)
     self.answers, self._problem = answers, ''
     with self.hold_sync(): self._seconds, self.done = [float(o['seconds']) for o in answers], len(answers)
 
-# %% ../../nbs/widgets/05_reader.ipynb #e18cd5c6
+# %% ../../nbs/widgets/05_reader.ipynb #dd462073
 def read_cases(cases,            # Predictions or Manifest: what is to be read, and the classes
-               source=None,      # folder the names start from, a Manifest, or a function of the name; None: the Manifest itself
+               source=None,      # folder, Manifest, or function of a name; None: the Manifest itself
                reader:str='me',  # becomes the column reader_<name>
                folder='readers', # receives reader_<name>.csv; a file that is there is continued
                seed:int=0        # order of the cases; each reader has another one
               )->ReaderStudy:
     "Label images one after another, by key or click"
     images = cases.table['image'].astype(str).tolist()
-    if len(set(images)) < len(images): raise BadInput("a reader study needs one row an image; choose one frame of each multi-frame file")
+    if len(set(images)) < len(images):
+        raise BadInput("a reader study needs one row an image; choose one frame of each multi-frame file")
     if source is None and hasattr(cases, 'root'): source = cases
     if source is None: raise BadInput("read_cases needs to know where the images are: give their folder as `source`")
     return ReaderStudy(images, list(cases.classes), source, reader_file(folder, reader), reader, seed)
 
-# %% ../../nbs/widgets/05_reader.ipynb #4774f7d0
+# %% ../../nbs/widgets/05_reader.ipynb #6a756b7e
 def add_readers(preds:Predictions, # the model's table
                 *files             # CSVs of readers, or folders with reader_<name>.csv
                )->Predictions:     # with a column reader_<name> for each
@@ -150,12 +164,13 @@ def add_readers(preds:Predictions, # the model's table
     if not paths: raise BadInput(f"{', '.join(map(str, files)) or 'no folder given'}: there is no reader_<name>.csv")
     table = preds.table.copy()
     for p in paths:
-        if not p.stem.startswith('reader_'): raise BadInput(f"{p}: name the file reader_<name>.csv, so that the reader has a name")
+        if not p.stem.startswith('reader_'):
+            raise BadInput(f"{p}: name the file reader_<name>.csv, so that the reader has a name")
         said = {o['image']: o['label'] for o in read_answers(p, preds.table['image'], preds.classes)}
         table[p.stem] = table['image'].map(said).fillna('')
     return Predictions(table, preds.classes, preds.meta, preds.name)
 
-# %% ../../nbs/widgets/05_reader.ipynb #b686823d
+# %% ../../nbs/widgets/05_reader.ipynb #e02d67e1
 def agreement_table(preds:Predictions, # with readers
                     weights=None       # None, 'linear' or 'quadratic'
                    )->pd.DataFrame:    # one row a pair: cases both judged, share alike, Cohen's kappa
@@ -166,33 +181,39 @@ def agreement_table(preds:Predictions, # with readers
         for b in names[i + 1:]:
             m = (who[a] >= 0) & (who[b] >= 0)
             value = float(kappa(confusion_matrix(who[a][m], who[b][m], k), weights)) if m.any() else np.nan
-            rows.append(dict(first=a, second=b, n=int(m.sum()), alike=float((who[a] == who[b])[m].mean()) if m.any() else np.nan, kappa=value))
+            rows.append(dict(first=a, second=b, n=int(m.sum()),
+                             alike=float((who[a] == who[b])[m].mean()) if m.any() else np.nan, kappa=value))
     return pd.DataFrame(rows)
 
-# %% ../../nbs/widgets/05_reader.ipynb #db994d49
+# %% ../../nbs/widgets/05_reader.ipynb #45e5e91e
 def simulate_reader(preds:Predictions,          # the cases
                     errors,                     # share of wrong answers: a number, or {class: share}
                     name:str='simulated', seed:int=0
                    )->Predictions:              # with a column reader_<name>; the metadata says how it was made
     "A declared stand-in for a person: wrong at stated rates, with every other class as likely"
     rates = errors if isinstance(errors, dict) else dict.fromkeys(preds.classes, errors)
-    if bad := [c for c in preds.classes if not 0 <= rates.get(c, -1) <= 1]: raise BadInput(f"errors: give a share between 0 and 1 for class {bad[0]!r}")
+    if bad := [c for c in preds.classes if not 0 <= rates.get(c, -1) <= 1]:
+        raise BadInput(f"errors: give a share between 0 and 1 for class {bad[0]!r}")
     rng, k = np.random.default_rng([seed, *name.encode()]), len(preds.classes)
     wrong = rng.random(len(preds)) < np.array([rates[c] for c in preds.classes])[preds.target]
     said = (preds.target + wrong*rng.integers(1, k, len(preds))) % k
     how = f"simulated: wrong at rates {rates if isinstance(errors, dict) else errors}, seed {seed}"
     table = preds.table.assign(**{f'reader_{name}': np.array(preds.classes, dtype=object)[said]})
-    return Predictions(table, preds.classes, preds.meta | dict(readers=preds.meta.get('readers', {}) | {name: how}), preds.name)
+    return Predictions(table, preds.classes, preds.meta | dict(readers=preds.meta.get('readers', {}) | {name: how}),
+                       preds.name)
 
-# %% ../../nbs/widgets/05_reader.ipynb #75c98af8
+# %% ../../nbs/widgets/05_reader.ipynb #795ba0be
 @patch
 def __repr__(self:ReaderStudy):
     s = np.array(self._seconds)
-    return f"reader {self.reader}: {self.done} of {self._n} cases" + (f", median {np.median(s):.1f} s each" if len(s) else '')
+    pace = f', median {np.median(s):.1f} s each' if len(s) else ''
+    return f'reader {self.reader}: {self.done} of {self._n} cases{pace}'
 
+# %% ../../nbs/widgets/05_reader.ipynb #9a465450
 @patch
 def shown_first(self:ReaderStudy): return []
 
+# %% ../../nbs/widgets/05_reader.ipynb #bb35736f
 @patch
 def figure(self:ReaderStudy)->'Figure':
     "Time a case, in the order of reading; what was answered how often"

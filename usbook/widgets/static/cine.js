@@ -32,6 +32,8 @@ export function render({ model, el: host }) {
   const truth = table(model.get("_truth")), marks = model.get("_marks").map(table), hit = model.get("_hit"), minIou = model.get("_min_iou");
   const curves = model.get("_curves").map(c => ({ t: floats(c.t), fp: floats(c.fp), se: floats(c.se), hits: ints(c.hits), fps: ints(c.fps) }));
   const good = hit === "centre" ? centreIn : (...x) => overlap(...x) >= minIou - 1e-12;
+  let lo = 0, hi = 1;                              // scores are mostly probabilities, but need not be
+  for (const m of marks) for (const v of m.score) { lo = Math.min(lo, Math.floor(v)); hi = Math.max(hi, Math.ceil(v)); }
   let s = 0, playing = false, sheet = null, size = [1, 1, 1], now = model.get("frame"), drawn = 0;
   const sub = el("p", { class: "sub" });
   root.append(el("div", { class: "head" }, el("div", {}, el("h3", {}, "The sweep, and what was marked in it"), sub)));
@@ -69,13 +71,13 @@ export function render({ model, el: host }) {
   froc.node.append(...dots);
   const knobs = [], cells = [], show = model.get("show");
   const armPanel = arms.map((a, i) => {
-    const k = slider({ label: `${a}: boxes from this score on`, value: model.get("thresholds")[i], step: .01, fine: .001, text: x => fmt(x, 3), name: `threshold-${i}`, oninput: x => { const t = [...model.get("thresholds")]; t[i] = x; sync("thresholds", t); marksMoved(); } });
+    const k = slider({ label: `${a}: boxes from this score on`, value: model.get("thresholds")[i], min: lo, max: hi, step: (hi - lo) / 100, fine: (hi - lo) / 1000, text: x => fmt(x, 3), name: `threshold-${i}`, oninput: x => { const t = [...model.get("thresholds")]; t[i] = x; sync("thresholds", t); marksMoved(); } });
     const c = { se: el("span", { class: "num", "data-name": `sensitivity-${i}` }), fp: el("span", { class: "num", "data-name": `fp-${i}` }) };
     knobs.push(k); cells.push(c);
     return el("div", { style: `border-left:3px solid ${LINE[i]};padding-left:10px;margin-bottom:10px` }, k.node, el("p", { class: "small" }, "finds ", c.se, " · false positives ", c.fp));
   });
   const rates = el("div", { class: "ctl" }, el("span", { class: "lab" }, "False positives per scan, at most"), el("div", { class: "buttons" }, [.1, .2, .5].map(r => button(String(r), () => {
-    sync("thresholds", curves.map((c, i) => { const t = reach(c, r); return t === null ? 1 : t; })); marksMoved();
+    sync("thresholds", curves.map((c, i) => { const t = reach(c, r); return t === null ? hi : t; })); marksMoved();
   }, { "data-name": `rate-${r}` }))));
   const toggles = ["truth", ...arms].map((a, i) => { const id = `usb-t-${Math.random().toString(36).slice(2)}`, c = el("input", { type: "checkbox", id, "data-name": `show-${i}` }); c.checked = show[i] !== false;
     c.addEventListener("change", () => { const v = [...model.get("show")]; v[i] = c.checked; sync("show", v); paint(); });
@@ -105,7 +107,7 @@ export function render({ model, el: host }) {
     say(sub, `${plural(scans.length, "scan")}, ${plural(nLesions, "lesion")}; this one has ${plural(frames[s], "frame")}`);
     let d = ""; for (let i = 0; i < frames[s]; i++) if (truth.of(s, i).length) d += `M${(W * i / frames[s]).toFixed(1)} 0h${(W / frames[s] + .3).toFixed(1)}V60h${(-W / frames[s] - .3).toFixed(1)}Z`;
     set(band, { d });
-    marks.forEach((m, a) => { let q = ""; for (let i = 0; i < frames[s]; i++) { let b = 0; for (const r of m.of(s, i)) b = Math.max(b, m.score[r]); q += `${q ? "L" : "M"}${(W * (i + .5) / frames[s]).toFixed(1)} ${(60 - 58 * Math.min(1, b)).toFixed(1)}`; } set(lines[a], { d: q }); });
+    marks.forEach((m, a) => { let q = ""; for (let i = 0; i < frames[s]; i++) { let b = lo; for (const r of m.of(s, i)) b = Math.max(b, m.score[r]); q += `${q ? "L" : "M"}${(W * (i + .5) / frames[s]).toFixed(1)} ${(60 - 58 * (b - lo) / (hi - lo)).toFixed(1)}`; } set(lines[a], { d: q }); });
     if (sheets.has(scans[s]) && sheets.get(scans[s])) use();
     else { pen.clearRect(0, 0, canvas.width, canvas.height); for (const p of pool) { set(p.r, { width: 0, height: 0 }); say(p.t, ""); } blank.hidden = false; say(blank, model.get("_standalone") ? "This clip is not in this page; open the notebook to see it." : "…"); if (!model.get("_standalone")) model.send({ kind: "clip", scan: scans[s] }); }
     paint();
