@@ -144,7 +144,7 @@ def _own_images(study, path, patients, image_level, same_patient):
     ours = [c for c in study.classes if c in m.classes]
     return replace(m, classes=ours) if set(ours) == set(m.classes) else m
 
-# %% ../nbs/04_run.ipynb #38e0e9c8
+# %% ../nbs/04_run.ipynb #83ae554d
 def some_patients(m:Manifest, n:int|None, seed:int=0 # images; how many patients; seed of the draw
                  )->Manifest:
     "At most `n` patients, drawn class by class so that each class keeps some"
@@ -152,6 +152,7 @@ def some_patients(m:Manifest, n:int|None, seed:int=0 # images; how many patients
     if n is None or len(ids) <= n: return m
     rng = np.random.default_rng(seed)
     order, t = rng.permutation(ids), np.asarray(m.table['label'])
+    n = max(n, round(4*len(m.classes)*len(ids)/len(m.table[['patient', 'label']].drop_duplicates()))) # four patients a class, if each has but one
     queues = [[p for p in order if (t[m.patients == p] == c).any()] for c in m.classes]
     keep = []
     while len(keep) < n:
