@@ -78,6 +78,20 @@ def test_keys_move_numbers(show):
     assert page.locator('[data-name=ppv-ci]').text_content() == f'{v.low:.3f}–{v.high:.3f}'
 
 
+@pytest.mark.parametrize('width', [1100, 700, 360])
+def test_the_line_is_dragged(show, width):
+    page = show(explore_threshold(table()), width=width)
+    line = page.locator('svg.chart').first.locator('line')
+    at = lambda: line.bounding_box()['x'] + line.bounding_box()['width']/2
+    start, box = at(), page.locator('svg.chart').first.bounding_box()
+    page.mouse.move(start, box['y'] + box['height']/2)
+    page.mouse.down()
+    page.mouse.move(start + 40, box['y'] + box['height']/2, steps=3)
+    page.mouse.up()
+    assert at() == pytest.approx(start + 40, abs=1.5)
+    assert page.locator('[data-name=threshold]').input_value() == page.locator('output').first.text_content().rstrip('0')
+
+
 def test_another_class(show):
     preds = table(classes=('A-lines', 'B-lines', 'effusion'))
     w = explore_threshold(preds)

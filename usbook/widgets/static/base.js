@@ -146,7 +146,7 @@ export function key(text, cls, filled) { return el("span", { class: "key" }, el(
 // ---------------------------------------------------------------- a small chart
 export function axes({ w = 300, h = 220, left = 34, bottom = 30, top = 8, right = 10, x = [0, 1], y = [0, 1], xlabel, ylabel, xticks = [0, .5, 1], yticks = [0, .5, 1], label }) {
   const X = v => left + (v - x[0]) / (x[1] - x[0]) * (w - left - right), Y = v => h - bottom - (v - y[0]) / (y[1] - y[0]) * (h - bottom - top);
-  const node = svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": label });
+  const node = svg("svg", { viewBox: `0 0 ${w} ${h}`, class: "chart", role: "img", "aria-label": label });
   node.append(svg("path", { class: "axis", d: `M${left} ${top}V${h - bottom}H${w - right}` }));
   for (const t of xticks) node.append(svg("text", { x: X(t), y: h - bottom + 14, "text-anchor": "middle" }, String(t)));
   for (const t of yticks) node.append(svg("text", { x: left - 5, y: Y(t) + 4, "text-anchor": "end" }, String(t)));
@@ -154,7 +154,7 @@ export function axes({ w = 300, h = 220, left = 34, bottom = 30, top = 8, right 
   if (ylabel) node.append(svg("text", { x: 9, y: (top + h - bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 9 ${(top + h - bottom) / 2})` }, ylabel));
   return { node, X, Y, invert: px => x[0] + (px - left) / (w - left - right) * (x[1] - x[0]), w, h };
 }
-export function svgX(node, e, w) { const r = node.getBoundingClientRect(); return (e.clientX - r.left) / r.width * w; }
+export function svgX(node, e) { return new DOMPoint(e.clientX, e.clientY).matrixTransform(node.getScreenCTM().inverse()).x; }
 export function drag(node, move) {                 // pointer held down and moved
   let on = false;
   node.style.touchAction = "pan-y";

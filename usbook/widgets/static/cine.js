@@ -57,7 +57,7 @@ export function render({ model, el: host }) {
   const W = 480, strip = svg("svg", { viewBox: `0 0 ${W} 64`, role: "img", "aria-label": "Highest score in each frame", style: "cursor:pointer" });
   const band = svg("path", { style: "fill:var(--line)" }), lines = arms.map((_, i) => svg("path", { style: `fill:none;stroke:${LINE[i]};stroke-width:1.8;stroke-linejoin:round` })), cursor = svg("line", { y1: 0, y2: 60, style: "stroke:var(--ink);stroke-width:1.5" });
   strip.append(band, svg("path", { class: "axis", d: `M0 60H${W}` }), ...lines, cursor);
-  drag(strip, e => { stop(); go(Math.floor(clamp(svgX(strip, e, W) / W, 0, .9999) * frames[s])); sync("frame", now); });
+  drag(strip, e => { stop(); go(Math.floor(clamp(svgX(strip, e) / W, 0, .9999) * frames[s])); sync("frame", now); });
 
   // FROC
   const top = Math.min(2, Math.max(.6, ...curves.map(c => c.fp.length ? c.fp[c.fp.length - 1] : 0)));

@@ -147,8 +147,8 @@ export function render({ model, el: host }) {
   const line = svg("line", { y1: 2, y2: 192, style: "stroke:var(--ink);stroke-width:1.5" }), knob = svg("circle", { cy: 4, r: 5, style: "fill:var(--ink)" });
   const tagUp = svg("text", { x: 16, y: 14, style: "fill:var(--pos);font-weight:600" }), tagDown = svg("text", { x: 404, y: 186, "text-anchor": "end", style: "fill:var(--neg);font-weight:600" });
   hist.node.append(...barsUp, ...barsDown, zero, tagUp, tagDown, line, knob, svg("rect", { x: 0, y: 0, width: 420, height: 196, fill: "transparent", style: "cursor:ew-resize" }));
-  drag(hist.node, e => { const x = Number(clamp(hist.invert(svgX(hist.node, e, 420)), 0, 1).toFixed(3)); thr.show(x); sync("threshold", x); update(); });
-  grid.append(el("div", { class: "panel w6 wide" }, el("h4", {}, "Scores (drag the line)"), hist.node,
+  drag(hist.node, e => { const x = Number(clamp(hist.invert(svgX(hist.node, e)), 0, 1).toFixed(3)); thr.show(x); sync("threshold", x); update(); });
+  grid.append(el("div", { class: "panel w6" }, el("h4", {}, "Scores (drag the line)"), hist.node,
     el("p", {}, key("finding, called", "c-pos", true), key("finding, missed", "c-pos"), key("none, left alone", "c-neg", true), key("none, called", "c-neg"))));
 
   // ROC and precision-recall
@@ -183,7 +183,7 @@ export function render({ model, el: host }) {
   }
   const how = nPatients < n ? segments({ label: "Intervals: what is independent?", name: "independent", value: model.get("independent"), options: [["patients", "patients"], ["images", "images"]],
     onchange: v => { sync("independent", v); update(); } }) : null;
-  grid.append(el("div", { class: "panel w7" }, el("h4", {}, "With 95 % intervals"), el("table", {}, body), how ? el("div", { style: "margin-top:8px" }, how.node) : null));
+  grid.append(el("div", { class: "panel w7 wide" }, el("h4", {}, "With 95 % intervals"), el("table", {}, body), how ? el("div", { style: "margin-top:8px" }, how.node) : null));
 
   // per thousand
   const prev = slider({ label: "Prevalence where it is used", min: .001, max: .999, step: .01, fine: .001, value: .5, name: "prevalence", text: x => percent(x), oninput: x => { sync("prevalence", x); reweigh(); update(); } });
