@@ -22,7 +22,7 @@ from ..data.manifest import Manifest, load_image
 from .transfer import Fit, Network, Recipe, dataloaders, rows_loader, split_rows, train
 from ..settings import BadInput
 
-# %% ../../nbs/learn/04_explain.ipynb #c7ddbae6
+# %% ../../nbs/learn/04_explain.ipynb #04b2418f
 def grad_cam(net:Network,           # body and head
              x:torch.Tensor,        # images (n, 3, H, W), normalised
              target                 # class number, or one for each image
@@ -31,7 +31,7 @@ def grad_cam(net:Network,           # body and head
     net.eval()
     x = x.as_subclass(torch.Tensor)
     with torch.no_grad(): maps = net[0](x)
-    if maps.ndim != 4: raise BadInput('this backbone keeps no feature maps, so there is no place to point at; choose a convolutional one')
+    if maps.ndim != 4: raise BadInput('this backbone keeps no feature maps to point at; choose a convolutional one')
     maps = maps.detach().requires_grad_()
     with torch.enable_grad(): scores = net[1](maps)
     chosen = torch.as_tensor(np.broadcast_to(target, len(x)).copy(), device=x.device).long()
@@ -40,14 +40,15 @@ def grad_cam(net:Network,           # body and head
     cam = F.interpolate(cam, x.shape[-2:], mode='bilinear', align_corners=False)[:, 0]
     return (cam/cam.amax((1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy()
 
-# %% ../../nbs/learn/04_explain.ipynb #84e66335
+# %% ../../nbs/learn/04_explain.ipynb #10f5b889
 def heat_maps(net:Network, fit:Fit,   # network to ask; the fit whose recipe and weights say how images are prepared
               m:Manifest, rows,       # images; numbers of rows
               target='truth'          # 'truth', or the name of a class
              )->np.ndarray:           # (n, size, size)
     "Grad-CAM for images of a manifest"
     rows = np.asarray(rows)
-    if target != 'truth' and target not in m.classes: raise BadInput(f"there is no class {target!r}; there are {', '.join(m.classes)}")
+    if target != 'truth' and target not in m.classes:
+        raise BadInput(f"there is no class {target!r}; there are {', '.join(m.classes)}")
     codes = m.targets[rows] if target == 'truth' else np.full(len(rows), m.classes.index(target))
     device = next(net.parameters()).device
     dls, out = dataloaders(_with_training(m), fit.recipe, fit.weights, device), []
@@ -94,19 +95,25 @@ def _mask(path, size):
     whole = Image.fromarray(np.uint8(255*(a > (127 if a.max() > 127 else 0))))
     return np.asarray(ImageOps.pad(whole, (size, size), method=Image.Resampling.BILINEAR)) > 127
 
-# %% ../../nbs/learn/04_explain.ipynb #eec24116
+# %% ../../nbs/learn/04_explain.ipynb #38e73686
 def judge(maps:np.ndarray, masks:np.ndarray,    # (n, H, W) each
           m:Manifest, rows, tolerance:int=0     # whose images they are
          )->pd.DataFrame:                       # image, patient, label, pointing, energy, centre, area, chance
     "Image by image: what the maps are worth, beside chance and beside always pointing at the centre"
-    if not masks.any((1, 2)).all(): raise BadInput(f'{(~masks.any((1, 2))).sum()} of {len(masks)} masks are empty; judge images with a lesion only')
-    h, w = masks.shape[1:]
-    middle = np.zeros((h, w)); middle[h//2, w//2] = 1
-    figures = [dict(pointing=pointing_game(c, k, tolerance), energy=energy_in_mask(c, k), centre=pointing_game(middle, k, tolerance),
-                    area=k.mean(), chance=ndimage.maximum_filter(k, 2*tolerance + 1, mode='constant').mean()) for c, k in zip(maps, masks)]
-    return pd.concat([m.table[['image', 'patient', 'label']].iloc[rows].reset_index(drop=True), pd.DataFrame(figures)], axis=1)
+    if empty := int((~masks.any((1, 2))).sum()):
+        raise BadInput(f'{empty} of {len(masks)} masks are empty; judge images with a lesion only')
+    figures = pd.DataFrame([_figures(c, k, tolerance) for c, k in zip(maps, masks)])
+    return pd.concat([m.table[['image', 'patient', 'label']].iloc[rows].reset_index(drop=True), figures], axis=1)
 
-# %% ../../nbs/learn/04_explain.ipynb #aa287c6f
+def _figures(cam, mask, tolerance):
+    "All figures of one map"
+    middle = np.zeros(mask.shape)
+    middle[mask.shape[0]//2, mask.shape[1]//2] = 1
+    near = ndimage.maximum_filter(mask, 2*tolerance + 1, mode='constant')
+    return dict(pointing=pointing_game(cam, mask, tolerance), energy=energy_in_mask(cam, mask),
+                centre=pointing_game(middle, mask, tolerance), area=mask.mean(), chance=near.mean())
+
+# %% ../../nbs/learn/04_explain.ipynb #7cb1ab71
 def randomise(net:Network, seed:int=0, head_only:bool=False # network; seed; leave the body as it is
              )->Network:                                    # a copy
     "The same network with random weights (Adebayo 2018, arXiv 1810.03292)"
@@ -117,6 +124,7 @@ def randomise(net:Network, seed:int=0, head_only:bool=False # network; seed; lea
             if hasattr(layer, 'reset_parameters'): layer.reset_parameters()
     return net.eval()
 
+# %% ../../nbs/learn/04_explain.ipynb #5bfeffa2
 def with_random_labels(m:Manifest, seed:int=0)->Manifest:
     "The training labels dealt out anew among the training patients; the other splits keep theirs"
     train = split_rows(m, 'train')
@@ -124,13 +132,15 @@ def with_random_labels(m:Manifest, seed:int=0)->Manifest:
     new = dict(zip(who.index, np.random.default_rng(seed).permutation(who.to_numpy(dtype=object))))
     label = m.table.label.to_numpy(dtype=object).copy()
     label[train] = [new[p] for p in m.patients[train]]
-    return replace(m, table=m.table.assign(label=label), notes=[*m.notes, 'The training labels were shuffled among patients, on purpose.'])
+    note = 'The training labels were shuffled among patients, on purpose.'
+    return replace(m, table=m.table.assign(label=label), notes=[*m.notes, note])
 
-# %% ../../nbs/learn/04_explain.ipynb #73239e51
+# %% ../../nbs/learn/04_explain.ipynb #e82a0ee9
 def compare_maps(judged:dict # name -> table of `judge`, on the same images
                 )->pd.DataFrame: # one row a network, the chance level last; means over images
     "Pointing game and energy of several networks, and of chance"
-    out = {k: dict(pointing=t.pointing.mean(), energy=t.energy.mean(), empty_maps=t.energy.isna().mean()) for k, t in judged.items()}
+    out = {k: dict(pointing=t.pointing.mean(), energy=t.energy.mean(), empty_maps=t.energy.isna().mean())
+           for k, t in judged.items()}
     first = next(iter(judged.values()))
     out['always the centre'] = dict(pointing=first.centre.mean())
     out['chance'] = dict(pointing=first.chance.mean(), energy=first.area.mean())
@@ -142,7 +152,7 @@ def rank_similarity(a, b)->np.ndarray: # (n,) from -1 to 1; NaN where a map is f
     flat = [(x.reshape(-1), y.reshape(-1)) for x, y in zip(a, b)]
     return np.array([stats.spearmanr(x, y)[0] if np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan for x, y in flat])
 
-# %% ../../nbs/learn/04_explain.ipynb #ac79556d
+# %% ../../nbs/learn/04_explain.ipynb #21684451
 def gallery(fit:Fit, m:Manifest, rows, maps, # whose maps; images; numbers of rows; (n, size, size)
             n:int=8, order:str='spread',     # how many; 'spread' from best to worst energy, 'best', 'worst' or 'given'
             cols:int=4):
@@ -152,16 +162,19 @@ def gallery(fit:Fit, m:Manifest, rows, maps, # whose maps; images; numbers of ro
     known = masks(m, rows, size) if 'mask' in m.table else np.zeros((len(rows), size, size), bool)
     energy = np.array([energy_in_mask(c, k) if k.any() else np.nan for c, k in zip(maps, known)])
     pick = _pick(energy, n, order)
-    fig, axes = plt.subplots(-(-len(pick)//cols), cols, figsize=(2.1*cols, 2.5*-(-len(pick)//cols)), layout='constrained', squeeze=False, dpi=72)
+    high = -(-len(pick)//cols)
+    fig, axes = plt.subplots(high, cols, figsize=(2.1*cols, 2.5*high), layout='constrained', squeeze=False, dpi=72)
     for ax in axes.flat: ax.axis('off')
-    for ax, i in zip(axes.flat, pick): _panel(ax, m.load(int(rows[i]), size), maps[i], known[i], m.table.label.iloc[rows[i]], energy[i])
+    for ax, i in zip(axes.flat, pick):
+        _panel(ax, m.load(int(rows[i]), size), maps[i], known[i], m.table.label.iloc[rows[i]], energy[i])
     return fig
 
+# %% ../../nbs/learn/04_explain.ipynb #9d0d2122
 def _pick(energy, n, order):
     "Which images to show"
     best = np.argsort(-np.nan_to_num(energy, nan=-1), kind='stable')
     if order == 'given': return np.arange(min(n, len(energy)))
-    if order == 'spread': return best[np.unique(np.linspace(0, len(best) - 1, min(n, len(best))).round().astype(int))]
+    if order == 'spread': return best[np.linspace(0, len(best) - 1, min(n, len(best))).round().astype(int)]
     return best[:n] if order == 'best' else best[::-1][:n]
 
 def _panel(ax, image, cam, mask, label, energy):
@@ -170,5 +183,5 @@ def _panel(ax, image, cam, mask, label, energy):
     ax.imshow(cam, cmap='inferno', alpha=.55*cam)
     if mask.any(): ax.contour(mask, [.5], colors='#56B4E9', linewidths=1.5)
     if spot := hottest(cam): ax.plot(*spot[::-1], marker='+', color='white', ms=9, mew=2)
-    hit = '' if not mask.any() else (', hit' if pointing_game(cam, mask) else ', miss')
+    hit = '' if not mask.any() else ', hit' if pointing_game(cam, mask) else ', miss'
     ax.set_title(f'{label}{hit}' + ('' if np.isnan(energy) else f', {energy:.0%} inside'), fontsize=8)

@@ -23,10 +23,11 @@ with warnings.catch_warnings():
     from fastai.vision.all import L, TimmBody, create_body, model_meta, params
 from ..settings import BadInput, Settings, read_settings
 
-# %% ../../nbs/learn/00_weights.ipynb #beabf741
+# %% ../../nbs/learn/00_weights.ipynb #b17bfe78
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SOURCES = ('folder', 'shipped', 'download', 'random')
 
+# %% ../../nbs/learn/00_weights.ipynb #3358bca4
 @dataclass(frozen=True)
 class Weights:
     "Which weights a backbone carries; `mean` and `std` are those of the pixels (0 to 1) it was pretrained on"
@@ -46,9 +47,9 @@ class Weights:
         if not self.pretrained: return f'{self.arch}, random weights (nothing pretrained)'
         return f'{self.arch}, {self.source} weights {self.name} (sha256 {self.sha256[:8]})'
 
-# %% ../../nbs/learn/00_weights.ipynb #d1b5f1e4
-_FAMILIES = ('alexnet', 'vgg', 'resnet', 'resnext', 'wide_resnet', 'squeezenet', 'mobilenet', 'densenet', 'efficientnet',
-             'regnet', 'mnasnet', 'convnext', 'shufflenet', 'swin_')
+# %% ../../nbs/learn/00_weights.ipynb #ed1f4642
+_FAMILIES = ('alexnet', 'vgg', 'resnet', 'resnext', 'wide_resnet', 'squeezenet', 'mobilenet', 'densenet',
+             'efficientnet', 'regnet', 'mnasnet', 'convnext', 'shufflenet', 'swin_')
 
 @lru_cache
 def _torchvision_names()->frozenset:
@@ -58,6 +59,7 @@ def _torchvision_names()->frozenset:
 @lru_cache
 def _timm_names()->frozenset: return frozenset(timm.list_models())
 
+# %% ../../nbs/learn/00_weights.ipynb #d68ce037
 def library_of(arch:str # name of an architecture, e.g. 'resnet34' or 'timm/resnet34'
               )->str:   # 'torchvision' or 'timm'
     "Which library builds `arch`; `BadInput` where neither does"
@@ -66,15 +68,14 @@ def library_of(arch:str # name of an architecture, e.g. 'resnet34' or 'timm/resn
     raise BadInput(f"no architecture is called {arch!r}; torchvision's names (squeezenet1_0, resnet34, vgg16, ...) "
                    "and timm's (resnet10t, ...) are known")
 
-# %% ../../nbs/learn/00_weights.ipynb #2212c62e
+# %% ../../nbs/learn/00_weights.ipynb #8c957764
 _NAME = re.compile(r'^(?P<stem>.+)-(?P<hash>[0-9a-f]{8,64})\.(pth|pt|safetensors)$')
 
 def sha256_file(path:Path)->str: # 64 hexadecimal digits
     "SHA-256 of a file's bytes"
-    with open(path, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') \
-        else hashlib.sha256(f.read()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
-# %% ../../nbs/learn/00_weights.ipynb #8e338ac0
+# %% ../../nbs/learn/00_weights.ipynb #81c175cb
 def read_state(path:Path           # .pth, .pt or .safetensors
               )->dict:             # name -> tensor, floating point ones as float32
     "The tensors of a weight file, and nothing but tensors"
@@ -89,19 +90,25 @@ def read_state(path:Path           # .pth, .pt or .safetensors
                        "save the network's state_dict() alone, best as .safetensors") from None
     except Exception as e:
         raise BadInput(f"{path.name} can't be read as weights ({type(e).__name__}); fetch the file again") from None
+    return _tensors(state, path.name)
+
+# %% ../../nbs/learn/00_weights.ipynb #54887ca0
+def _tensors(state, name):
+    "The table of tensors in a checkpoint, widened to float32"
     for key in ('state_dict', 'model'):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
     if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise BadInput(f"{path.name} is not a table of tensors; save the network's state_dict()")
+        raise BadInput(f"{name} is not a table of tensors; save the network's state_dict()")
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
-# %% ../../nbs/learn/00_weights.ipynb #b5400a7e
+# %% ../../nbs/learn/00_weights.ipynb #57481f87
 def _stem_arch(stem:str)->str:
     "The longest known architecture name that `stem` starts with: `vgg16_bn` is not taken for `vgg16`"
     known = _torchvision_names()|_timm_names()
     ends = [m.start() for m in re.finditer('[_.-]', stem)] + [len(stem)]
     return next((stem[:e] for e in sorted(ends, reverse=True) if stem[:e] in known), '')
 
+# %% ../../nbs/learn/00_weights.ipynb #ed2e1722
 def files_for(arch:str, folder:Path # architecture; folder of weight files
              )->list[Path]:         # the files whose name begins with `arch`, plainest name first
     "Weight files of an architecture in a folder"
@@ -109,16 +116,18 @@ def files_for(arch:str, folder:Path # architecture; folder of weight files
     found = [p for p in Path(folder).iterdir() if (m := _NAME.match(p.name)) and _stem_arch(m['stem']) == want]
     return sorted(found, key=lambda p: (len(p.name), p.name))
 
-# %% ../../nbs/learn/00_weights.ipynb #691b05c3
+# %% ../../nbs/learn/00_weights.ipynb #b3c559c3
 def _card(path:Path)->dict:
     "Mean and std from the .json beside a weight file, if there is one"
     card = path.with_suffix('.json')
     if not card.is_file(): card = path.with_name(f"{_NAME.match(path.name)['stem']}.json")
     if not card.is_file(): return {}
     try: d = json.loads(card.read_text(encoding='utf-8'))
-    except ValueError: raise BadInput(f"{card.name} beside {path.name} is not valid JSON; correct it or remove it") from None
+    except ValueError:
+        raise BadInput(f"{card.name} beside {path.name} is not valid JSON; correct it or remove it") from None
     return {k: tuple(float(x) for x in d[k]) for k in ('mean', 'std') if k in d}
 
+# %% ../../nbs/learn/00_weights.ipynb #1a87f678
 def weights_file(arch:str, path:Path, source:str # architecture, file, one of `SOURCES`
                 )->Weights:
     "Check a weight file against the digits in its name"
@@ -128,7 +137,7 @@ def weights_file(arch:str, path:Path, source:str # architecture, file, one of `S
                        f"or, if you trust it, name it {m['stem'] if m else arch}-{sha[:8]}{path.suffix}")
     return Weights(arch, source, path.name, sha, path=path, **_card(path))
 
-# %% ../../nbs/learn/00_weights.ipynb #5eaec0c4
+# %% ../../nbs/learn/00_weights.ipynb #f5fd1197
 @contextlib.contextmanager
 def _online(url, offline, seconds=10):
     "Go on only where `url`'s host answers; a host that falls silent is given up after `seconds`"
@@ -142,6 +151,7 @@ def _online(url, offline, seconds=10):
     try: yield
     finally: socket.setdefaulttimeout(old)
 
+# %% ../../nbs/learn/00_weights.ipynb #e4fd532b
 def _from_torchvision(arch, offline):
     "ImageNet weights through torch.hub's cache"
     entry = torchvision.models.get_model_weights(arch).DEFAULT
@@ -154,6 +164,7 @@ def _from_torchvision(arch, offline):
     t = entry.transforms()
     return Weights(arch, 'download', name, sha256_file(file), tuple(t.mean), tuple(t.std), file)
 
+# %% ../../nbs/learn/00_weights.ipynb #f29f56e9
 def _from_timm(arch, offline):
     "Pretrained weights through the Hugging Face cache"
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
@@ -165,7 +176,8 @@ def _from_timm(arch, offline):
     if not isinstance(file, str):
         with _online(ENDPOINT, offline): file = hf_hub_download(*what)
     file = Path(file)
-    return Weights(arch, 'download', f'{cfg.hf_hub_id}/{file.name}', sha256_file(file), tuple(cfg.mean), tuple(cfg.std), file)
+    name = f'{cfg.hf_hub_id}/{file.name}'
+    return Weights(arch, 'download', name, sha256_file(file), tuple(cfg.mean), tuple(cfg.std), file)
 
 # %% ../../nbs/learn/00_weights.ipynb #25674ed8
 def shipped_folder()->Path: # usbook/weights
@@ -177,7 +189,7 @@ def _in_folder(arch, folder, source):
     files = files_for(arch, folder) if folder.is_dir() else []
     return weights_file(arch, files[0], source) if files else None
 
-# %% ../../nbs/learn/00_weights.ipynb #2752746a
+# %% ../../nbs/learn/00_weights.ipynb #c77ba6cf
 def find_weights(arch:str,                     # torchvision's or timm's name
                  settings:Settings|None=None   # weights, offline; read from settings.ini if None
                 )->Weights:
@@ -186,14 +198,14 @@ def find_weights(arch:str,                     # torchvision's or timm's name
     if s.weights == 'random': return Weights(arch, 'random', 'random')
     folder = None if s.weights == 'auto' else Path(s.home or '.')/Path(s.weights).expanduser()
     if folder is not None and not folder.is_dir():
-        raise BadInput(f"weights = {s.weights}: there is no such folder; write auto, random or a folder of weight files")
+        raise BadInput(f"weights = {s.weights}: no such folder; write auto, random or a folder of weight files")
     if folder and (w := _in_folder(arch, folder, 'folder')): return w
     if w := _in_folder(arch, shipped_folder(), 'shipped'): return w
     try: return (_from_torchvision if library == 'torchvision' else _from_timm)(arch, s.offline)
     except Exception as e: why = (str(e).strip().splitlines() or [type(e).__name__])[0][:120].rstrip('.')
-    where = f" in {s.weights}" if folder else ''
-    raise BadInput(f"no pretrained weights for {arch}{where}, and none could be downloaded ({why}); put a file "
-                   f"{arch}-xxxxxxxx.pth into a folder and set weights = that folder, or set weights = random")
+    raise BadInput(f"no pretrained weights for {arch}{f' in {s.weights}' if folder else ''}, and none could be "
+                   f"downloaded ({why}); put a file {arch}-xxxxxxxx.pth into a folder and set weights = that folder, "
+                   "or set weights = random")
 
 # %% ../../nbs/learn/00_weights.ipynb #9fe63f1a
 def _fits(model, state, is_head, what):
@@ -210,7 +222,7 @@ def _fits(model, state, is_head, what):
         raise BadInput(f"{what}: {bad[0]} holds values that are not finite; the file is damaged")
     model.load_state_dict(state, strict=False)
 
-# %% ../../nbs/learn/00_weights.ipynb #ee5f2d60
+# %% ../../nbs/learn/00_weights.ipynb #2d5b800b
 def _torchvision_body(arch, state, what):
     "torchvision's network without its head, cut as fastai cuts it"
     make = getattr(torchvision.models, arch)
@@ -223,6 +235,7 @@ def _torchvision_body(arch, state, what):
     if state is not None: _fits(net, state, lambda k: k.startswith(heads), what)
     return body
 
+# %% ../../nbs/learn/00_weights.ipynb #de0af132
 def _timm_body(arch, state, what):
     "timm's network without its head, wrapped as fastai wraps it"
     net = timm.create_model(arch.removeprefix('timm/'), pretrained=False, num_classes=0, in_chans=3)
