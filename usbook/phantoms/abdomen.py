@@ -6,12 +6,12 @@
 __all__ = ['ABDOMEN_TEXT', 'ABDOMEN_CLASSES', 'ABDOMEN_SHARES', 'ABDOMEN_PAIRS', 'ABDOMEN_KNOBS', 'TEXT_STRIP', 'Body', 'body',
            'Scene', 'abdomen_image', 'abdomen_frame']
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #3b216a7f
+# %% ../../nbs/phantoms/03_abdomen.ipynb #c209141e
 from dataclasses import dataclass
 import numpy as np
-from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, patient_name,
-    patient_of, record_label, rng, site_of)
-from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, mix, pixel_of,
+from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, own_difficulty,
+    patient_name, patient_of, record_label, rng, site_of)
+from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, grid, mix, pixel_of,
     render, scan_convert, smooth_noise, soft, to_bytes)
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #adcef892
@@ -58,7 +58,7 @@ def body(seed:int, patient:int, knobs:Knobs)->Body:
     return Body(probe, draw_preset(g, site), g.uniform(.88, 1.12), g.uniform(8, 26), g.uniform(.5, .85),
                 g.uniform(-18, -9), g.uniform(.42, .62), g.random(), site)
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #e655614c
+# %% ../../nbs/phantoms/03_abdomen.ipynb #997407de
 class Scene:
     "Two maps, strength (dB) and loss, in millimetres: `x` right of the middle, `y` below the wall"
     def __init__(self, b, g, shape, h):
@@ -93,8 +93,9 @@ class Scene:
         radii = np.linspace(r[0], r[1], len(pts))
         for (px, py), (qx, qy), ra, rb in zip(pts[:-1], pts[1:], radii[:-1], radii[1:]):
             ex, ey = qx - px, qy - py
-            t = np.clip(((self.x - px)*ex + (self.y - py)*ey)/(ex*ex + ey*ey), 0, 1)
-            d = ra + (rb - ra)*t - np.hypot(self.x - px - t*ex, self.y - py - t*ey)
+            x, y = self.x - px, self.y - py
+            t = np.clip((x*ex + y*ey)/(ex*ex + ey*ey), 0, 1)
+            d = ra + (rb - ra)*t - np.hypot(x - t*ex, y - t*ey)
             best = d if best is None else np.maximum(best, d)
         return best
 
@@ -114,7 +115,7 @@ class Scene:
             bright = bright - 14*(1 - up/np.maximum(np.hypot(up, across), 1e-3))
         self.db = np.maximum(self.db, bright)
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #660a4e8b
+# %% ../../nbs/phantoms/03_abdomen.ipynb #b8751682
 def _r(g, low, high): return float(g.uniform(low, high))
 
 def _contrast(S, db):
@@ -138,13 +139,14 @@ def _gas(S, cx, cy, wide):
     S.put(v, S.b.liver + 4, 2.6, 1.)
     S.line(v, 2, 1.6)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #ff90ad8d
 def _some_gas(S, side):
     "Bowel at one side, as likely as the patient's gas and the difficulty say"
     g = S.g
     for _ in range(1 + (g.random() < .5)):
         if g.random() < .25 + .35*S.b.gas + .3*S.h: _gas(S, side*_r(g, 42, 75), _r(g, 15, 60), _r(g, 9, 20))
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #5fcb285f
+# %% ../../nbs/phantoms/03_abdomen.ipynb #eb35660e
 def _liver(S, inside, vessels=4):
     "Even tissue with a few vessels"
     g = S.g
@@ -155,6 +157,7 @@ def _liver(S, inside, vessels=4):
                    (_r(g, .8, 2.6), .5))
         _vessel(S, np.minimum(t, inside - 2), walls=k % 2 == 0)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #bed1e63b
 def _diaphragm(S, cx, cy, a, b, deg=0):
     "Bright arc around the liver or spleen, lung haze beyond"
     v = S.oval(cx, cy, a, b, deg, .8)
@@ -184,7 +187,7 @@ def _kidney(S, cx, cy, long, deg, medial):
     if g.random() < .3: _vessel(S, S.oval(*at(shift + _r(g, -5, 5), 0), sx*_r(g, .2, .45), sy*.35, deg))
     return at(-a, 0), at(a, 0)
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #6826554b
+# %% ../../nbs/phantoms/03_abdomen.ipynb #9d5bb7a4
 def _view_liver_left_long(S):
     g = S.g
     tip = _r(g, 30, 60)
@@ -198,6 +201,7 @@ def _view_liver_left_long(S):
     _some_gas(S, 1)
     return (-60, 30), (tip, 15)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #d76feb73
 def _view_liver_left_trans(S):
     g = S.g
     lobe = np.minimum(S.oval(-30, 14, 80, 34, -8, 1), S.oval(-30, -30, 130, 90))
@@ -212,6 +216,7 @@ def _view_liver_left_trans(S):
     _some_gas(S, 1)
     return (-70, 20), (20, 14)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #bd2857a8
 def _view_liver_right_long(S):
     g = S.g
     v = _diaphragm(S, 22, 36, 106, 78, -16)
@@ -221,6 +226,7 @@ def _view_liver_right_long(S):
     _some_gas(S, 1)
     return (-75, 40), (70, 30)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #4fa37197
 def _view_liver_right_trans(S):
     g = S.g
     v = _diaphragm(S, -4, 25, _r(g, 80, 92), _r(g, 78, 88), 0)
@@ -234,6 +240,7 @@ def _view_liver_right_trans(S):
     _vessel(S, S.oval(*ivc, 10, 7))
     return (-60, 30), (50, 30)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #2ab13744
 def _view_gallbladder(S):
     g = S.g
     lobe = S.oval(-12, 20, 95, 52, 8, 1)
@@ -251,6 +258,7 @@ def _view_gallbladder(S):
     c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
     return (cx - a*c, cy - a*s), (cx + a*c, cy + a*s)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #5d65d520
 def _view_pancreas(S):
     g = S.g
     _spine(S, _r(g, -8, 4), 92)
@@ -271,6 +279,7 @@ def _view_pancreas(S):
     if g.random() < .2 + .3*S.h: _gas(S, _r(g, 20, 60), _r(g, 24, 34), _r(g, 8, 16))
     return (-30, y - 8), (-28, y + 14)
 
+# %% ../../nbs/phantoms/03_abdomen.ipynb #30fba412
 def _view_spleen(S):
     g = S.g
     v = _diaphragm(S, 10, 42, 92, 66, _r(g, -20, 0))
@@ -313,7 +322,7 @@ def _rib_shadow(S):
     v = S.oval(g.choice([-1, 1])*_r(g, 30, 60), -3, 7, 4)
     S.put(v, 4, 8.)
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #0a0f4be4
+# %% ../../nbs/phantoms/03_abdomen.ipynb #e101d901
 def abdomen_image(seed:int, i:int,       # of the data set; number of the image
                   size:int=128,          # pixels, square, the strip for text included
                   knobs:Knobs=ABDOMEN_KNOBS
@@ -323,7 +332,7 @@ def abdomen_image(seed:int, i:int,       # of the data set; number of the image
     b, g = body(seed, patient, knobs), rng(seed, 'abdomen image', i)
     view = str(g.choice(ABDOMEN_CLASSES, p=class_shares(knobs, ABDOMEN_CLASSES, ABDOMEN_SHARES)))
     strip = round(size*TEXT_STRIP)
-    shape, window = (int(size*1.1), int(size*.75)), (size - strip, size)
+    shape, window = grid(size), (size - strip, size)
     grey, ends = abdomen_frame(seed, patient, b, view, g, shape, window, knobs)
     image = np.zeros((size, size), np.uint8)
     image[strip:] = to_bytes(grey)
@@ -335,11 +344,20 @@ def abdomen_image(seed:int, i:int,       # of the data set; number of the image
     truth = dict(caliper=int(mark), text=int(words), wall_mm=round(b.wall, 1), depth_mm=b.probe.depth)
     return Phantom(image, label, view, patient_name(patient), b.site, 'convex', truth)
 
-# %% ../../nbs/phantoms/03_abdomen.ipynb #e5855ab0
+# %% ../../nbs/phantoms/03_abdomen.ipynb #5680d552
+def _on_screen(S, point, shape, window):
+    "Where a place in the body is on the screen (x, y in pixels), kept inside the fan"
+    b, (x, y) = S.b, S.to_scan(*point)
+    y = y + b.wall + b.probe.r0
+    z, u = np.hypot(x, y) - b.probe.r0, np.rad2deg(np.arctan2(x, y))
+    z, u = np.clip(z, 4, .93*b.probe.depth), np.clip(u, -.45*b.probe.fov, .45*b.probe.fov)
+    return pixel_of(b.probe, z, u, *shape, window, b.preset['fill'])[:2]
+
+# %% ../../nbs/phantoms/03_abdomen.ipynb #0f79a6a1
 def abdomen_frame(seed, patient, b, view, g, shape, window, knobs):
     "Grey picture (0..1) of a view, and the ends of its measurement on the screen"
     n, m = shape
-    own, h, t = rng(seed, 'abdomen wall', patient), knobs.difficulty, knobs.patient_texture
+    own, h, t = rng(seed, 'abdomen wall', patient), own_difficulty(seed, patient, knobs), knobs.patient_texture
     same = rng(seed, 'abdomen view', patient, view) if g.random() < t else g
     S = Scene(b, same, shape, h)
     S.place(g.normal(0, 4 + 5*h), g.normal(0, 3 + 3*h), g.normal(0, 4 + 5*h), np.exp(g.normal(0, .05)))
@@ -353,11 +371,5 @@ def abdomen_frame(seed, patient, b, view, g, shape, window, knobs):
     share = np.sqrt(t)*np.exp(-(S.Z/max(b.wall, 10))**4).astype(np.float32)
     alpha = np.where(S.Z < edge, .5, S.alpha)
     grey = render(db, alpha, b.probe, b.preset, g, own, share, gain, -54 + 4*h)
-    marks = []
-    for p in ends:
-        x, y = S.to_scan(*p)
-        y = y + b.wall + b.probe.r0
-        z, u = np.hypot(x, y) - b.probe.r0, np.rad2deg(np.arctan2(x, y))
-        z, u = np.clip(z, 4, .93*b.probe.depth), np.clip(u, -.45*b.probe.fov, .45*b.probe.fov)
-        marks.append(pixel_of(b.probe, z, u, n, m, window, b.preset['fill'])[:2])
+    marks = [_on_screen(S, p, shape, window) for p in ends]
     return scan_convert(grey, b.probe, window, b.preset['fill']), marks

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['BREAST_CLASSES', 'BREAST_KNOBS', 'TRANSIENTS', 'PERSISTENTS', 'Breast', 'breast', 'Cloud', 'moving_speckle', 'Thing',
-           'draw_mass', 'draw_transient', 'draw_persistent', 'draw_things', 'Tissue', 'breast_clip']
+           'draw_mass', 'draw_transient', 'draw_persistent', 'draw_things', 'Tissue', 'Sweep', 'draw_sweep', 'film',
+           'breast_clip']
 
-# %% ../../nbs/phantoms/04_breast.ipynb #3e9072f7
+# %% ../../nbs/phantoms/04_breast.ipynb #98221bf0
 from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from .nuisance import Knobs, Phantom, burn_text, class_shares, patient_name, patient_of, rng, site_of
+from usbook.phantoms.nuisance import (Knobs, Phantom, burn_text, class_shares, own_difficulty, patient_name, patient_of,
+    rng, site_of, turn)
 from .ultrasound import (Probe, beams, depths, draw_preset, mix, render, scan_convert, scatterers,
     smooth_noise, soft, spread, to_bytes)
 
@@ -194,7 +196,61 @@ def _box(mask):
     if len(ys) < 3 or len(xs) < 3: return None
     return dict(x=int(xs[0]), y=int(ys[0]), w=int(xs[-1] - xs[0] + 1), h=int(ys[-1] - ys[0] + 1))
 
-# %% ../../nbs/phantoms/04_breast.ipynb #b000b3a1
+# %% ../../nbs/phantoms/04_breast.ipynb #a86412ce
+@dataclass
+class Sweep:
+    "A clip before it is seen: tissue, things, and how the probe slips, frame by frame"
+    breast: Breast
+    tissue: Tissue
+    things: list
+    bumps: Cloud
+    slip: np.ndarray     # (2, frames) mm across and down
+    step: float          # mm a frame
+    Z: np.ndarray
+    X: np.ndarray
+
+    def frame(self, k, window):
+        "Maps of frame `k`, and what is in it: (number, thing, pixels) for each"
+        shape, found = (self.Z.shape[0], self.X.shape[1]), []
+        db, alpha = self.tissue.maps(k, self.Z, self.X)
+        for number, t in enumerate(self.things):
+            d = _inside(t, self.X - self.slip[0, k], self.Z - self.slip[1, k], k*self.step, self.bumps.at(k, shape))
+            if d is None: continue
+            db, alpha = _add(t, d, db, alpha, min(self.breast.density, -5), self.Z)
+            found.append((number, t, scan_convert((d > 0).astype(np.float32), self.breast.probe, window) > .5))
+        return db, alpha, found
+
+# %% ../../nbs/phantoms/04_breast.ipynb #117d2183
+def draw_sweep(b:Breast, g, frames:int, size:int, knobs:Knobs)->Sweep: # patient; generator; number; pixels across
+    "Draw all that is in a sweep"
+    step = float(g.uniform(.3, .8))
+    things = draw_things(g, knobs, frames*step, step, b.probe)
+    tissue, bumps = Tissue(b, g, knobs, frames), Cloud(g, frames, (10, 12, 12))
+    Z, X = depths(b.probe, size)[:, None], beams(b.probe, max(int(size*.64), 80))[None]
+    slip = np.stack([smooth_noise(g, frames, 4)*.8, smooth_noise(g, frames, 4)*.25])
+    return Sweep(b, tissue, things, bumps, slip, step, Z, X)
+
+# %% ../../nbs/phantoms/04_breast.ipynb #4321ae06
+def film(sweep:Sweep, g, window): # (height, width) in pixels
+    "Run the scanner over a sweep: frames, masks, boxes of masses, boxes of mimics"
+    b, frames = sweep.breast, sweep.slip.shape[1]
+    shape = (sweep.Z.shape[0], sweep.X.shape[1])
+    speckle = [moving_speckle(g, frames, shape, .55/sweep.step) for _ in range(b.preset['looks'])]
+    gain = g.normal(0, 1.5) + 1.5*smooth_noise(g, shape[1], 4)[None]
+    movie, masks = np.zeros((frames, *window), np.uint8), np.zeros((frames, *window), bool)
+    boxes, mimics = [], []
+    for k in range(frames):
+        db, alpha, found = sweep.frame(k, window)
+        for number, t, seen in found:
+            box = _box(seen)
+            if box is None: continue
+            if t.kind == 'mass': masks[k] |= seen; boxes.append(dict(frame=k, lesion=number, **box))
+            else: mimics.append(dict(frame=k, kind=t.kind, **box))
+        grey = render(db, alpha, b.probe, b.preset, g, gain_db=gain, noise_db=-48, fields=[s[k] for s in speckle])
+        movie[k] = to_bytes(scan_convert(grey, b.probe, window), 64)
+    return movie, masks, boxes, mimics
+
+# %% ../../nbs/phantoms/04_breast.ipynb #1826fba9
 def breast_clip(seed:int, i:int,       # of the data set; number of the clip
                 size:int=128,          # pixels across; a frame is four fifths as high
                 knobs:Knobs=BREAST_KNOBS
@@ -202,31 +258,11 @@ def breast_clip(seed:int, i:int,       # of the data set; number of the clip
     "Clip `i`: a sweep of 24 to 48 frames with everything in it known"
     patient = patient_of(seed, i, knobs)
     b, g = breast(seed, patient, knobs), rng(seed, 'breast clip', i)
-    frames, step = int(g.integers(24, 49)), float(g.uniform(.3, .8))
-    things = draw_things(g, knobs, frames*step, step, b.probe)
-    tissue, bumps = Tissue(b, g, knobs, frames), Cloud(g, frames, (10, 12, 12))
-    shape, window = (size, max(int(size*.64), 80)), (int(size*.8), size)
-    Z, X = depths(b.probe, shape[0])[:, None], beams(b.probe, shape[1])[None]
-    slip = np.stack([smooth_noise(g, frames, 4)*.8, smooth_noise(g, frames, 4)*.25])
-    speckle = [moving_speckle(g, frames, shape, .55/step) for _ in range(b.preset['looks'])]
-    gain = g.normal(0, 1.5) + 1.5*smooth_noise(g, shape[1], 4)[None]
-    movie, masks = np.zeros((frames, *window), np.uint8), np.zeros((frames, *window), bool)
-    boxes, mimics = [], []
-    for k in range(frames):
-        db, alpha = tissue.maps(k, Z, X)
-        for number, t in enumerate(things):
-            d = _inside(t, X - slip[0, k], Z - slip[1, k], k*step, bumps.at(k, shape))
-            if d is None: continue
-            db, alpha = _add(t, d, db, alpha, min(b.density, -5), Z)
-            seen = scan_convert((d > 0).astype(np.float32), b.probe, window) > .5
-            box = _box(seen)
-            if box is None: continue
-            if t.kind == 'mass': masks[k] |= seen; boxes.append(dict(frame=k, lesion=number, **box))
-            else: mimics.append(dict(frame=k, kind=t.kind, **box))
-        grey = render(db, alpha, b.probe, b.preset, g, gain_db=gain, noise_db=-48, fields=[s[k] for s in speckle])
-        movie[k] = to_bytes(scan_convert(grey, b.probe, window), 64)
+    frames, hard = int(g.integers(24, 49)), own_difficulty(seed, patient, knobs)
+    sweep = draw_sweep(b, g, frames, size, turn(knobs, difficulty=hard))
+    movie, masks, boxes, mimics = film(sweep, g, (int(size*.8), size))
     if g.random() < knobs.burned_in_text: movie = np.stack([burn_text(f, 'RT' if i % 2 else 'LT') for f in movie])
     n_mass = len({r['lesion'] for r in boxes})
-    truth = dict(scan=f'{i:05d}', n_frames=frames, n_masses=n_mass, step_mm=round(step, 2), depth_mm=b.probe.depth)
+    truth = dict(scan=f'{i:05d}', n_frames=frames, n_masses=n_mass, step_mm=round(sweep.step, 2), depth_mm=b.probe.depth)
     label = 'mass' if n_mass else 'no_mass'
     return Phantom(movie, label, label, patient_name(patient), b.site, 'linear', truth, masks, boxes, mimics)

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['LUNG_CLASSES', 'LUNG_PAIRS', 'LUNG_KNOBS', 'Chest', 'chest', 'lung_image', 'lung_frame']
 
-# %% ../../nbs/phantoms/02_lung.ipynb #77a953b9
+# %% ../../nbs/phantoms/02_lung.ipynb #f02233ca
 from dataclasses import dataclass
 import numpy as np
-from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, patient_name,
-    patient_of, record_label, rng, site_of)
-from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, mix, pixel_of,
+from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, own_difficulty,
+    patient_name, patient_of, record_label, rng, site_of)
+from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, grid, mix, pixel_of,
     render, scan_convert, smooth_noise, soft, spacing, to_bytes)
 
 # %% ../../nbs/phantoms/02_lung.ipynb #c5aabbe0
@@ -229,13 +229,13 @@ def lung_image(seed:int, i:int,       # of the data set; number of the image
     label = record_label(sign, LUNG_PAIRS, knobs, seed, patient, i)
     return Phantom(image, label, sign, patient_name(patient), c.site, c.probe.kind, truth, mask)
 
-# %% ../../nbs/phantoms/02_lung.ipynb #da0b1744
+# %% ../../nbs/phantoms/02_lung.ipynb #9bf08506
 def lung_frame(seed, patient, c, sign, g, size, knobs):
     "Grey picture (0..1), truth, mask, and where the pleura's middle is on the screen (x, y, mm a pixel)"
-    n, m = int(size*1.1), int(size*.75)
+    n, m = grid(size)
     Z, V = depths(c.probe, n)[:, None], (beams(c.probe, m)/(c.probe.fov/2))[None]
     own = rng(seed, 'lung wall', patient)
-    d, h = _pleural_depth(c, knobs, g, V), knobs.difficulty
+    d, h = _pleural_depth(c, knobs, g, V), own_difficulty(seed, patient, knobs)
     wall = body_wall(own, g, knobs.patient_texture, Z, m, d, c.fat, c.wall)
     clip = rng(seed, 'lung clip', patient, sign) if g.random() < knobs.patient_texture else g
     under, alpha, truth, region = _SIGNS[sign](c, knobs, clip, Z, V, d, h)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SITES', 'Knobs', 'check_knobs', 'turn', 'rng', 'patient_of', 'patient_name', 'site_of', 'class_shares',
-           'record_label', 'burn_text', 'draw_calipers', 'has_mark', 'Phantom']
+           'own_difficulty', 'record_label', 'burn_text', 'draw_calipers', 'has_mark', 'Phantom', 'side_by_side',
+           'simple_statistics', 'plain_probe']
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #69a7fa7b
 import zlib
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from ..settings import BadInput
 
-# %% ../../nbs/phantoms/01_nuisance.ipynb #474b043c
+# %% ../../nbs/phantoms/01_nuisance.ipynb #86a6df4f
 SITES = ('A', 'B', 'C', 'mixed')
 
 @dataclass(frozen=True)
@@ -28,25 +29,39 @@ class Knobs:
     prevalence: float|tuple|None = None  # share of the positive class, or of each class in order; None: the study's own
     burned_in_text: float = 0.       # chance of text burnt into the image (abdomen: the technologist's label itself)
     patient_texture: float = .5      # 0..1: how much of texture and anatomy a patient's images share
+    patient_spread: float = 0.       # how far patients lie apart in difficulty; 1: some are easy, some all but hopeless
     overlay_shortcut: tuple|None = None  # (p_in, p_out): chance of a measuring mark on one class, and on the others
     mixed_signs: float = 0.          # lung: chance that an image shows a second sign (the study had removed those)
     rib_shadows: float = .15         # lung: chance of a rib and its shadow in view (the study had removed most)
     probe: str = 'mixed'             # lung: convex, linear, or mixed (one patient in six linear)
 
-# %% ../../nbs/phantoms/01_nuisance.ipynb #3912692b
+# %% ../../nbs/phantoms/01_nuisance.ipynb #b2d0848d
+_CHOICES = dict(site=SITES, noise_level=('patient', 'image'), probe=('convex', 'linear', 'mixed'))
+_SHARES = ('difficulty', 'label_noise', 'burned_in_text', 'patient_texture', 'patient_spread', 'mixed_signs', 'rib_shadows')
+
+def _number(x): return isinstance(x, (int, float, np.number)) and not isinstance(x, bool)
+
+def _share(x): return _number(x) and 0 <= x <= 1
+
+# %% ../../nbs/phantoms/01_nuisance.ipynb #20f31719
 def check_knobs(knobs:Knobs # to be checked
                )->Knobs:    # the same, when everything in it makes sense
     "Refuse knobs that mean nothing, in one sentence"
-    for name in ('difficulty', 'label_noise', 'burned_in_text', 'patient_texture', 'mixed_signs', 'rib_shadows'):
+    for name in _SHARES:
         v = getattr(knobs, name)
-        if not 0 <= v <= 1: raise BadInput(f"{name} = {v} is outside 0 to 1; give a number between 0 and 1")
-    if knobs.site not in SITES: raise BadInput(f"site = {knobs.site!r} is unknown; choose one of {', '.join(SITES)}")
-    if knobs.noise_level not in ('patient', 'image'):
-        raise BadInput(f"noise_level = {knobs.noise_level!r} is unknown; choose patient or image")
-    if knobs.probe not in ('convex', 'linear', 'mixed'):
-        raise BadInput(f"probe = {knobs.probe!r} is unknown; choose convex, linear or mixed")
-    if knobs.images_per_patient < 1: raise BadInput("images_per_patient must be 1 or more")
-    if knobs.n_patients is not None and knobs.n_patients < 1: raise BadInput("n_patients must be 1 or more")
+        if not _number(v): raise BadInput(f"{name} = {v!r} is not a number; give one between 0 and 1")
+        if not _share(v): raise BadInput(f"{name} = {v} is outside 0 to 1; give a number between 0 and 1")
+    for name, known in _CHOICES.items():
+        v = getattr(knobs, name)
+        if v not in known: raise BadInput(f"{name} = {v!r} is unknown; choose one of {', '.join(known)}")
+    for name in ('images_per_patient', 'n_patients'):
+        v = getattr(knobs, name)
+        if v is not None and not (isinstance(v, int) and v >= 1): raise BadInput(f"{name} = {v!r} must be a whole number, 1 or more")
+    pair, shares = knobs.overlay_shortcut, knobs.prevalence
+    if pair is not None and not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_share, pair))):
+        raise BadInput(f"overlay_shortcut = {pair!r} must be two chances, for example (.95, .05)")
+    if not (shares is None or _share(shares) or isinstance(shares, (tuple, list)) and all(map(_number, shares))):
+        raise BadInput(f"prevalence = {shares!r} must be a number between 0 and 1, or a share for each class")
     return knobs
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #0bbcc784
@@ -102,6 +117,12 @@ def class_shares(knobs:Knobs, classes, own=None # the study's own shares; equal 
     if len(p) != len(classes) or (p < 0).any() or p.sum() <= 0:
         raise BadInput(f"prevalence needs {len(classes)} shares that are not negative, in the order {', '.join(classes)}")
     return p/p.sum()
+
+# %% ../../nbs/phantoms/01_nuisance.ipynb #ea1be074
+def own_difficulty(seed:int, patient:int, knobs:Knobs)->float: # 0..1
+    "A patient's difficulty: that of the knobs, moved by `patient_spread` (standard deviation .4 at 1)"
+    move = rng(seed, 'difficulty', patient).normal(0, .4*knobs.patient_spread) if knobs.patient_spread else 0.
+    return float(np.clip(knobs.difficulty + move, 0, 1))
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #105976ad
 def record_label(label:str,           # what the image shows
@@ -168,3 +189,37 @@ class Phantom:
     mask: np.ndarray|None = None      # same height and width as image
     lesions: list = field(default_factory=list)    # cine: rows frame, lesion, x, y, w, h in pixels
     mimics: list = field(default_factory=list)     # cine: rows frame, kind, x, y, w, h of what only looks like a lesion
+
+# %% ../../nbs/phantoms/01_nuisance.ipynb #76192a4c
+def side_by_side(images, titles=(), cols:int=6, width:float=1.6)->None: # grey images; in inches
+    "Grey images in rows, each with its title"
+    import matplotlib.pyplot as plt
+    cols = min(cols, len(images))
+    rows = -(-len(images)//cols)
+    _, axes = plt.subplots(rows, cols, figsize=(width*cols, (width + .25)*rows), squeeze=False, dpi=72)
+    for ax in axes.flat: ax.axis('off')
+    for ax, image in zip(axes.flat, images): ax.imshow(image, cmap='gray', vmin=0, vmax=255)
+    for ax, title in zip(axes.flat, titles): ax.set_title(title, fontsize=8)
+    plt.tight_layout(pad=.2)
+
+# %% ../../nbs/phantoms/01_nuisance.ipynb #b32b586e
+def simple_statistics(images, n:int=8 # (N, H, W) uint8
+                     )->np.ndarray:   # (N, 2 n^2 + 16)
+    "Mean and standard deviation in n x n tiles, and a histogram of 16 bins: what can be said without looking for shapes"
+    x = np.asarray(images, np.float32)/255
+    h, w = (s//n for s in x.shape[1:])
+    tiles = x[:, :n*h, :n*w].reshape(len(x), n, h, n, w)
+    hist = np.stack([np.histogram(a, 16, (0, 1))[0]/a.size for a in x])
+    return np.concatenate([tiles.mean((2, 4)).reshape(len(x), -1), tiles.std((2, 4)).reshape(len(x), -1), hist], 1)
+
+# %% ../../nbs/phantoms/01_nuisance.ipynb #87c234e3
+def plain_probe(features, labels, patients=None, # patients None: folds by image
+                folds:int=5)->np.ndarray:        # predicted labels, each from a model that had not seen the row
+    "Cross-validated logistic regression on `features`: the plain reference that a network has to beat"
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    cv = KFold(folds, shuffle=True, random_state=0) if patients is None else GroupKFold(folds)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=.03, max_iter=2000))
+    return cross_val_predict(model, features, np.asarray(labels), groups=patients, cv=cv)
