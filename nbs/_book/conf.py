@@ -1,0 +1,43 @@
+"Sphinx's settings for the book; `book.py` prepares the pages and calls Sphinx"
+import re
+from pathlib import Path
+
+from docutils.utils.math.latex2mathml import tex2mathml
+
+ROOT = Path(__file__).parents[2]
+
+project, author = 'usbook', 'The usbook authors'
+copyright = author
+version = release = re.search(r"__version__ = ['\"]([^'\"]+)", (ROOT/'usbook'/'__init__.py').read_text(encoding='utf-8'))[1]
+extensions = ['myst_nb']
+root_doc = 'index'
+
+nb_execution_mode = 'off'              # the outputs are those of the notebooks
+nb_render_markdown_format = 'gfm'
+nb_merge_streams = True
+myst_enable_extensions = ['dollarmath']
+myst_heading_anchors = 3
+myst_update_mathjax = False
+suppress_warnings = ['mystnb.unknown_mime_type']
+
+html_theme = 'furo'
+html_title = 'usbook'
+html_static_path, html_css_files = ['static'], ['book.css']
+html_copy_source = html_show_sourcelink = False
+html_theme_options = dict(navigation_with_keys=True)
+html_math_renderer = 'mathml'          # drawn by the browser itself: no script, no fonts to fetch
+python_maximum_signature_line_length = 78
+python_display_short_literal_types = True
+add_module_names = False
+toc_object_entries_show_parents = 'hide'
+
+
+def _inline(self, node): self.body.append(tex2mathml(node.astext()))
+
+def _block(self, node): self.body.append(f'<div class="math-block">{tex2mathml(node.astext(), as_block=True)}</div>')
+
+def _done(self, node): pass
+
+def setup(app):
+    app.add_html_math_renderer('mathml', inline_renderers=(_inline, _done), block_renderers=(_block, _done))
+    return dict(parallel_read_safe=True, parallel_write_safe=True)
