@@ -166,13 +166,14 @@ export function drag(node, move) {                 // pointer held down and move
 
 // ---------------------------------------------------------------- state kept with the model, kernel or not
 export function bind(model) {                      // one view: what it sets itself doesn't come back to it as news
-  let own = 0, timer = null;
+  let own = 0;
   const undo = [];
-  const soon = () => { if (timer === null) timer = setTimeout(() => { timer = null; model.save_changes(); }, 60); };
   return {
-    sync(name, value) { if (model.get(name) === value) return; own++; try { model.set(name, value); } finally { own--; } soon(); },
+    // Saved at once, never later: a value set but not yet sent would be overwritten by the kernel's echo of the one before.
+    // The widget manager keeps one message under way and joins what comes meanwhile.
+    sync(name, value) { if (model.get(name) === value) return; own++; try { model.set(name, value); } finally { own--; } model.save_changes(); },
     listen(names, f) { for (const n of names) { const g = () => { if (!own) f(); }; model.on(`change:${n}`, g); undo.push(() => model.off(`change:${n}`, g)); } },
-    close() { if (timer !== null) { clearTimeout(timer); model.save_changes(); } for (const u of undo) u(); },
+    close() { for (const u of undo) u(); },
   };
 }
 
