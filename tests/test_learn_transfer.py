@@ -236,6 +236,15 @@ def test_slips(images, settings):
         with pytest.raises(BadInput, match='cuda'): t.train(images, SMALL, 'frozen', settings=replace(settings, device='cuda'))
 
 
+@pytest.mark.parametrize('mode, keep', [('frozen', 0), ('frozen', 10**9), ('finetuned', 10**9)])
+def test_an_image_spoilt_since_the_manifest_was_read_is_one_sentence(mode, keep, images, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(t, 'KEEP_BYTES', keep)
+    for p in images.paths: (tmp_path/p.name).write_bytes(p.read_bytes()[:200 if p.name == '3-1.png' else None])
+    with pytest.raises(BadInput, match='3-1.png') as e:
+        t.train(replace(images, root=tmp_path), SMALL, mode, settings=settings, progress=False)
+    assert '\n' not in str(e.value) and 'cut short' in str(e.value)
+
+
 def test_resnet152_runs(images, settings):
     few = images.subset(np.isin(images.patients, ['P0', 'P1', 'P6', 'P7', 'P8', 'P9']))
     r = t.Recipe(arch='resnet152', size=48, epochs=1, batch=6)

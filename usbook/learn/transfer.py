@@ -439,7 +439,7 @@ def fit_finetuned(net:Network, m:Manifest, dls:DataLoaders, recipe:Recipe, weigh
 # %% ../../nbs/learn/01_transfer.ipynb #3844b350
 MODES = ('frozen', 'finetuned')
 
-# %% ../../nbs/learn/01_transfer.ipynb #37cb9734
+# %% ../../nbs/learn/01_transfer.ipynb #95eaffe6
 def train(m:Manifest,                # with splits train, valid and test
           recipe:Recipe=Recipe(),
           mode:str='frozen',         # frozen | finetuned
@@ -456,7 +456,10 @@ def train(m:Manifest,                # with splits train, valid and test
     weights, device = weights or find_weights(recipe.arch, s), pick_device(s.device)
     with no_random(seed), warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='.*(y_pred contains classes|single label was found|pin_memory).*')
-        return _train(m, recipe, mode, weights, device, s.path('cache'), seed, progress, started)
+        try: return _train(m, recipe, mode, weights, device, s.path('cache'), seed, progress, started)
+        except BadInput as e:
+            if 'Traceback' not in str(e): raise
+            raise BadInput(str(e).strip().splitlines()[-1].split('BadInput: ')[-1]) from None
 
 # %% ../../nbs/learn/01_transfer.ipynb #307072ae
 def _train(m, recipe, mode, weights, device, cache, seed, say, started):
