@@ -74,14 +74,14 @@ class Chapter:
     train: Callable|None = None # how arms are made; `train_arms` if None
     figures: Callable|None = None # (dict arm -> Arm) -> {name: matplotlib Figure}: more figures for the report
 
-# %% ../nbs/04_run.ipynb #f78f3513
+# %% ../nbs/04_run.ipynb #c68ba2f7
 @dataclass
 class Arm:
     "One way of training, judged on the test patients"
     name: str                # <arch>-<mode>
     mode: str                # frozen | finetuned
     test: Predictions
-    valid: Predictions
+    valid: Predictions|None  # of the first fold
     weights: dict            # what the backbone started from
     evaluation: Evaluation|None = None
     repeats: list = field(default_factory=list) # Predictions of further seeds
@@ -162,7 +162,7 @@ def some_patients(m:Manifest, n:int|None, seed:int=0 # images; how many patients
         if not any(queues): break
     return m.subset(np.isin(m.patients.astype(str), keep))
 
-# %% ../nbs/04_run.ipynb #1dbc137f
+# %% ../nbs/04_run.ipynb #e86cd6e3
 def train_arms(m:Manifest,       # images with a split, or without (then split here)
                plan:Plan, settings:Settings, modes=('frozen', 'finetuned'), progress=None
               )->dict:           # name -> Arm
@@ -180,11 +180,11 @@ def train_arms(m:Manifest,       # images with a split, or without (then split h
         mine = [[f for f, (md, s, _) in zip(fits, steps) if md == mode and s == k] for k in range(plan.seeds)]
         pooled = [_pool([f.predictions for f in fs]) for fs in mine]
         name = f'{recipe.arch}-{mode}'
-        arms[name] = Arm(name, mode, pooled[0]['test'], pooled[0]['valid'], weights.as_dict(), repeats=[p['test'] for p in pooled[1:]],
+        arms[name] = Arm(name, mode, pooled[0]['test'], pooled[0].get('valid'), weights.as_dict(), repeats=[p['test'] for p in pooled[1:]],
                          seconds=sum(f.seconds for fs in mine for f in fs), fits=mine[0])
     return arms
 
-# %% ../nbs/04_run.ipynb #7ef1fff9
+# %% ../nbs/04_run.ipynb #ef28ca0b
 def _fit(m, recipe, mode, weights, settings, seed, progress):
     from usbook.learn.transfer import train
     return train(m, recipe, mode, weights, settings, seed=seed, progress=progress)
@@ -206,7 +206,7 @@ def _pool(parts):
     if len(parts) == 1: return parts[0]
     test = pd.concat([p['test'].table for p in parts], ignore_index=True)
     first = parts[0]['test']
-    return {'test': Predictions(test, first.classes, dict(first.meta, folds=len(parts))), 'valid': parts[0]['valid']}
+    return {'test': Predictions(test, first.classes, dict(first.meta, folds=len(parts))), 'valid': parts[0].get('valid')}
 
 # %% ../nbs/04_run.ipynb #33a36ec2
 def measure_figures(p:Predictions,  # test predictions
