@@ -80,7 +80,12 @@ def entries(src:str)->list: # (name, first line of its docstring, MyST text) of 
     return out
 
 def names(src:str)->list: # everything a cell defines at top level
-    return [n.name for n in ast.parse(src).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+    found = []
+    for n in ast.parse(src).body:
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)): found.append(n.name)
+        for t in getattr(n, 'targets', [n.target] if isinstance(n, ast.AnnAssign) else []):
+            found += [o.id for o in ast.walk(t) if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store)]
+    return found
 
 def only_imports(src:str)->bool:
     return all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.parse(src).body)

@@ -30,9 +30,20 @@ def output(o:dict)->dict|None: # a cell's output, fit for a page
     if VIEW in data and not {'text/html', 'image/png', 'text/markdown'} & set(data): return None if _is_progress(data) else _says(ALONE)
     if re.fullmatch(r'\s*<style>.*?</style>\s*', ''.join(data.get('text/html', '')), re.S): return None
     if 'text/html' in data: data.pop('text/markdown', None)
+    if 'text/html' in data: data['text/html'] = aligned(''.join(data['text/html']))
     data.pop(VIEW, None)
     o.get('metadata', {}).pop(VIEW, None)
     return o
+
+def aligned(html:str)->str: # a table of numbers is marked as such: it reads from the right
+    cells = re.findall(r'<td[^>]*>(.*?)</td>', html, re.S)
+    said = [c for c in cells if c.strip()]
+    numbers = sum(bool(re.fullmatch(r'[-\s\d.,()%–−+e:]*|NaN|None|nan|inf', c.strip())) for c in said) > .6*len(said)
+    return html.replace('class="dataframe', 'class="numbers dataframe') if numbers else html
+
+def wraps(o:dict)->bool: # printed text without columns: its long lines may be broken
+    text = ''.join(o.get('text', o.get('data', {}).get('text/plain', '')))
+    return not re.search(r'\S {2,}\S|^ *\[', text, re.M)
 
 def _is_progress(data): return 'Progress' in ''.join(data.get('text/plain', ''))
 
@@ -43,6 +54,7 @@ def markdown(text:str, key:str)->dict: return dict(cell_type='markdown', metadat
 def code(cell:dict, source:str, *tags, prompt='')->dict:
     meta = dict(tags=[*tags]) | (dict(mystnb=dict(code_prompt_show=prompt, code_prompt_hide=prompt)) if prompt else {})
     outs = [o for o in map(output, cell['outputs']) if o]
+    if all(map(wraps, outs)): meta['tags'].append('wrap')
     return cell | dict(source=source, metadata=meta, outputs=outs, execution_count=None)
 
 def exported(cell:dict, source:str, seen:dict, module:str)->list: # cells

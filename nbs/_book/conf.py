@@ -2,6 +2,7 @@
 import re
 from pathlib import Path
 
+from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 
 ROOT = Path(__file__).parents[2]
@@ -32,12 +33,14 @@ add_module_names = False
 toc_object_entries_show_parents = 'hide'
 
 
-def _inline(self, node): self.body.append(tex2mathml(node.astext()))
+def _inline(self, node):
+    self.body.append(tex2mathml(node.astext()))
+    raise SkipNode
 
-def _block(self, node): self.body.append(f'<div class="math-block">{tex2mathml(node.astext(), as_block=True)}</div>')
-
-def _done(self, node): pass
+def _block(self, node):
+    self.body.append(f'<div class="math-block">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise SkipNode
 
 def setup(app):
-    app.add_html_math_renderer('mathml', inline_renderers=(_inline, _done), block_renderers=(_block, _done))
+    app.add_html_math_renderer('mathml', inline_renderers=(_inline, None), block_renderers=(_block, None))
     return dict(parallel_read_safe=True, parallel_write_safe=True)
