@@ -27,7 +27,7 @@ export: .venv/.ready
 
 # run every notebook and keep its outputs
 notebooks: .venv/.ready
-	@for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
+	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
 	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 "$$nb" || exit 1; \
 	done; $(BIN)/nbdev-clean
 
