@@ -130,7 +130,7 @@ def print_froc(r, console):
     "Sensitivities at the given rates"
     _print_dict(r, console)
 
-# %% ../nbs/03_report.ipynb #0c9066e8
+# %% ../nbs/03_report.ipynb #66f3c0b9
 def _svg(fig)->bytes:
     "A figure as SVG, the same bytes for the same figure"
     import matplotlib.pyplot as plt
@@ -141,16 +141,14 @@ def _svg(fig)->bytes:
 
 def figures_of(out)->dict: # caption -> matplotlib Figure
     "A confusion matrix an arm, then the intervals of all arms side by side"
-    import matplotlib.pyplot as plt
     from usbook.evidence.metrics import plot_confusion, plot_intervals
     names, arms = ('accuracy', 'macro_precision', 'macro_recall', 'macro_f1', 'macro_auc'), {_arm_title(a.name): a.evaluation for a in out.arms.values()}
     ax = plot_intervals({n.replace('_', ' '): {t: e.overall[n] for t, e in arms.items() if n in e.overall} for n in names}, reference=1/len(out.study.classes))
     figs = {'Overall figures with 95 % intervals; the dashed line is chance': ax.figure}
     for a in out.arms.values():
-        fig, ax = plt.subplots(figsize=(4.6, 4))
-        plot_confusion(a.evaluation, ax=ax)
+        ax = plot_confusion(a.evaluation)
         ax.set_title(_arm_title(a.name), fontsize=11)
-        figs[f'Confusion matrix of the test images, {_arm_title(a.name)}'] = fig
+        figs[f'Confusion matrix of the test images, {_arm_title(a.name)}'] = ax.figure
     return figs | out.figures
 
 # %% ../nbs/03_report.ipynb #1b757f23

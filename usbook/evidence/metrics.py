@@ -606,7 +606,7 @@ def _draw_interval(ax, y, v, i):
     ax.text(1.02, y, str(v), transform=ax.get_yaxis_transform(), va='center', fontsize=8)
     return y
 
-# %% ../../nbs/evidence/00_metrics.ipynb #aa8fc9fc
+# %% ../../nbs/evidence/00_metrics.ipynb #254e10a5
 def _finish_intervals(ax, series, reference):
     "Legend, reference line and a light grid"
     if reference is not None: ax.axvline(reference, color='.4', lw=.8, ls='--', zorder=0)
@@ -616,4 +616,4 @@ def _finish_intervals(ax, series, reference):
     if len(series) < 2: return
     for i, s in enumerate(series):
         ax.plot([], [], 'osD^v'[i % 5], color=COLOURS[i % len(COLOURS)], label=s, lw=2, ls='-', ms=5)
-    ax.legend(frameon=False, fontsize=8, ncols=len(series), loc='lower left', bbox_to_anchor=(0, 1))
+    ax.legend(frameon=False, fontsize=8, ncols=min(2, len(series)), loc='lower left', bbox_to_anchor=(0, 1))
