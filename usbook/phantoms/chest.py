@@ -299,9 +299,9 @@ def vessel_points(vessels):
              for k, m, n in ((r0 > 4, 150, 25), ((r0 <= 4) & (r0 > 1.4), 44, 11), (r0 <= 1.4, 24, 3))]
     return [np.concatenate(v) for v in zip(*parts)]
 
-# %% ../../nbs/phantoms/06_chest.ipynb #5e7b54ae
+# %% ../../nbs/phantoms/06_chest.ipynb #8b00e7c5
 CLASSES = ('normal', 'stage_1', 'stage_2', 'stage_3')
-_OWN = (.4, .25, .2, .15)
+_OWN = (.35, .25, .22, .18)
 ZONES = ('right upper', 'left upper', 'right middle', 'left middle', 'right lower', 'left lower')
 DENSITY = (0, .012, .030, .065)    # small opacities a mm2 of lung by profusion 0..3, before the factor of their kind
 SIZES = dict(p=(1.1, 1.5), q=(1.7, 3.), r=(3., 6.))  # diameters in mm
@@ -495,8 +495,8 @@ def draw_patient(seed:int, patient:int, knobs:Knobs):
     label = str(g.choice(CLASSES, p=class_shares(knobs, CLASSES, _OWN)))
     return draw_chest(g), draw_dust(g, label, knobs.difficulty), label
 
-# %% ../../nbs/phantoms/06_chest.ipynb #ba38ec37
-def chest_film(seed:int, i:int, size:int=416, knobs:Knobs=CHEST_KNOBS, field:float=320.):
+# %% ../../nbs/phantoms/06_chest.ipynb #23fbdecb
+def chest_film(seed:int, i:int, size:int=416, knobs:Knobs=CHEST_KNOBS, field:float=310.):
     "The `Film` of image i, before the detector, with its preset"
     patient = patient_of(seed, i, knobs)
     c, d, label = draw_patient(seed, patient, knobs)
