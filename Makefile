@@ -8,7 +8,7 @@ PY ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks samples backbone realdata benchmarks clean
+.PHONY: reproduce test lab export notebooks book samples backbone realdata benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -30,6 +30,10 @@ notebooks: .venv/.ready
 	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
 	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 "$$nb" || exit 1; \
 	done; $(BIN)/nbdev-clean
+
+# build/book: the notebooks with their outputs as a site that needs no network
+book: .venv/.ready
+	@OMP_NUM_THREADS=1 $(RUN) nbs/_book/book.py build/book
 
 # data_samples/ anew, from its seeds
 samples: .venv/.ready

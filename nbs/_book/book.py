@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE))
 import api
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
-ALONE = '*This moves only while a kernel runs: open the notebook in JupyterLab and run the cell.*'
+ALONE = '*This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath shows its state.*'
 DIRECTIVE = re.compile(r'^#\s*\|\s*(.*)\n?', re.M)
 TAGS = {'hide_input': 'remove-input', 'echo: false': 'remove-input', 'hide_output': 'remove-output', 'output: false': 'remove-output',
         'code-fold: true': 'hide-input'}
@@ -45,6 +45,9 @@ def wraps(o:dict)->bool: # printed text without columns: its long lines may be b
     text = ''.join(o.get('text', o.get('data', {}).get('text/plain', '')))
     return not re.search(r'\S {2,}\S|^ *\[', text, re.M)
 
+def shows_widget(source:str)->bool: # a widget is made, and stands in the last line
+    return bool(re.search(r'\b(explore|play)_\w+\(', source) and re.match(r'(\w+$|(explore|play)_\w+\()', source.splitlines()[-1]))
+
 def _is_progress(data): return 'Progress' in ''.join(data.get('text/plain', ''))
 
 def _says(text): return dict(output_type='display_data', metadata={}, data={'text/markdown': text})
@@ -54,6 +57,7 @@ def markdown(text:str, key:str)->dict: return dict(cell_type='markdown', metadat
 def code(cell:dict, source:str, *tags, prompt='')->dict:
     meta = dict(tags=[*tags]) | (dict(mystnb=dict(code_prompt_show=prompt, code_prompt_hide=prompt)) if prompt else {})
     outs = [o for o in map(output, cell['outputs']) if o]
+    if not outs and shows_widget(source): outs = [_says(ALONE)]
     if all(map(wraps, outs)): meta['tags'].append('wrap')
     return cell | dict(source=source, metadata=meta, outputs=outs, execution_count=None)
 
@@ -133,6 +137,7 @@ def build(out:Path, jobs='1')->int: # Sphinx's exit code: anything it warns of i
     with tempfile.TemporaryDirectory() as d:
         src, said = Path(d)/'nbs', io.StringIO()
         prepare(src)
+        if (out/'objects.inv').exists(): shutil.rmtree(out)      # pages of notebooks that are gone
         with contextlib.redirect_stderr(said):
             code = main(['-q', '-E', '-W', '--keep-going', '-j', jobs, '-b', 'html', '-c', str(HERE), '-d', f'{d}/doctrees', str(src), str(out)])
         print(said.getvalue().replace(f'{src}/', 'nbs/'), end='', file=sys.stderr)
