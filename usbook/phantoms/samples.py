@@ -43,7 +43,7 @@ class Sample:
     columns: str       # what the manifest's own columns mean
     seed: int = 0
 
-# %% ../../nbs/phantoms/07_samples.ipynb #5dc0db4b
+# %% ../../nbs/phantoms/07_samples.ipynb #eb9d2d11
 SAMPLES = {
     'lung_signs': Sample('lung', 'lung_image', 'LUNG_KNOBS', 480, 160, 'Lung ultrasound signs',
         'learning to tell A-lines, B-lines, effusion and consolidation apart; splits by patient and by image; sites',
@@ -63,12 +63,18 @@ SAMPLES = {
         'that frame shows; `cine_mask` has the true pixels, frame by frame; `scan` the clip\'s id in scans.csv, lesions.csv and '
         'mimics.csv (boxes in pixels, upper left corner; `kind` says what only looks like a mass); `n_frames`, `n_masses`; '
         '`step_mm` distance between frames; `depth_mm` of the picture'),
-    'head_ct': Sample('head_ct', 'head_ct_image', 'HEAD_CT_KNOBS', 480, 128, 'Head CT slices with and without a finding',
+    'head_ct': Sample('head_ct', 'head_ct_image', 'HEAD_CT_KNOBS', 840, 160, 'Head CT slices with and without a finding',
         'slices against patients, thresholds, heat maps against known masks',
-        'reading CT: a skull of ellipses, findings drawn one at a time', ''),
-    'pneumoconiosis': Sample('chest', 'chest_image', 'CHEST_KNOBS', 240, 192, 'Chest radiographs with small opacities',
+        'reading CT: one finding a patient, drawn by rule, and no scan of a person behind it',
+        '`slice` place in the examination from below, `height` of the slice in mm, `age`, `finding` which of nine kinds is in '
+        'this slice, `area_mm2` of its mask, `shift_mm` of the midline, `pixel_mm` size of a pixel; `mask` (only where there '
+        'is a finding) holds 1 + the kind\'s number in `head_ct.KINDS`'),
+    'pneumoconiosis': Sample('chest', 'chest_image', 'CHEST_KNOBS', 100, 400, 'Chest radiographs with small opacities',
         'lungs first, then opacities; ordered classes; thresholds',
-        'staging pneumoconiosis: profusion is mapped to stages by our own assumption', '')}
+        'staging pneumoconiosis: profusion is mapped to stages by our own assumption',
+        '`zones` profusion 0 to 3 of six zones (right and left upper, middle, lower), `kind` of small opacity (p, q, r), '
+        '`n_small` and `n_large` numbers of opacities, `gathered` small ones run together, `age`, `sex`, `pixel_mm` size of a '
+        'pixel; `mask` 1 the patient\'s right lung, 2 the left')}
 
 # %% ../../nbs/phantoms/07_samples.ipynb #cdc269ea
 def get_sample(study:str # id of the study
