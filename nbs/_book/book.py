@@ -43,7 +43,7 @@ def aligned(html:str)->str: # a table of numbers is marked as such: it reads fro
 
 def wraps(o:dict)->bool: # printed text without columns: its long lines may be broken
     text = ''.join(o.get('text', o.get('data', {}).get('text/plain', '')))
-    return not re.search(r'\S {2,}\S|^ *\[', text, re.M)
+    return not re.search(r'\S {2,}\S|array\(|^ *\[+ *-?\d', text, re.M)
 
 def shows_widget(source:str)->bool: # a widget is made, and stands in the last line
     return bool(re.search(r'\b(explore|play)_\w+\(', source) and re.match(r'(\w+$|(explore|play)_\w+\()', source.splitlines()[-1]))
