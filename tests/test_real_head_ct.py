@@ -30,7 +30,7 @@ from usbook.settings import Settings
 CLASSES = list(STUDY.classes)
 RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_head_ct.json'
 QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=5, batch=16)
-FULLER = Recipe(arch='squeezenet1_0', size=160, epochs=8, batch=16, flip=True)
+FULLER = Recipe(arch='squeezenet1_0', size=128, epochs=6, batch=16, flip=True)
 ALIKE = .8  # correlation of fine structure; above it pairs are of one head by eye, below .78 some are not
 
 
@@ -106,7 +106,6 @@ def test_both_modes_on_real_slices(slices, realdata, tmp_path):
         assert all(f.weights.source == weights for f in fits)
         assert mode == 'finetuned' or all(f.frozen['moved'] == 0 for f in fits)
     e = {k: evaluate(p, n_boot=1000).per_class['finding']['auc'] for k, (p, *_) in done.items()}
-    print({k: str(v) for k, v in e.items()})
     assert all(v.low < v.value < v.high and v.high - v.low > .02 for v in e.values())
     assert e['folder', 'frozen'].low > .7 and e['folder', 'finetuned'].low > .6
     assert e['folder', 'frozen'].value > e['random', 'frozen'].value
@@ -159,7 +158,7 @@ def test_letters_as_a_shortcut(slices, realdata, tmp_path):
         assert np.allclose(as_is.prob, p.prob, atol=.02)
         for name, v in others.items():
             q = says(fits, folds, v)
-            out[f'tested on {name}'] = dict(auc=auc(q), differences=compare(as_is, q)['differences'], calls_changed=int((q.pred != as_is.pred).sum()))
+            out[f'tested on {name}'] = dict(auc=auc(q), differences={k: v for k, v in compare(as_is, q)['differences'].items() if k in ('accuracy', 'macro_auc')}, calls_changed=int((q.pred != as_is.pred).sum()))
             if name == 'without letters':
                 moved = (as_is.prob - q.prob)[lettered, 0]
                 out['letters'] = dict(slices=int(lettered.sum()), mean_change=float(moved.mean()), largest_change=float(np.abs(moved).max()),

@@ -25,9 +25,9 @@ from ..study import get_study
 # %% ../../nbs/chapters/02_head_ct.ipynb #a6a538b0
 STUDY = get_study('head_ct')
 
-# %% ../../nbs/chapters/02_head_ct.ipynb #e90a8757
+# %% ../../nbs/chapters/02_head_ct.ipynb #e0b4dc97
 PLANS = {'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
-         'quick': Plan(Recipe('resnet10t', size=160, epochs=12, batch=16, views=4, flip=True)),
+         'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
          'workshop': Plan(Recipe('resnet34', size=192, epochs=15, views=4, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)),
          'full': Plan(Recipe('resnet50', size=224, epochs=30, views=4, flip=True), folds=5, phantom=dict(n=9350, size=256))}
 
