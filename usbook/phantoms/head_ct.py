@@ -628,8 +628,9 @@ def scan(s:Slice, g, sigma:float, blur:float, cup:float=0., holder:float=0.)->np
     smooth = np.fft.irfft2(np.fft.rfft2(hu)*np.exp(-2*(np.pi*f*blur)**2), s=hu.shape)
     return smooth+n*(sigma/n.std())
 
-# %% ../../nbs/phantoms/05_head_ct.ipynb #35e8c3ef
+# %% ../../nbs/phantoms/05_head_ct.ipynb #afafbb8b
 CLASSES = ('no_finding', 'finding')
+_TALL = 'intracerebral', 'subdural', 'epidural', 'infarct', 'atrophy'   # kinds that can fill most of a head
 _OWN = (.6, .4)
 HEAD_CT_KNOBS = Knobs(difficulty=.3, images_per_patient=7, label_noise=.03)
 
@@ -653,12 +654,13 @@ def place_in_patient(seed:int, i:int, knobs:Knobs):
     n = knobs.n_patients or who+1
     return who % n, i-first, last-first+1, who//n
 
-# %% ../../nbs/phantoms/05_head_ct.ipynb #688b6d3e
+# %% ../../nbs/phantoms/05_head_ct.ipynb #295c13f1
 def draw_exam(seed:int, patient:int, m:int, visit:int, knobs:Knobs)->Exam:
     "Draw a patient and an examination of m slices"
     g, p = rng(seed, 'ct patient', patient), class_shares(knobs, CLASSES, _OWN)[1]
     share = g.uniform(.45, .95) if p <= .6 else g.uniform(.9, 1.)
-    ill, kind = g.random() < min(1, p*1.5 if p <= .6 else p), str(g.choice(KINDS, p=KIND_SHARES))
+    tall = np.array(KIND_SHARES)*([1]*9 if p <= .6 else [k in _TALL for k in KINDS])
+    ill, kind = g.random() < min(1, p*1.65 if p <= .6 else p*1.06), str(g.choice(KINDS, p=tall/tall.sum()))
     worn = g.uniform(.9, 1)-.1*knobs.difficulty if ill and kind == 'atrophy' else None
     head = draw_head(g, atrophy=worn)
     heights = np.linspace(g.uniform(31, 38), g.uniform(104, 114), m)
@@ -687,7 +689,7 @@ def head_ct_hu(seed:int, i:int, size:int=160, knobs:Knobs=HEAD_CT_KNOBS):
     noise = p['sigma']*(.6+.7*knobs.difficulty)*np.exp(.15*g.normal())
     return scan(s, g, noise, p['blur'], p['cup'], p['holder']), s, exam
 
-# %% ../../nbs/phantoms/05_head_ct.ipynb #79f831d4
+# %% ../../nbs/phantoms/05_head_ct.ipynb #3ee4ee5b
 def head_ct_image(seed:int, i:int, size:int=160, knobs:Knobs=HEAD_CT_KNOBS)->Phantom:
     "Image i of a data set: one slice in the brain window, its label, and the mask of its finding"
     patient, k, m, visit = place_in_patient(seed, i, knobs)
@@ -700,7 +702,7 @@ def head_ct_image(seed:int, i:int, size:int=160, knobs:Knobs=HEAD_CT_KNOBS)->Pha
     if has_mark(knobs, found, g): image = burn_text(image, 'A', (size//20, size//20), 255)
     truth = dict(slice=k, height=round(float(exam.heights[k]), 1), age=round(exam.head.age),
                  finding=exam.lesion.kind if found else '', area_mm2=round(float((s.mask > 0).sum()*s.mm**2)),
-                 shift_mm=round(exam.lesion.shift, 1) if found else 0, pixel_mm=round(s.mm, 3))
+                 shift_mm=round(float(exam.lesion.shift), 1) if found else 0., pixel_mm=round(s.mm, 3))
     return Phantom(image, label, true, patient_name(patient), exam.site, exam.preset['device'], truth,
                    s.mask if found else None)
 

@@ -43,7 +43,7 @@ class Sample:
     columns: str       # what the manifest's own columns mean
     seed: int = 0
 
-# %% ../../nbs/phantoms/07_samples.ipynb #eb9d2d11
+# %% ../../nbs/phantoms/07_samples.ipynb #bf7ddcf2
 SAMPLES = {
     'lung_signs': Sample('lung', 'lung_image', 'LUNG_KNOBS', 480, 160, 'Lung ultrasound signs',
         'learning to tell A-lines, B-lines, effusion and consolidation apart; splits by patient and by image; sites',
@@ -69,7 +69,7 @@ SAMPLES = {
         '`slice` place in the examination from below, `height` of the slice in mm, `age`, `finding` which of nine kinds is in '
         'this slice, `area_mm2` of its mask, `shift_mm` of the midline, `pixel_mm` size of a pixel; `mask` (only where there '
         'is a finding) holds 1 + the kind\'s number in `head_ct.KINDS`'),
-    'pneumoconiosis': Sample('chest', 'chest_image', 'CHEST_KNOBS', 100, 400, 'Chest radiographs with small opacities',
+    'pneumoconiosis': Sample('chest', 'chest_image', 'CHEST_KNOBS', 96, 400, 'Chest radiographs with small opacities',
         'lungs first, then opacities; ordered classes; thresholds',
         'staging pneumoconiosis: profusion is mapped to stages by our own assumption',
         '`zones` profusion 0 to 3 of six zones (right and left upper, middle, lower), `kind` of small opacity (p, q, r), '
