@@ -31,7 +31,7 @@ PLANS = {'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients
          'workshop': Plan(Recipe('resnet34', size=192, epochs=15, views=4, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)),
          'full': Plan(Recipe('resnet50', size=224, epochs=30, views=4, flip=True), folds=5, phantom=dict(n=9350, size=256))}
 
-# %% ../../nbs/chapters/02_head_ct.ipynb #57a2348b
+# %% ../../nbs/chapters/02_head_ct.ipynb #920ce13c
 def _slices(t): return t.image + ' ' + t.frame.astype(str) if 'frame' in t else t.image # a name for each slice
 
 def cross_predict(m, recipe, weights, settings, k:int=5, seed:int=0, by_slice=False # manifest; Recipe; Weights; Settings; parts
@@ -40,7 +40,7 @@ def cross_predict(m, recipe, weights, settings, k:int=5, seed:int=0, by_slice=Fa
     units, out = replace(m, table=m.table.assign(patient=_slices(m.table))) if by_slice else m, []
     for fold in folds_by_patient(units, k, seed, valid=0):
         split = m.with_split(fold.table.split)
-        p = train(split, replace(recipe, views=1), 'frozen', weights, settings, seed=seed, progress=False).predictions['test']
+        p = train(split, replace(recipe, views=1, batch=32), 'frozen', weights, settings, seed=seed, progress=False).predictions['test']
         out.append(p.table.set_axis(np.flatnonzero(split.table.split == 'test')))
     return Predictions(pd.concat(out).sort_index().reset_index(drop=True), list(m.classes), dict(by_slice=by_slice))
 
