@@ -70,7 +70,7 @@ def find_settings(start:Path|None=None # folder to start from; the current folde
             if f.is_file() and '[usbook]' in f.read_text(encoding='utf-8', errors='replace'): return f
         except OSError: continue
 
-# %% ../nbs/00_settings.ipynb #94f95fe5
+# %% ../nbs/00_settings.ipynb #3acbee76
 def read_settings(start:Path|None=None, # folder to start from; the current folder if None
                   **overrides           # settings given by hand; None means "not given"
                  )->Settings:
@@ -85,6 +85,7 @@ def read_settings(start:Path|None=None, # folder to start from; the current fold
         for k, v in cp['usbook'].items():
             if k not in names: raise BadInput(f"{ini}: unknown setting {k!r}; known are {', '.join(sorted(names))}")
             found[k] = _parse(k, v, ini)
+    if os.environ.get('IN_TEST') == '1': found['profile'] = 'test'
     for k in names:
         if (v := os.environ.get(f'USBOOK_{k.upper()}')) is not None: found[k] = _parse(k, v, f'USBOOK_{k.upper()}')
     found.update({k: _parse(k, str(v), f'--{k}') for k, v in overrides.items() if v is not None})
