@@ -288,7 +288,7 @@ def warnings_for(m, source, arms)->list:
         out.append('The networks started from random weights: "frozen" means features of an untrained network, and says nothing about transfer.')
     return out
 
-# %% ../nbs/04_run.ipynb #0396bcd9
+# %% ../nbs/04_run.ipynb #a126d445
 def environment()->dict:
     "Versions and machine, as far as they can move a number"
     from importlib.metadata import PackageNotFoundError, version
@@ -296,8 +296,9 @@ def environment()->dict:
         try: return version(name)
         except PackageNotFoundError: return None
     names = ('usbook', 'torch', 'torchvision', 'fastai', 'timm', 'numpy', 'scipy', 'scikit-learn', 'statsmodels', 'pandas')
+    import torch
     return dict(python=platform.python_version(), system=platform.system(), machine=platform.machine(), cores=os.cpu_count(),
-                packages={n: v(n) for n in names})
+                threads=torch.get_num_threads(), packages={n: v(n) for n in names})
 
 # %% ../nbs/04_run.ipynb #f79066a7
 def save(out:Outcome, folder:Path # what was found; an existing empty folder
