@@ -42,19 +42,23 @@ def results_of(out # Outcome
                 repeats={n: [arm_metrics(e) for e in a.repeat_evaluations] for n, a in out.arms.items() if a.repeat_evaluations},
                 seconds={n: round(a.seconds, 1) for n, a in out.arms.items()}, comparison=out.comparison, claims=claims)
 
-# %% ../nbs/03_report.ipynb #fc070d5b
+# %% ../nbs/03_report.ipynb #6d24d2f3
 def metric_key(p:Published # a published number
               )->tuple:    # names under which `arm_metrics` may hold its counterpart
     "Where our counterpart of a published number is found"
     return (f'{p.name}/{p.label}',) if p.label else (p.name, f'macro_{p.name}')
 
 def paper_rows(study, runs:dict # a Study; arm -> metrics, as in results.json
-              )->list:          # of dicts: metric, label, paper, and one entry an arm
+              )->list:          # of dicts: metric, label, paper (all its arms), and one entry for each of our arms
     "The published numbers that our runs measured too"
-    rows = []
+    groups = {}
     for p in study.published:
-        ours = {arm: next((m[k] for k in metric_key(p) if k in m), None) for arm, m in runs.items()}
-        if any(ours.values()) and p.unit == 'proportion': rows.append(dict(metric=p.name, label=p.label, arm=p.arm, paper=p.printed, **ours))
+        if p.unit == 'proportion': groups.setdefault((p.name, p.label), []).append(p)
+    rows = []
+    for (name, label), printed in groups.items():
+        ours = {arm: next((m[k] for k in metric_key(printed[0]) if k in m), None) for arm, m in runs.items()}
+        paper = ', '.join(f"{p.arm.replace('_', ' ')} {p.printed}".strip() for p in printed)
+        if any(ours.values()): rows.append(dict(metric=name, label=label, paper=paper, **ours))
     return rows
 
 def interval_text(m:dict|None, digits=3)->str: # {value, low, high} or None
@@ -69,7 +73,7 @@ def left(table # DataFrame
     "A table of words, set to the left"
     return table.style.set_properties(**{'text-align': 'left'}).set_table_styles([dict(selector='th', props='text-align: left')])
 
-# %% ../nbs/03_report.ipynb #bf807c92
+# %% ../nbs/03_report.ipynb #a05331a2
 _STYLE = {'supported': 'green', 'not supported': 'red', 'inconclusive': 'yellow', 'not tested': 'dim'}
 MODE_NAMES = {'frozen': 'frozen', 'finetuned': 'fine-tuned'}
 
@@ -85,10 +89,11 @@ def print_results(results:dict, console # results.json; a rich Console
     study, arms = get_study(results['study']), list(results['runs'])
     t = Table('', 'paper', *map(_arm_title, arms), box=None, pad_edge=False, header_style='bold')
     for r in paper_rows(study, results['runs']):
-        t.add_row(' '.join(filter(None, (r['metric'].replace('_', ' '), r['arm'], r['label']))), r['paper'], *(interval_text(r[a]) for a in arms))
+        t.add_row(f"{r['metric']} {r['label']}".replace('_', ' ').strip(), r['paper'], *(interval_text(r[a]) for a in arms))
     console.print(t)
     v = Table('claim', 'verdict', 'ours', box=None, pad_edge=False, header_style='bold')
-    for c in results['claims']: v.add_row(f"{c['id']}. {c['text']}", f"[{_STYLE[c['verdict']]}]{c['verdict']}[/]", c['ours'])
+    for c in results['claims']: v.add_row(f"{c['id']}. {c['text']}", f"[{_STYLE[c['verdict']]}]{c['verdict']}[/]",
+                                            c['reason'] if c['verdict'] == 'not tested' else c['ours'])
     console.print()
     console.print(v)
     for w in results['warnings']: console.print(f'Note: {w}', markup=False, style='dim')
@@ -151,7 +156,7 @@ def figures_of(out)->dict: # caption -> matplotlib Figure
         figs[f'Confusion matrix of the test images, {_arm_title(a.name)}'] = ax.figure
     return figs | out.figures
 
-# %% ../nbs/03_report.ipynb #1b757f23
+# %% ../nbs/03_report.ipynb #0d78fe58
 TEMPLATE = '''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{{ study.title }} · usbook</title><style>
 :root{--ink:#1b2530;--soft:#5b6b7a;--line:#d8dfe6;--paper:#fff;--tint:#f4f7f9;--blue:#0b6e99}
@@ -172,7 +177,7 @@ li{margin:.2rem 0}code{font-size:.88em}</style></head><body>
 {% for c in results.claims %}<tr><td>{{ c.id }}. {{ c.text }}{% if not c.of_the_paper %} <span class="soft">(our claim)</span>{% endif %}<td>{{ c.paper }}<td>{{ c.test }}<td>{{ c.ours }}<td><span class="v v-{{ c.verdict|replace(' ', '-') }}">{{ c.verdict }}</span>{% if c.reason %}<br><span class="soft">{{ c.reason }}</span>{% endif %}</tr>{% endfor %}
 </tbody></table></div><p class="soft">Each test was declared before the run, and each verdict speaks of the data named below, not of the paper's patients.</p></section>
 <section><h2>The paper's numbers beside ours</h2><div class="scroll"><table><thead><tr><th>number<th>paper{% for a in arms %}<th>{{ title(a) }}{% endfor %}</tr></thead><tbody>
-{% for r in rows %}<tr><td>{{ r.metric|replace('_', ' ') }} {{ r.arm }} {{ r.label|replace('_', ' ') }}<td class="n">{{ r.paper }}{% for a in arms %}<td class="n">{{ text(r[a]) }}{% endfor %}</tr>{% endfor %}
+{% for r in rows %}<tr><td>{{ r.metric|replace('_', ' ') }} {{ r.label|replace('_', ' ') }}<td class="n">{{ r.paper }}{% for a in arms %}<td class="n">{{ text(r[a]) }}{% endfor %}</tr>{% endfor %}
 </tbody></table></div><p class="soft">{{ method }}</p></section>
 <section><h2>Where the networks err</h2><div class="figs">{% for c, src in figures %}<figure><img src="{{ src }}" alt="{{ c }}"><figcaption>{{ c }}</figcaption></figure>{% endfor %}</div></section>
 {% if sentence %}<section><h2>Frozen against fine-tuned</h2><p>{{ sentence }}</p></section>{% endif %}
