@@ -59,7 +59,7 @@ clean:
 .venv/.ready: pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "usbook needs Python 3.10 or newer as $(PY); if you have one under another name: make PY=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Setting up .venv: about 3 GB to download on Linux (PyTorch brings its GPU libraries), under 1 GB on macOS ..."
+	@echo "Setting up .venv: about 3.5 GB to download on Linux (PyTorch brings its GPU libraries), under 1 GB on macOS ..."
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv && \
 	  uv pip install --compile-bytecode --python $(BIN)/python -e '.[dev]'; \
