@@ -156,17 +156,17 @@ def figures_of(out)->dict: # caption -> matplotlib Figure
         figs[f'Confusion matrix of the test images, {_arm_title(a.name)}'] = ax.figure
     return figs | out.figures
 
-# %% ../nbs/03_report.ipynb #0d78fe58
+# %% ../nbs/03_report.ipynb #741ea020
 TEMPLATE = '''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{{ study.title }} · usbook</title><style>
 :root{--ink:#1b2530;--soft:#5b6b7a;--line:#d8dfe6;--paper:#fff;--tint:#f4f7f9;--blue:#0b6e99}
 @media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9fb0c0;--line:#37434f;--paper:#14191f;--tint:#1c232b;--blue:#6cc3e8}img{background:#fff;border-radius:4px}}
-@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--blue:#0b4f6c}section,figure,tr{break-inside:avoid}h2{break-after:avoid}}
+@media print{:root{--ink:#000;--soft:#444;--line:#bbb;--paper:#fff;--tint:#f6f6f6;--blue:#0b4f6c}body{font-size:11px;padding:0;max-width:none}figure,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
 *{box-sizing:border-box}body{font:16px/1.5 system-ui,"Noto Sans","Noto Sans CJK SC",sans-serif;color:var(--ink);background:var(--paper);max-width:64rem;margin:0 auto;padding:2rem 1rem}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.2rem 0 .6rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}
 p{margin:.4rem 0}.soft{color:var(--soft);font-size:.92rem}.warn{border-left:4px solid #c77700;background:var(--tint);padding:.6rem .9rem;margin:1rem 0}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}
-td.n{font-variant-numeric:tabular-nums;white-space:nowrap}.v{font-weight:600;white-space:nowrap}.v-supported::before{content:"✓ "}.v-not-supported::before{content:"✗ "}.v-inconclusive::before{content:"? "}.v-not-tested::before{content:"– "}
+td{overflow-wrap:anywhere}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}.v{font-weight:600;white-space:nowrap}.v-supported::before{content:"✓ "}.v-not-supported::before{content:"✗ "}.v-inconclusive::before{content:"? "}.v-not-tested::before{content:"– "}
 .v-supported{color:#1a7f4b}.v-not-supported{color:#b3372f}.v-inconclusive{color:#9a6a00}.v-not-tested{color:var(--soft)}
 .figs{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 20rem;max-width:32rem}figure:first-child{flex-basis:100%;max-width:44rem}details{margin:.6rem 0}summary{cursor:pointer;color:var(--blue)}figure img{width:100%}figcaption{font-size:.85rem;color:var(--soft)}
 li{margin:.2rem 0}code{font-size:.88em}</style></head><body>
@@ -174,7 +174,7 @@ li{margin:.2rem 0}code{font-size:.88em}</style></head><body>
 <p class="soft">{{ study.cite() }}</p>
 {% for w in warnings %}<p class="warn" role="note">{{ w }}</p>{% endfor %}
 <section><h2>The claims</h2><div class="scroll"><table><thead><tr><th>claim<th>the paper<th>declared test<th>ours<th>verdict</tr></thead><tbody>
-{% for c in results.claims %}<tr><td>{{ c.id }}. {{ c.text }}{% if not c.of_the_paper %} <span class="soft">(our claim)</span>{% endif %}<td>{{ c.paper }}<td>{{ c.test }}<td>{{ c.ours }}<td><span class="v v-{{ c.verdict|replace(' ', '-') }}">{{ c.verdict }}</span>{% if c.reason %}<br><span class="soft">{{ c.reason }}</span>{% endif %}</tr>{% endfor %}
+{% for c in results.claims %}<tr><td>{{ c.id }}. {{ c.text }}{% if not c.of_the_paper %} <span class="soft">(our claim)</span>{% endif %}<td>{{ c.paper }}<td>{{ c.test }}<td>{{ c.ours|replace('_', ' ') }}<td><span class="v v-{{ c.verdict|replace(' ', '-') }}">{{ c.verdict }}</span>{% if c.reason %}<br><span class="soft">{{ c.reason|replace('_', ' ') }}</span>{% endif %}</tr>{% endfor %}
 </tbody></table></div><p class="soft">Each test was declared before the run, and each verdict speaks of the data named below, not of the paper's patients.</p></section>
 <section><h2>The paper's numbers beside ours</h2><div class="scroll"><table><thead><tr><th>number<th>paper{% for a in arms %}<th>{{ title(a) }}{% endfor %}</tr></thead><tbody>
 {% for r in rows %}<tr><td>{{ r.metric|replace('_', ' ') }} {{ r.label|replace('_', ' ') }}<td class="n">{{ r.paper }}{% for a in arms %}<td class="n">{{ text(r[a]) }}{% endfor %}</tr>{% endfor %}
