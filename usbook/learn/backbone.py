@@ -307,7 +307,7 @@ def draw(category:int,       # 0, 1, 2, ...: family and parameters follow from i
     z = f(parameters(category), pretext_rng(_IMAGE, category, image), n)
     return np.rint(np.clip(z, 0, 1)*255).astype(np.uint8)
 
-# %% ../../nbs/learn/05_backbone.ipynb #c6405800
+# %% ../../nbs/learn/05_backbone.ipynb #59ae5a4a
 @dataclass(frozen=True)
 class Recipe:
     "Everything the weights depend on, apart from the machine's rounding"
@@ -316,8 +316,8 @@ class Recipe:
     categories: int = 20_000         # in the pool, two images each
     pool_size: int = 128             # side of the images in the pool
     pairs: int = 128                 # two views each in a step: 256 images
-    steps: int = 3500
-    sizes: tuple = ((0., 96), (.9, 128)) # from which share of the steps on which side
+    steps: int = 2400
+    sizes: tuple = ((0., 64), (.5, 96), (.9, 128)) # from which share of the steps on which side
     contrast: float = 1.             # weight of the self-supervised loss
     name_it: float = 1.              # weight of the supervised losses: family, and four parameters
     temperature: float = .2
