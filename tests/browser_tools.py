@@ -1,10 +1,19 @@
 "What the browser tests share: one Chromium, stub pages, a table whose truth is known"
+import contextlib
 import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from usbook.cli import lab_environment
 
 from usbook.predictions import Predictions
 from usbook.widgets.base import page as html_page, static_text
@@ -140,3 +149,47 @@ def live(chromium, tmp_path):
     yield open_page
     for c in contexts: c.close()
     assert not complaints, complaints
+
+
+TOKEN = 'usbook'
+
+
+@contextlib.contextmanager
+def jupyterlab(folder, **env):
+    "A JupyterLab over `folder`, with the environment that `usbook lab` gives it; yields a function (notebook) -> address"
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    own = folder/'.jupyter'
+    env = lab_environment() | dict(PYTHONPATH=str(Path(__file__).parents[1]), JUPYTERLAB_SETTINGS_DIR=str(own/'settings'), JUPYTERLAB_WORKSPACES_DIR=str(own/'ws'),
+                                   JUPYTER_CONFIG_DIR=str(own/'config'), JUPYTER_RUNTIME_DIR=str(own/'run'), OMP_NUM_THREADS='1', USBOOK_WIDGETS='') | env
+    p = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={TOKEN}',
+                          '--LabApp.expose_app_in_browser=True', '--LabApp.news_url=', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
+                          f'--ServerApp.root_dir={folder}'], cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f'http://127.0.0.1:{port}'
+    for _ in range(300):
+        try: urllib.request.urlopen(f'{url}/api/status?token={TOKEN}', timeout=2).read(); break
+        except OSError:
+            assert p.poll() is None, 'JupyterLab ended before it was ready'
+            time.sleep(.1)
+    yield lambda notebook: f'{url}/lab/tree/{notebook}?token={TOKEN}&reset'
+    p.terminate()
+    try: p.wait(4)
+    except subprocess.TimeoutExpired: p.kill()                                      # kernels end with their server
+
+
+READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
+    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''
+ASK = '''async code => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel; const f = k.requestExecute({ code }); let out = "";
+    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''
+
+
+def open_lab(chromium, url, kernel=True):
+    context = chromium.new_context(viewport=dict(width=1300, height=1400))
+    page = context.new_page()
+    page.set_default_timeout(30000)
+    page.goto(url)
+    for _ in range(600):
+        if page.evaluate(READY.replace('KERNEL', 'true' if kernel else 'false')): break
+        time.sleep(.05)
+    return context, page

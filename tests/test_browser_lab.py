@@ -1,21 +1,17 @@
-"The widgets in JupyterLab itself: run a notebook, move the slider by keyboard, click a cell, ask Python; save, lose the kernel, reopen"
+"The widgets in JupyterLab itself: run a notebook, move the slider by keyboard, click a cell, ask Python; save, lose the kernel, reopen; then each chapter"
 import json
-import os
-import socket
-import subprocess
-import sys
+import shutil
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
-from browser_tools import expect, table
+from browser_tools import ASK, expect, jupyterlab, open_lab, table
 
 from usbook.widgets.confusion import explore_confusion
 from usbook.widgets.threshold import explore_threshold
 
-ROOT, TOKEN = Path(__file__).parents[1], 'usbook'
+ROOT = Path(__file__).parents[1]
 CELLS = ('import sys; sys.path.insert(0, TESTS)\nfrom browser_tools import table\nfrom usbook.widgets.threshold import explore_threshold\nfrom usbook.widgets.confusion import explore_confusion',
          'w = explore_threshold(table(), paper=(.961, .883)); w',
          'c = explore_confusion(table(classes=("A", "B", "C"), noise=.7)); c')
@@ -23,48 +19,11 @@ CELLS = ('import sys; sys.path.insert(0, TESTS)\nfrom browser_tools import table
 
 @pytest.fixture
 def lab(tmp_path, chromium):
-    "A JupyterLab with one notebook; widget state is saved with notebooks, as `make lab` sets it"
+    "A JupyterLab with one notebook"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.replace('TESTS', repr(str(ROOT/'tests')))) for c in CELLS])
     book.metadata['kernelspec'] = dict(name='python3', display_name='python3', language='python')
     nbformat.write(book, tmp_path/'play.ipynb')
-    settings = tmp_path/'settings'/'@jupyter-widgets'/'jupyterlab-manager'
-    settings.mkdir(parents=True)
-    (settings/'plugin.jupyterlab-settings').write_text('{"saveState": true}')
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
-    env = os.environ | dict(PYTHONPATH=str(ROOT), JUPYTERLAB_SETTINGS_DIR=str(tmp_path/'settings'), JUPYTERLAB_WORKSPACES_DIR=str(tmp_path/'ws'),
-                            JUPYTER_CONFIG_DIR=str(tmp_path/'config'), JUPYTER_RUNTIME_DIR=str(tmp_path/'run'), OMP_NUM_THREADS='1', USBOOK_WIDGETS='')
-    p = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={TOKEN}',
-                          '--LabApp.expose_app_in_browser=True', '--LabApp.news_url=', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
-                          f'--ServerApp.root_dir={tmp_path}'], cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f'http://127.0.0.1:{port}'
-    for _ in range(300):
-        try: urllib.request.urlopen(f'{url}/api/status?token={TOKEN}', timeout=2).read(); break
-        except OSError:
-            assert p.poll() is None, 'JupyterLab ended before it was ready'
-            time.sleep(.1)
-    yield f'{url}/lab/tree/play.ipynb?token={TOKEN}&reset'
-    p.terminate()
-    try: p.wait(4)
-    except subprocess.TimeoutExpired: p.kill()                                      # kernels end with their server
-
-
-READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
-    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''
-ASK = '''async code => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel; const f = k.requestExecute({ code }); let out = "";
-    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''
-
-
-def open_lab(chromium, url, kernel=True):
-    context = chromium.new_context(viewport=dict(width=1300, height=1400))
-    page = context.new_page()
-    page.set_default_timeout(30000)
-    page.goto(url)
-    for _ in range(600):
-        if page.evaluate(READY.replace('KERNEL', 'true' if kernel else 'false')): break
-        time.sleep(.05)
-    return context, page
+    with jupyterlab(tmp_path) as url: yield url('play.ipynb')
 
 
 def test_in_jupyterlab(lab, chromium):
@@ -111,3 +70,79 @@ def test_in_jupyterlab(lab, chromium):
     w.threshold = .26
     expect(explorer.locator('[data-name=specificity]')).to_have_text(f"{w.numbers()['specificity'].value:.3f}")
     context.close()
+
+
+# Each chapter, run from top to bottom in JupyterLab under the test profile ---------------------------------------
+
+CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('*.ipynb'))
+PLAIN = json.dumps({'@jupyterlab/notebook-extension:tracker': dict(windowingMode='none')})  # every cell on the page, not only those in sight
+RUN = '''async () => { const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets; await app.commands.execute("notebook:run-all-cells");
+    return cells.flatMap(c => c.model.type === "code" ? c.model.sharedModel.toJSON().outputs.filter(o => o.output_type === "error").map(o => o.ename + ": " + o.evalue) : []); }'''
+WIDGETS = '''import json; from usbook.widgets.base import TableWidget
+print(json.dumps({k: type(v).__name__ for k, v in list(globals().items()) if isinstance(v, TableWidget) and not k.startswith("_")}))'''
+
+
+def ask(page, code): return json.loads(page.evaluate(ASK, code))
+
+
+def until(said, want):
+    "Messages take a moment"
+    for _ in range(100):
+        got = said()
+        if got == want: return
+        time.sleep(.05)
+    assert got == want
+
+
+def region(page, name): return page.get_by_role('region', name=name).first
+
+
+def drive_threshold(page, w):
+    box = region(page, 'Threshold explorer')
+    box.get_by_role('slider', name='Threshold').focus()
+    for key in ('ArrowLeft', 'ArrowLeft', 'Shift+ArrowLeft'): page.keyboard.press(key)
+    at = float(box.get_by_role('slider', name='Threshold').input_value())
+    until(lambda: ask(page, f'import json; print(json.dumps({w}.threshold))'), at)
+    for k, v in ask(page, f'print(json.dumps({{k: v.value for k, v in {w}.numbers().items()}}))').items():
+        if v is not None: expect(box.locator(f'[data-name={k}]')).to_have_text(f'{v:.3f}')
+
+
+def drive_confusion(page, w):
+    box = region(page, 'Confusion explorer')
+    row, col = ask(page, f'import json, numpy as np; m = np.asarray({w}.matrix); m = m - np.diag(np.diag(m)) if (m - np.diag(np.diag(m))).any() else m; '
+                         'print(json.dumps([int(i) for i in np.unravel_index(m.argmax(), m.shape)]))')
+    box.locator(f'button[data-row="{row}"][data-col="{col}"]').click()
+    until(lambda: ask(page, f'print(json.dumps(bool({w}.cell)))'), True)
+    n, first = ask(page, f's = {w}.selected; print(json.dumps([len(s), str(s["image"].iloc[0])]))')
+    expect(box.locator('[data-name=album]')).to_contain_text(f'{n} image')
+    expect(box.locator('.thumb').first).to_contain_text(Path(first).name)
+
+
+def drive_cine(page, w):
+    box = region(page, 'Cine player')
+    before = ask(page, f'import json; print(json.dumps({w}.frame))')
+    box.get_by_role('slider', name='Frame').focus()
+    page.keyboard.press('ArrowRight')
+    until(lambda: ask(page, f'print(json.dumps({w}.frame))'), before + 1)
+
+
+DRIVE = dict(ThresholdExplorer=drive_threshold, ConfusionExplorer=drive_confusion, CinePlayer=drive_cine)
+
+
+@pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
+def test_chapter_in_jupyterlab(chapter, tmp_path, chromium):
+    for f in (chapter, ROOT/'settings.ini'): shutil.copy(f, tmp_path)
+    (tmp_path/'data_samples').symlink_to(ROOT/'data_samples')
+    config = tmp_path/'.jupyter'/'config'/'labconfig'
+    config.mkdir(parents=True)
+    (config/'default_setting_overrides.json').write_text(PLAIN)
+    with jupyterlab(tmp_path, USBOOK_PROFILE='test') as url:
+        context, page = open_lab(chromium, url(chapter.name))
+        page.set_default_timeout(20000)
+        assert page.evaluate(RUN) == []
+        found = ask(page, WIDGETS)
+        assert found, 'this chapter shows no widget'
+        for name, kind in found.items():
+            if kind in DRIVE: DRIVE[kind](page, name)
+        assert any(kind in DRIVE for kind in found.values())
+        context.close()

@@ -104,7 +104,7 @@ class Outcome:
     folder: Path|None = None
     results: dict = field(default_factory=dict)
 
-# %% ../nbs/04_run.ipynb #9245610f
+# %% ../nbs/04_run.ipynb #c6777c7c
 def find_images(study:Study, settings:Settings, # whose images; what was asked for (`settings.data`)
                 plan:Plan|None=None,  # what `phantom` generates
                 patients=None,        # for a folder: a regular expression or a CSV
@@ -116,21 +116,19 @@ def find_images(study:Study, settings:Settings, # whose images; what was asked f
     what = settings.data
     if what == 'sample':
         folder = samples_folder(study.id, settings.home) or samples_folder(study.id)
-        f = folder/'manifest.csv' if folder else _generate(study.id, settings.path('cache')/'samples'/study.id, progress)
+        f = folder/'manifest.csv' if folder else _generate(study.id, settings, progress)
         return Manifest.read(f, classes=list(study.classes)), 'simulated (committed sample)'
     if what == 'phantom':
-        kw = dict(plan.phantom) if plan else {}
-        tag = '-'.join(f'{k}{v}' for k, v in kw.items())
-        f = _generate(study.id, settings.path('cache')/'phantoms'/f'{study.id}-{tag}-seed{settings.seed}', progress, seed=settings.seed, **kw)
+        f = _generate(study.id, settings, progress, seed=settings.seed, **(plan.phantom if plan else {}))
         return Manifest.read(f, classes=list(study.classes)), 'simulated (phantom)'
     if what.startswith('open:'): return _open_set(study, what, settings, image_level, same_patient), f'public data set {what[5:]}'
     return _own_images(study, Path(what).expanduser(), patients, image_level, same_patient), f'own images ({Path(what).name})'
 
-def _generate(study, out, progress, **kw):
+def _generate(study, settings, progress, **kw):
     "A phantom in the cache, made once"
-    from usbook.phantoms.samples import make_sample
-    if progress: progress('simulating images', .02)
-    return make_sample(study, out, progress=False, **kw)
+    from usbook.phantoms.samples import cached_sample
+    say = _between(progress, 0, .1, 'simulating images')
+    return cached_sample(study, settings.path('cache')/'samples', progress=(lambda done: say(fraction=done)) if say else False, **kw)
 
 # %% ../nbs/04_run.ipynb #53183d61
 def _open_set(study, name, settings, image_level, same_patient):

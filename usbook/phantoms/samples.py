@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SAMPLES', 'Sample', 'get_sample', 'study_knobs', 'make_image', 'png_bytes', 'write_whole', 'make_sample',
-           'sample_difference']
+           'cached_sample', 'sample_difference']
 
-# %% ../../nbs/phantoms/07_samples.ipynb #d9496d97
+# %% ../../nbs/phantoms/07_samples.ipynb #b74ee9fd
 import csv
+import hashlib
 import io
 import json
 import os
@@ -264,10 +265,10 @@ def _finish(study, out, seed, size, knobs, records):
     _table(out/'manifest.csv', rows)
     shutil.rmtree(out/'.parts', ignore_errors=True)
 
-# %% ../../nbs/phantoms/07_samples.ipynb #a66f173e
+# %% ../../nbs/phantoms/07_samples.ipynb #7058bb49
 def _run(jobs, workers, progress, study):
     "Do the jobs, here or in fresh processes (spawn: the same on Linux, macOS and Windows); yields records"
-    with tqdm(total=len(jobs), desc=study, unit='image', disable=not progress) as bar:
+    with tqdm(total=len(jobs), desc=study, unit='image', disable=progress is not True) as bar:
         if workers <= 1 or len(jobs) < 8:
             for j in jobs: yield _make(j); bar.update()
             return
@@ -279,22 +280,28 @@ def _run(jobs, workers, progress, study):
                            "`if __name__ == '__main__':`; with workers=1 it goes on where it stopped") from None
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
-# %% ../../nbs/phantoms/07_samples.ipynb #bd4056fa
+# %% ../../nbs/phantoms/07_samples.ipynb #e81cc451
+def _asked(study, n, seed, size):
+    "What was asked for, completed by the committed sample's"
+    s = get_sample(study)
+    n, seed, size = (d if v is None else int(v) for v, d in ((n, s.n), (seed, s.seed), (size, s.size)))
+    if n < 1: raise BadInput(f"n = {n}: ask for at least one image")
+    if not 32 <= size <= 1024: raise BadInput(f"size = {size} pixels is outside 32 to 1024")
+    return n, seed, size
+
+# %% ../../nbs/phantoms/07_samples.ipynb #14443a3e
 def make_sample(study:str,           # id of the study
                 out,                 # folder to fill; a half-made one is gone on with
                 n:int|None=None,     # images (clips for breast_cine); the committed sample's number if None
                 seed:int|None=None,  # the committed sample's if None
                 size:int|None=None,  # pixels
                 workers:int|None=None, # processes; all cores if None
-                progress:bool=True,  # show a bar
+                progress=True,       # show a bar, or a function that is told the share done
                 **knobs              # knobs by name, see `Knobs`
                )->Path:              # manifest.csv
     "Images, manifest.csv and data card of a study; the same to the byte for any number of workers and interruptions"
-    s, out = get_sample(study), Path(out)
-    n, seed, size = (d if v is None else int(v) for v, d in ((n, s.n), (seed, s.seed), (size, s.size)))
-    if n < 1: raise BadInput(f"n = {n}: ask for at least one image")
-    if not 32 <= size <= 1024: raise BadInput(f"size = {size} pixels is outside 32 to 1024")
-    k = study_knobs(study, **knobs)
+    k, out = study_knobs(study, **knobs), Path(out)
+    n, seed, size = _asked(study, n, seed, size)
     manifest = out/'manifest.csv'
     try:
         records = _resume(out, _recipe(study, n, seed, size, k))
@@ -302,12 +309,24 @@ def make_sample(study:str,           # id of the study
         (out/'.parts').mkdir(exist_ok=True)
         jobs = [(study, seed, i, size, k, str(out)) for i in range(n) if i not in records]
         workers = min(os.cpu_count() or 1, 8) if workers is None else workers
-        for r in _run(jobs, workers, progress, study): records[r['i']] = r
+        for r in _run(jobs, workers, progress, study):
+            records[r['i']] = r
+            if callable(progress): progress(len(records)/n)
         _finish(study, out, seed, size, k, records)
     except OSError as e:
         raise BadInput(f"{out}: can't be written ({e.strerror or e}); make room or give another folder, then run again: "
                        "it goes on where it stopped") from None
     return manifest
+
+# %% ../../nbs/phantoms/07_samples.ipynb #2b1da4ee
+def cached_sample(study:str, cache,   # id of the study; folder that keeps what was made
+                  n=None, seed=None, size=None, progress=True, **knobs # as for `make_sample`
+                 )->Path:             # manifest.csv
+    "Make a sample once; another version of usbook or other settings make another folder"
+    from usbook import __version__
+    recipe = _recipe(study, *_asked(study, n, seed, size), study_knobs(study, **knobs))
+    tag = hashlib.sha256(json.dumps([__version__, recipe]).encode()).hexdigest()[:8]
+    return make_sample(study, Path(cache)/f'{study}-{tag}', n, seed, size, progress=progress, **knobs)
 
 # %% ../../nbs/phantoms/07_samples.ipynb #8b15a89f
 def sample_difference(folder,       # of a sample that was made here
