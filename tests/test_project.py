@@ -87,8 +87,10 @@ MAY = {  # room -> rooms it may import
     'report': {'settings', 'predictions', 'study', 'evidence'},
     'run': {'settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'learn', 'report'},
     'chapters': {'settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'learn', 'report', 'run'},
+    'classroom': {'settings', 'data', 'predictions', 'study', 'evidence', 'widgets'},
+    'exercises': {'settings', 'data', 'predictions', 'study', 'evidence', 'widgets', 'classroom'},
 }
-TORCHLESS = ('settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'report', 'cli')
+TORCHLESS = ('settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'report', 'classroom', 'exercises', 'cli')
 
 def modules():
     for p in sorted((ROOT/'usbook').rglob('*.py')):

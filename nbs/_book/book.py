@@ -15,8 +15,9 @@ ALONE = '*This moves only while a kernel runs: open the notebook in JupyterLab a
 DIRECTIVE = re.compile(r'^#\s*\|\s*(.*)\n?', re.M)
 TAGS = {'hide_input': 'remove-input', 'echo: false': 'remove-input', 'hide_output': 'remove-output', 'output: false': 'remove-output',
         'code-fold: true': 'hide-input'}
-ROOMS = ('chapters', '', 'data', 'phantoms', 'learn', 'evidence', 'widgets')
-CAPTIONS = {'': 'Library: tables and runs', 'chapters': 'Chapters'}
+ROOMS = ('chapters', 'exercises', 'classroom', '', 'data', 'phantoms', 'learn', 'evidence', 'widgets')
+CAPTIONS = {'': 'Library: tables and runs', 'chapters': 'Chapters', 'exercises': 'Exercises', 'classroom': 'For teachers'}
+FOLDED = {'solution': 'A solution', 'wrong': 'A wrong answer that comes up', 'export': 'How the answer is checked'} # in exercises
 
 
 def notebooks()->list: # paths relative to nbs/, in the order of the book
@@ -81,17 +82,19 @@ def merged(cells:list)->list:
         else: out.append(c)
     return out
 
-def page(nb:dict, library:bool)->tuple: # notebook for Sphinx, module name, {name: first line}
+def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module name, {name: first line}
     cells, seen, module = [], {}, ''
     for i, c in enumerate(nb['cells']):
         c['id'], text = f'cell{i}', ''.join(c['source'])
         if c['cell_type'] != 'code':
-            if text.strip(): cells.append(markdown(text, c['id']))
+            if text.strip() and not (room == 'exercises' and text.startswith('**For the teacher')): cells.append(markdown(text, c['id']))
             continue
         said, source = [d.strip() for d in DIRECTIVE.findall(text)], DIRECTIVE.sub('', text).strip('\n')
         module = next((d.split()[1] for d in said if d.startswith('default_exp')), module)
         if 'hide' in said or not source.strip(): continue
-        if library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d): cells += exported(c, source, seen, module)
+        fold = next((FOLDED[w] for d in said for w in [d.split()[0].rstrip(':')] if w in FOLDED), '') if room == 'exercises' else ''
+        if fold: cells.append(code(c, source, 'hide-input', prompt=fold))
+        elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d): cells += exported(c, source, seen, module)
         else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}))
     cells = merged(cells)
     if module and seen:
@@ -117,7 +120,7 @@ def prepare(src:Path):
     for p in [Path('index.ipynb'), *notebooks()]:
         nb = json.loads((NBS/p).read_text(encoding='utf-8'))
         room = p.parent.as_posix().removeprefix('.')
-        made, module, seen = page(nb, room != 'chapters')
+        made, module, seen = page(nb, room not in ('chapters', 'exercises'), room)
         if seen: modules[module] = p.with_suffix('').as_posix(), seen
         if p.name != 'index.ipynb': rooms.setdefault(room, []).append(p.with_suffix('').as_posix())
         else: index = made

@@ -1,0 +1,110 @@
+"Every exercise: the solution passes, the stub doesn't, a written-down wrong answer gets a hint of its own; and nothing of a solution reaches a learner"
+import ast, json, os, re, subprocess, sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from usbook.classroom.check import EMPTY
+from usbook.classroom.exercises import make_notebook, prove, read_pieces, sources, stub, write_exercises
+from usbook.settings import BadInput
+from usbook.study import STUDIES
+
+SOURCES = sources()
+PROOFS = {}
+
+@pytest.fixture(params=list(SOURCES))
+def study(request): return request.param
+
+@pytest.fixture
+def proofs(study, monkeypatch):
+    monkeypatch.setenv('MPLBACKEND', 'agg')
+    monkeypatch.chdir(SOURCES[study].parent)
+    if study not in PROOFS: PROOFS[study] = prove(SOURCES[study])
+    return PROOFS[study]
+
+def lines_of(nb, kind='code'): return '\n'.join(''.join(c['source']) for c in nb['cells'] if c['cell_type'] == kind)
+
+def test_every_study_has_exercises(): assert set(SOURCES) == set(STUDIES)
+
+def test_proved(proofs):
+    "Solution, untouched stub, wrong answer with its own hint"
+    assert 4 <= len(proofs) <= 6
+    for p in proofs: assert not p.problems(), (p.task, p.problems())
+
+def test_hints_are_their_own(proofs):
+    texts = [p.wrong.text for p in proofs]
+    assert len(set(texts)) == len(texts) and EMPTY not in texts
+    for p in proofs: assert len(p.wrong.text) < 260 and p.wrong.text.endswith('.') and p.solution.text.endswith('.'), p.wrong
+
+def test_pieces_are_whole(study):
+    "Each task has a check, a solution and a wrong answer, in this order"
+    kinds = [p.kind for p in read_pieces(SOURCES[study]) if p.kind in ('solution', 'check', 'wrong')]
+    assert kinds == ['solution', 'check', 'wrong']*(len(kinds)//3)
+
+def test_graded_from_reading_to_predicting(study):
+    heads = [l for p in read_pieces(SOURCES[study]) if p.kind == 'text' for l in re.findall(r'^## (\d) · (.+)$', p.source, re.M)]
+    assert [int(n) for n, _ in heads] == list(range(1, len(heads) + 1))
+    assert 'predict what happens' in heads[-1][1] and re.search('Read', heads[0][1])
+
+def test_a_learner_gets_no_solution(study):
+    nb = make_notebook(SOURCES[study], 'learner')
+    nbformat.validate(nbformat.from_dict(nb))
+    code = lines_of(nb)
+    for p in read_pieces(SOURCES[study]):
+        if p.kind in ('solution', 'wrong'):
+            for node in ast.walk(ast.parse(p.source)):
+                if isinstance(node, (ast.Assign, ast.Return)) and not isinstance(node.value, ast.Constant):
+                    assert ast.get_source_segment(p.source, node) not in code
+        if p.kind == 'teacher': assert p.source not in lines_of(nb, 'markdown')
+    assert '#|' not in code and 'def check_' not in code and code.count('# Your answer') == sum(p.kind == 'solution' for p in read_pieces(SOURCES[study]))
+
+def test_checks_never_see_a_solution(study):
+    "No name that a solution makes, other than as a parameter, stands in a check; checks live in the package without solutions"
+    import importlib
+    text = Path(importlib.import_module(f'usbook.exercises.{study}').__file__).read_text(encoding='utf-8')
+    for p in read_pieces(SOURCES[study]):
+        if p.kind == 'solution': assert p.source.strip() not in text
+    assert '#| solution' not in text
+
+def test_key_holds_everything_and_solutions_no_remarks(study):
+    pieces = read_pieces(SOURCES[study])
+    key, public = make_notebook(SOURCES[study], 'key'), make_notebook(SOURCES[study], 'solutions')
+    for p in pieces:
+        if p.kind == 'wrong': assert p.source in lines_of(key) and p.source not in lines_of(public)
+        if p.kind == 'solution': assert p.source in lines_of(key) and p.source in lines_of(public)
+        if p.kind == 'teacher': assert p.source in lines_of(key, 'markdown') and p.source not in lines_of(public, 'markdown')
+
+def test_made_notebooks_run_where_they_were_made(tmp_path):
+    "The learner's notebook runs untouched, every check says so; the solutions run, every check passes"
+    written, kept = write_exercises(tmp_path, solutions=True, studies=['pneumoconiosis'])
+    assert len(written) == 2 and not kept
+    for path, right in zip(written, (False, True)):
+        env = os.environ | dict(MPLBACKEND='agg', USBOOK_CACHE=str(tmp_path/'cache'))
+        run = f'import json\nns = {{}}\nfor c in json.load(open({str(path)!r}, encoding="utf-8"))["cells"]:\n    if c["cell_type"] == "code":\n' \
+              '        src = "".join(c["source"])\n        exec(src, ns)\n' \
+              '        if src.startswith("check_"): print(bool(eval(src.strip().splitlines()[-1], ns)))'
+        r = subprocess.run([sys.executable, '-c', run], cwd=Path(__file__).parents[1], env=env, capture_output=True, text=True, timeout=120)
+        assert r.returncode == 0, r.stderr[-2000:]
+        assert set(r.stdout.split()) == {str(right)} and len(r.stdout.split()) == 6
+
+def test_work_is_never_overwritten(tmp_path):
+    write_exercises(tmp_path, studies=['head_ct'])
+    (path := next(tmp_path.glob('*.ipynb'))).write_text('my work')
+    written, kept = write_exercises(tmp_path, key=True, studies=['head_ct'])
+    assert path.read_text() == 'my work' and kept == [path] and [w.parent.name for w in written] == ['key']
+
+def test_stub():
+    assert stub('a, b = 1, 2\n_c = 3\na = 4') == 'a = ...\nb = ...'
+    assert stub('def f(x): return x') == 'def f(x): ...'
+    assert stub('def f(x,\n      y):\n    "Say"\n    return 1\nf(1, 2)') == 'def f(x,\n      y):\n    "Say"\n    ...'
+
+def test_unknown_study(tmp_path):
+    with pytest.raises(BadInput, match='none for .lungs.; there are lung_signs'): write_exercises(tmp_path, studies=['lungs'])
+
+def test_command(usbook, tmp_path):
+    r = usbook('exercises', 'class', '--study', 'abdomen', '--key', '--json')
+    got = json.loads(r.stdout)
+    assert r.returncode == 0 and len(got['written']) == 2 and (tmp_path/'class'/'04_abdomen.ipynb').is_file()
+    r = usbook('exercises', 'class', '--study', 'abdomen')
+    assert 'is there already' in r.stdout and r.returncode == 0
+    assert usbook('exercises', 'class', '--study', 'lungs').returncode == 2
