@@ -8,7 +8,7 @@ PY ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata benchmarks clean
+.PHONY: reproduce test lab export notebooks book samples backbone realdata difficulty benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -47,6 +47,10 @@ backbone: .venv/.ready
 realdata: .venv/.ready
 	@$(RUN) tests/judge_backbone.py $(if $(FINETUNED),--finetuned)
 	@$(RUN) -m pytest -m slow
+
+# how hard the samples are: a plain reference beside networks, into nbs/phantoms/difficulty.json; half an hour on two cores
+difficulty: .venv/.ready
+	@$(RUN) tests/judge_phantoms.py
 
 benchmarks: .venv/.ready
 	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done
