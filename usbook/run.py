@@ -74,7 +74,7 @@ class Chapter:
     train: Callable|None = None # how arms are made; `train_arms` if None
     figures: Callable|None = None # (dict arm -> Arm) -> {name: matplotlib Figure}: more figures for the report
 
-# %% ../nbs/04_run.ipynb #c68ba2f7
+# %% ../nbs/04_run.ipynb #50fd6346
 @dataclass
 class Arm:
     "One way of training, judged on the test patients"
@@ -89,6 +89,7 @@ class Arm:
     seconds: float = 0.
     fits: list = field(default_factory=list, repr=False) # trained networks of the first seed, one a fold
     measured: dict = field(default_factory=dict) # what a chapter's own `train` measured beside the predictions
+    notes: list = field(default_factory=list) # sentences of a chapter's own `train` for the top of the report
 
 @dataclass
 class Outcome:
@@ -276,7 +277,7 @@ def verdicts(chapter, m, arms)->list:
     if isinstance(measured, tuple): measured, why = measured
     return [c.judge(measured, why.get(c.id, '')) for c in study.claims]
 
-# %% ../nbs/04_run.ipynb #59ac490f
+# %% ../nbs/04_run.ipynb #70f0e18a
 def warnings_for(m, source, arms)->list:
     "Sentences that belong on top of a report"
     out = list(m.notes)
@@ -284,7 +285,7 @@ def warnings_for(m, source, arms)->list:
         out.append("The images are simulated. The numbers say what holds of these images; they don't reproduce the paper's numbers.")
     if any(a.weights['source'] == 'random' for a in arms.values()):
         out.append('The networks started from random weights: "frozen" means features of an untrained network, and says nothing about transfer.')
-    return out
+    return list(dict.fromkeys([*out, *(n for a in arms.values() for n in a.notes)]))
 
 # %% ../nbs/04_run.ipynb #a126d445
 def environment()->dict:

@@ -6,8 +6,8 @@
 __all__ = ['GLOSSARY', 'HEADLINE', 'CLASS_HEADLINE', 'COLOURS', 'LINES', 'Interval', 'wilson', 'clopper_pearson',
            'confusion_matrix', 'class_scores', 'kappa', 'mcc', 'overall_scores', 'Term', 'show_glossary',
            'predictive_values', 'auc', 'in_top', 'calibration_bins', 'calibration_error', 'Resampler', 'replicates',
-           'boot_interval', 'few', 'Evaluation', 'evaluate', 'evaluate_matrix', 'line_style', 'plot_confusion', 'curve',
-           'plot_roc', 'plot_intervals']
+           'boot_interval', 'few', 'mean_over_patients', 'Evaluation', 'evaluate', 'evaluate_matrix', 'line_style',
+           'plot_confusion', 'curve', 'plot_roc', 'plot_intervals']
 
 # %% ../../nbs/evidence/00_metrics.ipynb #f262220a
 from dataclasses import dataclass
@@ -354,6 +354,15 @@ def _silent(value, n, unit, notes, alpha):
     w = wilson(value * n, n, alpha)
     how = f'Wilson with {n} {unit} as the effective number of images'
     return Interval(value, w.low, w.high, how, '; '.join(['every resample gives the same'] + notes))
+
+# %% ../../nbs/evidence/00_metrics.ipynb #3e7048e5
+def mean_over_patients(values, patients, n_boot=2000, seed=0 # (n,) numbers, (n,) ids
+                      )->Interval:
+    "A mean over images; its interval draws patients with all their images"
+    codes = np.unique(np.asarray(patients, str), return_inverse=True)[1]
+    total, n = np.bincount(codes, np.asarray(values, float)), np.bincount(codes)
+    drawn = np.random.default_rng(seed).multinomial(len(n), np.full(len(n), 1/len(n)), n_boot)
+    return boot_interval(np.mean(values), drawn @ total/(drawn @ n), len(n), least=0)
 
 # %% ../../nbs/evidence/00_metrics.ipynb #91bf5901
 @dataclass(repr=False)

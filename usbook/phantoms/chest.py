@@ -8,7 +8,7 @@ __all__ = ['MU', 'CLASSES', 'ZONES', 'DENSITY', 'SIZES', 'MANY', 'PRESETS', 'CHE
            'rib_points', 'clavicle_points', 'spine_path', 'shoulder_path', 'body_path', 'extra_soft', 'air_path',
            'grow_vessels', 'tube_points', 'vessel_points', 'stage', 'Dust', 'draw_dust', 'place_nodules',
            'nodule_points', 'lung_texture', 'large_path', 'Film', 'to_pixel', 'expose', 'smooth', 'detect', 'develop',
-           'draw_patient', 'chest_film', 'chest_image']
+           'draw_patient', 'chest_film', 'chest_image', 'check_up']
 
 # %% ../../nbs/phantoms/06_chest.ipynb #32fee2f5
 from dataclasses import dataclass
@@ -526,15 +526,18 @@ def chest_image(seed:int, i:int, # of the data set; number of the image
     label = record_label(true, _NEIGHBOUR, knobs, seed, patient, i)
     return Phantom(image, label, true, patient_name(patient), site_of(seed, patient, knobs), p['device'], truth, mask)
 
-# %% ../../nbs/phantoms/06_chest.ipynb #2330e16c
+# %% ../../nbs/phantoms/06_chest.ipynb #dde365de
 def _annotate(image, device, knobs, patient, label, g):
     "The side marker of each site; perhaps text; perhaps what only a check-up clinic's films have"
     n = len(image)
     letter, x = {'A-DR': ('R', n//14), 'B-CR': ('L', n-n//8), 'C-film': ('L', n-n//11)}[device]
     if g.random() < .9: image = burn_text(image, letter, (x, int(n*(.05+.04*g.random()))), 235)
     if g.random() < knobs.burned_in_text: image = burn_text(image, f'{patient_name(patient)} PA', (4, n-n//18), 225)
-    if has_mark(knobs, label != 'normal', g):
-        image = burn_text(image, 'CHECK-UP', (n//2-n//9, 3), 240)
-        edge = n//24
-        image[:, :edge], image[:, -edge:] = 12, 12
+    return check_up(image) if has_mark(knobs, label != 'normal', g) else image
+
+def check_up(image:np.ndarray # (H, W) uint8
+            )->np.ndarray:    # a copy
+    "What the films of a check-up clinic have: a stamp at the top, and a collimator whose edges show"
+    image, edge = burn_text(image, 'CHECK-UP', (image.shape[1]//2-image.shape[1]//9, 3), 240), image.shape[1]//24
+    image[:, :edge], image[:, -edge:] = 12, 12
     return image
