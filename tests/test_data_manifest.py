@@ -359,3 +359,22 @@ def test_real_set_without_patients_is_refused(realdata):
     assert 'has no column patient' in said(Manifest.open, realdata/'abdomen_organs')[0]
     m = Manifest.open(realdata/'abdomen_organs', image_level=True)
     assert m.image_level and len(m) == 366 and len(set(m.patients)) == 361
+
+
+def test_a_clip_is_opened_once_and_reads_as_frame_by_frame(tmp_path, monkeypatch):
+    "Seeking each frame from the start made a clip's reading time grow with the square of its length"
+    import usbook.data.manifest as dm
+    frames = [Image.fromarray(np.random.default_rng(k).integers(0, 255, (8, 9), dtype='uint8')) for k in range(12)]
+    for p in 'ab':
+        frames[0].save(tmp_path/f'{p}.png', save_all=True, append_images=frames[1:] if p == 'a' else frames[:0:-1])
+    rows = [f'{p}.png,{k},{p},{"xy"[k % 2]}' for k in (3, 11, 1, 2) for p in 'ab']
+    (tmp_path/'m.csv').write_text('image,frame,patient,label\n' + '\n'.join(rows))
+    opened, kept = [], dm._open
+    monkeypatch.setattr(dm, '_open', lambda p: (opened.append(p), kept(p))[1])
+    m = Manifest(dm._table(tmp_path/'m.csv', ['image'])[0], tmp_path, list('xy'))
+    seen = dm._look(m)
+    assert len(opened) == 2 and [s.digest for s in seen] == [dm.pixel_hash(m.load(k)) for k in range(len(m))]
+    assert [s.digest for s in seen][:1] == [dm.pixel_hash(frames[3])]
+    (tmp_path/'m.csv').write_text('image,frame,patient,label\n' + '\n'.join(rows) + '\na.png,40,a,x')
+    m = Manifest(dm._table(tmp_path/'m.csv', ['image'])[0], tmp_path, list('xy'))
+    assert [bool(s.wrong) for s in dm._look(m)] == [False]*8 + [True]

@@ -153,13 +153,14 @@ def window_of(name)->tuple|None: # 'brain', '40/80', (40, 80), or None for the h
     except (TypeError, ValueError): raise BadInput(f"window {name!r} is unknown; choose {', '.join(WINDOWS)} or give level/width, for example 40/80") from None
     return level, width
 
-# %% ../../nbs/data/03_dicom.ipynb #54e03a16
+# %% ../../nbs/data/03_dicom.ipynb #b8016719
 def dicom_frame(path:Path|str,
                 frame:int|None=None, # which, when there are several
-                window=None          # a name of `WINDOWS`, level/width, or None for the header's own
+                window=None,         # a name of `WINDOWS`, level/width, or None for the header's own
+                ds=None              # the file, if it was read before
                )->tuple[Image.Image, int]: # (8-bit image, number of frames)
     "One frame as an 8-bit image"
-    lw, ds = window_of(window), read_dicom(path)
+    lw, ds = window_of(window), read_dicom(path) if ds is None else ds
     grey = ds.get('SamplesPerPixel', 1) == 1 and ds.get('PhotometricInterpretation') != 'PALETTE COLOR'
     try: a = _grey(ds, path, frame, lw) if grey else _colour(ds, path, frame)
     except BadInput: raise

@@ -20,8 +20,9 @@ import stat
 import unicodedata
 import warnings
 
-# %% ../../nbs/data/00_manifest.ipynb #500f1e41
+# %% ../../nbs/data/00_manifest.ipynb #bb9b22e4
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -87,17 +88,28 @@ def _is_dicom(path):
         with open(path, 'rb') as f: return f.read(132)[128:] == b'DICM'
     except (OSError, ValueError): return False
 
-# %% ../../nbs/data/00_manifest.ipynb #37f4e30b
-def _decode(path, frame=None, window=None):
-    "(8-bit image, number of frames in the file); DICOM goes through `usbook.data.dicom`"
+# %% ../../nbs/data/00_manifest.ipynb #54fecf83
+@contextmanager
+def _opened(path, window=None):
+    "A function frame -> (8-bit image, number of frames in the file); the file is opened once, DICOM by `usbook.data.dicom`"
     if _is_dicom(path):
-        from usbook.data.dicom import dicom_frame
-        return dicom_frame(path, frame, window)
-    with _open(path) as im:
-        n = _seek(im, path, frame)
-        try: im.load()
-        except Exception: raise BadInput(f"{path}: is cut short or damaged; copy or export the file again") from None
-        return ImageOps.exif_transpose(_to_8bit(im, path)), n
+        from usbook.data.dicom import dicom_frame, read_dicom
+        ds = read_dicom(path)
+        yield lambda frame: dicom_frame(path, frame, window, ds)
+    else:
+        with _open(path) as im: yield lambda frame: _picture(im, path, frame)
+
+def _picture(im, path, frame):
+    "One frame of an open file, decoded"
+    n = _seek(im, path, frame)
+    try: im.load()
+    except Exception: raise BadInput(f"{path}: is cut short or damaged; copy or export the file again") from None
+    return ImageOps.exif_transpose(_to_8bit(im, path)), n
+
+# %% ../../nbs/data/00_manifest.ipynb #66011804
+def _decode(path, frame=None, window=None):
+    "(8-bit image, number of frames in the file)"
+    with _opened(path, window) as get: return get(frame)
 
 # %% ../../nbs/data/00_manifest.ipynb #fab162c7
 def load_image(path:Path|str,      # PNG, JPEG, TIFF, BMP, GIF, WebP or DICOM file
@@ -369,25 +381,45 @@ def pixel_hash(im:Image.Image)->str: # 32 hexadecimal digits
     if a.ndim == 3 and (a == a[..., :1]).all(): a = a[..., 0]
     return hashlib.blake2b(np.ascontiguousarray(a).tobytes() + str(a.shape).encode(), digest_size=16).hexdigest()
 
-# %% ../../nbs/data/00_manifest.ipynb #9289096b
+# %% ../../nbs/data/00_manifest.ipynb #a0bb53ca
 def _see(root, image, frame):
     "Open one image and say what is there"
+    return _see_frames(root, image, [frame])[0]
+
+def _see_frames(root, image, frames):
+    "The same for several frames of one file; in rising order they are read in one pass"
     wrong = _outside(root, image)
-    if wrong or not image: return _Seen(wrong=wrong or 'no image is named; write its path')
+    if wrong or not image: return [_Seen(wrong=wrong or 'no image is named; write its path')]*len(frames)
+    try:
+        with _opened(root/image) as get: return [_look_at(get, root/image, f) for f in frames]
+    except Exception as e: return [_unreadable(e, root/image)]*len(frames)
+
+def _look_at(get, path, frame):
+    "One frame of an open file"
     if frame == -1: return _Seen()
-    try: im, n = _decode(root/image, frame)
-    except BadInput as e: return _Seen(wrong=str(e).removeprefix(f'{root/image}: '))
-    except Exception as e: return _Seen(wrong=f'is not a file usbook can read ({type(e).__name__})')
+    try: im, n = get(frame)
+    except Exception as e: return _unreadable(e, path)
     return _Seen(pixel_hash(im), n, im.size)
 
-# %% ../../nbs/data/00_manifest.ipynb #6435e48d
+def _unreadable(e, path):
+    if isinstance(e, BadInput): return _Seen(wrong=str(e).removeprefix(f'{path}: '))
+    return _Seen(wrong=f'is not a file usbook can read ({type(e).__name__})')
+
+# %% ../../nbs/data/00_manifest.ipynb #1cb86780
 def _look(m):
-    "Open all images, several at a time; shows progress when it takes more than two seconds"
+    "Open all files, several at a time, each once; shows progress when it takes more than two seconds"
+    rows, frames = {}, m.frames
+    for k, i in enumerate(m.table.image): rows.setdefault(i, []).append(k)
+    for ks in rows.values(): ks.sort(key=lambda k: -1 if frames[k] is None else frames[k])
+    seen = [None]*len(m)
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter('ignore')
-        jobs = [pool.submit(_see, m.root, i, f) for i, f in zip(m.table.image, m.frames)]
-        try: return [j.result() for j in tqdm(jobs, 'looking at images', delay=2, leave=False)]
+        jobs = [(ks, pool.submit(_see_frames, m.root, i, [frames[k] for k in ks])) for i, ks in rows.items()]
+        try:
+            for ks, j in tqdm(jobs, 'looking at images', delay=2, leave=False):
+                for k, s in zip(ks, j.result()): seen[k] = s
         finally: pool.shutdown(cancel_futures=True)
+    return seen
 
 # %% ../../nbs/data/00_manifest.ipynb #88c4b88b
 NO_ID = {'', 'nan', 'na', 'n/a', '#n/a', '<na>', 'none', 'null', 'unknown', '-', '?'}
