@@ -210,6 +210,18 @@ def _exercises(args):
     for p in written: print(_short(p))
     for p in kept: print(f'{_short(p)} is there already, and was left as it is')
 
+# %% ../nbs/05_cli.ipynb #e5dc70e5
+def _workshop(args):
+    from pathlib import Path
+    from usbook.classroom.workshop import CPU_TORCH, in_words, make_workshop
+    where = args.packages_from
+    source = () if not where else ('--no-index', '--find-links', where) if Path(where).is_dir() else ('--index-url', where)
+    say = (lambda line: _say(line)) if args.json else lambda line: print(line, flush=True)
+    parts = make_workshop(args.out, args.platform or (), args.python or (), source=source, torch=CPU_TORCH if args.torch is None else args.torch,
+                          book=not args.no_book, key=args.key, say=say)
+    if args.json: return _print_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
+    print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
+
 # %% ../nbs/05_cli.ipynb #79b9b829
 def _check_python():
     if sys.version_info < (3, 10): return f'Python {sys.version.split()[0]} is too old; install 3.10 or newer'
@@ -327,7 +339,7 @@ def _phantom_options(p):
     p.add_argument('--difficulty', type=float, help='0 easy to 1 hard')
     p.add_argument('--workers', type=int, help='processes (default: all cores)')
 
-# %% ../nbs/05_cli.ipynb #f645d7fc
+# %% ../nbs/05_cli.ipynb #ec3f2642
 def parser():
     "The whole command line"
     from usbook import __version__
@@ -360,6 +372,14 @@ def parser():
     p.add_argument('--study', action='append', metavar='STUDY', help='only this one (may be given several times)')
     p.add_argument('--solutions', action='store_true', help='the solutions too, in OUT/solutions')
     p.add_argument('--key', action='store_true', help="the teacher's key too: solutions, wrong answers with their hints, remarks")
+    p = add('workshop', _workshop, 'one folder for a USB stick or a server: all that a class needs, with no network')
+    p.add_argument('out', help='a new folder')
+    p.add_argument('--platform', action='append', metavar='SYSTEM', help="linux, linux-arm, windows or mac (may be given several times; default: this computer's)")
+    p.add_argument('--python', action='append', metavar='VERSION', help='for which Python, for example 3.12 (may be given several times; default: this one)')
+    p.add_argument('--packages-from', metavar='WHERE', help='an index, or a folder of wheels, in place of the usual one')
+    p.add_argument('--torch', metavar='WHERE', help="an index or a folder with PyTorch without GPU libraries (default: PyTorch's own); '' takes the usual one")
+    p.add_argument('--no-book', action='store_true', help='leave the book out')
+    p.add_argument('--key', action='store_true', help="the solutions and the teacher's key too")
     add('check', _check, 'is everything here? OK or FAIL, with the remedy')
     p = add('lab', _lab, 'open the chapters in JupyterLab')
     p.add_argument('--no-start', action='store_true', help='only put the chapters here')

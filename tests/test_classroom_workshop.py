@@ -1,0 +1,111 @@
+"A box made of small parts and installed into a new environment where no index can be asked"
+import json, os, shutil, subprocess, sys, zipfile
+from pathlib import Path
+
+import pytest
+from usbook.classroom import workshop as ws
+from usbook.settings import BadInput
+
+ROOT = Path(__file__).parents[1]
+PYTHON = '.'.join(map(str, sys.version_info[:2]))
+pytestmark = pytest.mark.skipif(sys.platform == 'win32', reason='install.sh is for Linux and macOS')
+
+def wheel(folder, name, needs=()):
+    "A pure wheel with one module"
+    info = f'{name}-1.0.dist-info'
+    files = {f'{name}.py': 'here = True\n', f'{info}/WHEEL': 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+             f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n' + ''.join(f'Requires-Dist: {n}\n' for n in needs)}
+    files[f'{info}/RECORD'] = ''.join(f'{f},,\n' for f in [*files, f'{info}/RECORD'])
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder/f'{name}-1.0-py3-none-any.whl', 'w') as z:
+        for f, text in files.items(): z.writestr(f, text)
+
+@pytest.fixture(scope='module')
+def box(tmp_path_factory):
+    d = tmp_path_factory.mktemp('workshop')
+    wheel(d/'shop', 'usb_one', ['usb_two'])
+    wheel(d/'shop', 'usb_two')
+    said = []
+    parts = ws.make_workshop(d/'box', pythons=[PYTHON], only=['usb_one'], source=['--no-index', '--find-links', str(d/'shop')], book=False, key=True, say=said.append)
+    return d/'box', parts, said
+
+def test_it_holds_what_a_class_needs(box):
+    out, parts, said = box
+    assert {p.name for p in (out/'wheels').iterdir() if not p.name.startswith('usbook')} == {'usb_one-1.0-py3-none-any.whl', 'usb_two-1.0-py3-none-any.whl'}
+    chapters = {p.name for p in (ROOT/'nbs'/'chapters').glob('*.ipynb')}
+    assert {p.name for p in (out/'lab'/'chapters').glob('*.ipynb')} == chapters
+    assert len(list((out/'lab'/'exercises').glob('*.ipynb'))) == 5 and not list((out/'lab').rglob('solutions'))
+    assert len(list((out/'key').glob('*.ipynb'))) == len(list((out/'solutions').glob('*.ipynb'))) == 5
+    for s in (ROOT/'data_samples').iterdir(): assert (out/'lab'/'data_samples'/s.name/'manifest.csv').is_file()
+    assert 'offline = yes' in (out/'lab'/'settings.ini').read_text()
+
+def test_sizes_are_said(box):
+    out, parts, said = box
+    text = (out/'README.txt').read_text()
+    for name, n in parts.items(): assert name in text and n == ws.size(out/name)
+    assert ws.in_words(sum(parts.values())) in text and any('wheels so far' in l for l in said) and any(l.startswith('chapters') for l in said)
+    assert '@' not in text and ws.PLATFORMS[ws.this_platform()].title in text
+
+def test_the_wheel_holds_exercises_and_weights(box):
+    names = zipfile.ZipFile(next((box[0]/'wheels').glob('usbook-*.whl'))).namelist()
+    assert 'usbook/_exercises/01_lung_signs.ipynb' in names and 'usbook/_lab/settings.ini' in names
+    weights = {p.name for p in (ROOT/'usbook'/'weights').glob('*') if p.is_file()} if (ROOT/'usbook'/'weights').is_dir() else set()
+    assert weights <= {n.rsplit('/', 1)[-1] for n in names}
+
+def test_install_needs_no_network(box, tmp_path):
+    "A copy without the project beside it, an index that isn't there, a new environment"
+    copy, home = shutil.copytree(box[0], tmp_path/'stick with space'), tmp_path/'home'
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('PIP_', 'UV_', 'PYTHON', 'USBOOK_'))}
+    env |= dict(HOME=str(home), PIP_INDEX_URL='http://127.0.0.1:9/', https_proxy='http://127.0.0.1:9', http_proxy='http://127.0.0.1:9', PYTHON=sys.executable)
+    r = subprocess.run(['sh', copy/'install.sh'], env=env, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert r.returncode == 0, r.stdout + r.stderr
+    python = home/'usbook'/'.venv'/'bin'/'python'
+    code = 'import usb_one, usb_two, usbook, pathlib; print(pathlib.Path(usbook.__file__).parents[1].name)'
+    assert subprocess.run([python, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=env).stdout.strip() == 'site-packages'
+    assert subprocess.run([python.parent/'usbook', '--version'], capture_output=True, text=True, env=env).stdout.startswith('usbook ')
+    assert (home/'usbook'/'lab'/'chapters').is_dir() and (home/'usbook'/'start.sh').is_file() and 'Something is missing' in r.stdout
+    work = home/'usbook'/'lab'/'exercises'/'01_lung_signs.ipynb'
+    work.write_text('mine')
+    assert subprocess.run(['sh', copy/'install.sh'], env=env, capture_output=True, timeout=300).returncode == 0 and work.read_text() == 'mine'
+
+def test_install_says_what_is_missing(box, tmp_path):
+    copy = shutil.copytree(box[0], tmp_path/'box')
+    for f in (copy/'requirements').iterdir(): f.rename(f.with_name(f.name.replace(PYTHON, '3.99')))
+    r = subprocess.run(['sh', copy/'install.sh', tmp_path/'to'], capture_output=True, text=True)
+    assert r.returncode == 1 and 'Python 3.99' in r.stdout and not (tmp_path/'to').exists()
+    shutil.rmtree(copy/'requirements')
+    r = subprocess.run(['sh', copy/'install.sh', tmp_path/'to'], capture_output=True, text=True)
+    assert r.returncode == 1 and 'no packages here' in r.stdout
+
+def test_recipes_for_servers(box):
+    out, _, _ = box
+    if ws.this_platform() != 'linux': pytest.skip('recipes are written for Linux servers')
+    assert f'requirements/linux-{PYTHON}.txt' in (out/'binder'/'postBuild').read_text() and os.access(out/'binder'/'postBuild', os.X_OK)
+    assert (out/'binder'/'runtime.txt').read_text() == f'python-{PYTHON}\n' and f'python-{PYTHON}' in (out/'hub'/'Dockerfile').read_text()
+
+def test_scripts_are_sound(tmp_path):
+    ws.write_scripts(tmp_path, list(ws.PLATFORMS), ['3.12', '3.13'])
+    for f in ('install.sh', 'binder/postBuild'): assert subprocess.run(['sh', '-n', tmp_path/f]).returncode == 0
+    bat = (tmp_path/'install.bat').read_bytes()
+    assert bat.count(b'\r\n') == bat.count(b'\n') and b'@CASES' not in bat
+
+def test_nothing_is_left_of_a_failure(tmp_path):
+    with pytest.raises(BadInput, match='workshop: .*failed: ') as e:
+        ws.make_workshop(tmp_path/'box', only=['usb-nowhere'], source=['--no-index'], book=False, say=lambda l: None)
+    assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
+
+def test_a_full_folder_is_left_alone(tmp_path):
+    (tmp_path/'mine.txt').write_text('mine')
+    with pytest.raises(BadInput, match='not empty'): ws.make_workshop(tmp_path)
+
+def test_torch_without_gpu_is_tried_first(tmp_path):
+    "Where it can't be had, a line says so, and the usual one is taken"
+    (tmp_path/'none').mkdir()
+    said = []
+    assert ws.cpu_torch('linux', PYTHON, tmp_path, ws.Pip(tmp_path), str(tmp_path/'none'), said.append) == [] and 'taking the large one' in said[-1]
+    assert ws.cpu_torch('windows', PYTHON, tmp_path, ws.Pip(tmp_path), 'http://127.0.0.1:9/') == []
+
+def test_command_line(usbook, tmp_path):
+    assert usbook('workshop', tmp_path, '--platform', 'amiga').returncode == 2
+    r = usbook('workshop', '--help')
+    assert r.returncode == 0 and '--platform' in r.stdout
