@@ -2,7 +2,7 @@
 
 Five sets, patient-grouped cross-validation, three seeds, area under the ROC curve (macro, one class against the rest).
 Nothing is tuned here: image size, folds, penalty, rates and epochs are fixed for all networks alike.
-Frozen takes minutes, fine-tuned (--finetuned) an hour or more on two cores; what is done is kept in the cache.
+Frozen takes minutes, fine-tuned (--finetuned) an hour on two cores; what is done is kept in the cache.
 """
 import argparse, json, os, sys
 from pathlib import Path
@@ -25,7 +25,8 @@ SETS = dict(lung_signs=['a_lines', 'b_lines', 'effusion', 'consolidation'], head
             gallbladder=['no_atresia', 'atresia'], chest_shenzhen=['normal', 'tuberculosis'], breast=['benign', 'malignant'])
 NETS = dict(random='resnet10t', usbook='resnet10t', squeezenet1_0='squeezenet1_0', mobilenet_v2='mobilenet_v2')
 SIZE, FOLDS, SEEDS, PENALTY = 160, 5, (0, 1, 2), .01
-EPOCHS, RATE_BODY, RATE_HEAD, BATCH, FINE_SIZE = 8, 5e-4, 2e-3, 32, 128
+EPOCHS, RATE_BODY, RATE_HEAD, BATCH, FINE_SIZE, FINE_FOLDS = 8, 5e-4, 2e-3, 32, 128, 3
+SMALL = dict(gallbladder=64)                           # its images have 60 pixels
 
 def load(folder, name):
     "(images (n, SIZE, SIZE) uint8, classes (n,), patients (n,)); rows with other labels are left out, twins are one patient"
@@ -44,7 +45,7 @@ def tensor(x, w):
     x = torch.from_numpy(x)[:, None].expand(-1, 3, -1, -1).float()/255
     return (x - torch.tensor(w.mean).view(1, 3, 1, 1))/torch.tensor(w.std).view(1, 3, 1, 1)
 
-def folds(y, patients, seed): return StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(y, y, patients)
+def folds(y, patients, seed, k=FOLDS): return StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, patients)
 
 @torch.inference_mode()
 def features(body, w, x): return torch.cat([body(tensor(b, w)).mean((2, 3)) for b in np.array_split(x, -(-len(x)//16))]).numpy()
@@ -58,10 +59,10 @@ def frozen(net, folder, x, y, patients, seed):
         out[b] = head.predict_proba(f[b])
     return out
 
-def finetuned(net, folder, x, y, patients, seed, device='cpu'):
+def finetuned(net, folder, x, y, patients, seed, device='cpu', size=FINE_SIZE):
     "Probabilities of held-out patients: the whole network trained on, one cycle, small shifts and brightness as augmentation"
     out = np.zeros((len(y), y.max() + 1))
-    for k, (a, b) in enumerate(folds(y, patients, seed)):
+    for k, (a, b) in enumerate(folds(y, patients, seed, FINE_FOLDS)):
         body, w = body_of(net, folder, seed)
         g = torch.Generator().manual_seed(1000*seed + k)
         with torch.random.fork_rng(devices=[]):
@@ -69,19 +70,18 @@ def finetuned(net, folder, x, y, patients, seed, device='cpu'):
             with torch.inference_mode(): c = body(torch.zeros(1, 3, 64, 64)).shape[1]
             head = nn.Linear(c, y.max() + 1)
         model = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).to(device, memory_format=torch.channels_last)
-        fit(model, tensor(x[a], w), torch.from_numpy(y[a]).long(), g, device)
+        fit(model, small(tensor(x[a], w), size), torch.from_numpy(y[a]).long(), g, device)
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
-            p = [model(small(tensor(xb, w)).to(device)).float().softmax(1).cpu() for xb in np.array_split(x[b], -(-len(b)//64))]
+            p = [model(small(tensor(xb, w), size).to(device)).float().softmax(1).cpu() for xb in np.array_split(x[b], -(-len(b)//64))]
         out[b] = torch.cat(p)
     return out
 
-def small(x): return nn.functional.interpolate(x, size=FINE_SIZE, mode='bilinear', antialias=True)
+def small(x, size): return nn.functional.interpolate(x, size=size, mode='bilinear', antialias=True)
 
 def fit(model, x, y, g, device):
     steps = EPOCHS*(len(x)//BATCH)
     opt = torch.optim.AdamW([dict(params=model[0].parameters(), lr=RATE_BODY), dict(params=model[3].parameters(), lr=RATE_HEAD)], weight_decay=.01)
     cycle = torch.optim.lr_scheduler.OneCycleLR(opt, [RATE_BODY, RATE_HEAD], total_steps=steps, pct_start=.25)
-    x = small(x)
     model.train()
     for _ in range(EPOCHS):
         for idx in torch.randperm(len(x), generator=g)[:len(x)//BATCH*BATCH].view(-1, BATCH):
@@ -121,7 +121,7 @@ def probabilities(name, net, mode, seed, folder, data, cache, device):
     tag = find_weights(NETS[net], Settings(weights='auto', offline=True)).sha256[:8] if net == 'usbook' else 'v1'
     file = cache/f'{name}-{net}-{tag}-{mode}-{seed}.npy'
     if not file.exists():
-        p = frozen(net, folder, *data, seed) if mode == 'frozen' else finetuned(net, folder, *data, seed, device)
+        p = frozen(net, folder, *data, seed) if mode == 'frozen' else finetuned(net, folder, *data, seed, device, SMALL.get(name, FINE_SIZE))
         np.save(file, p)
     return np.load(file)
 
@@ -148,7 +148,7 @@ def record(rows, file=RECORD):
     order = lambda r: (list(SETS).index(r['set']), r['mode'] != 'frozen', list(NETS).index(r['net']))
     how = dict(metric='AUC, macro one-vs-rest; mean over seeds; 95 % intervals from 1000 draws of patients', folds=FOLDS, seeds=list(SEEDS),
                image_size=SIZE, frozen=f'logistic regression, C={PENALTY}, standardised average-pooled features',
-               finetuned=f'{EPOCHS} epochs, one cycle, AdamW, rates {RATE_BODY} body and {RATE_HEAD} head, batch {BATCH}, {FINE_SIZE} px')
+               finetuned=f'{EPOCHS} epochs, one cycle, AdamW, rates {RATE_BODY} body and {RATE_HEAD} head, batch {BATCH}, {FINE_SIZE} px (gallbladder {SMALL["gallbladder"]}), {FINE_FOLDS} folds')
     file.write_text(json.dumps(dict(how=how, rows=sorted(kept + rows, key=order)), indent=1) + '\n')
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from usbook.data.manifest import Manifest, load_image
+from usbook.evidence.compare import icc
 from usbook.phantoms.nuisance import simple_statistics
 from usbook.phantoms.samples import cached_sample
 from usbook.settings import read_settings
@@ -59,6 +60,7 @@ def judge(study, cache, say=print):
     best = max(('frozen', 'finetuned'), key=lambda k: b[k][0])
     row = dict(study=study, task=TASKS[study], images=len(y), patients=len(set(patients)), **{k: interval(*v) for k, v in b.items()},
                accuracy={k: round(float((p.argmax(1) == y).mean()), 3) for k, p in probs.items()}, commonest=round(float(np.bincount(y).max()/len(y)), 3),
+               icc=round(float(icc(probs[best].argmax(1) == y, np.unique(patients, return_inverse=True)[1])), 3), # of being right
                best=best, best_minus_plain=interval(b[best][0] - b['plain'][0], b[best][1] - b['plain'][1]))
     say(row)
     return row
