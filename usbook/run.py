@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MODES', 'run_folder', 'Plan', 'Chapter', 'Arm', 'Outcome', 'find_images', 'some_patients', 'train_arms',
-           'measure_figures', 'reproduce', 'judge', 'describe', 'verdicts', 'warnings_for', 'environment', 'save']
+           'measure_figures', 'reproduce', 'judge', 'compare_modes', 'describe', 'task_classes', 'verdicts',
+           'warnings_for', 'environment', 'save']
 
-# %% ../nbs/04_run.ipynb #a1b70ba3
+# %% ../nbs/04_run.ipynb #056166b3
 import os
 import platform
 import secrets
@@ -23,7 +24,7 @@ from .data.manifest import Manifest
 from .data.split import check_leaks, folds_by_patient, split_by_patient, split_hash
 from .evidence.compare import compare
 from .evidence.metrics import Evaluation, Resampler, boot_interval, evaluate, replicates
-from .predictions import Predictions
+from .predictions import Detections, Predictions
 from .report import as_json, results_of, write_report
 from .settings import BadInput, Settings, samples_folder
 from .study import Study, Verdict
@@ -55,7 +56,7 @@ def _sweep(runs, age=24*3600):
     for p in runs.glob('.*.partial'):
         if time.time() - p.stat().st_mtime > age: shutil.rmtree(p, ignore_errors=True)
 
-# %% ../nbs/04_run.ipynb #17f68b86
+# %% ../nbs/04_run.ipynb #8bd09327
 @dataclass(frozen=True)
 class Plan:
     "How much work a profile does"
@@ -64,6 +65,7 @@ class Plan:
     folds: int = 0            # cross-validation over patients; 0: one split
     seeds: int = 1            # repeats with other seeds
     phantom: dict = field(default_factory=dict) # what `--data phantom` generates: n, size ...
+    fractions: tuple = (.6, .2, .2) # of the patients for training, validation and test
 
 @dataclass(frozen=True)
 class Chapter:
@@ -73,17 +75,19 @@ class Chapter:
     measure: Callable         # (dict arm -> Arm) -> {measure name: Interval}: what the claims stand on
     train: Callable|None = None # how arms are made; `train_arms` if None
     figures: Callable|None = None # (dict arm -> Arm) -> {name: matplotlib Figure}: more figures for the report
+    read: Callable|None = None # (folder, file or Manifest, patients=, image_level=, same_patient=) -> Manifest, where images are not one file each
+    compare: Callable|None = None # (dict arm -> Arm, seed) -> dict with title and sentence; the two modes of the first network if None
 
-# %% ../nbs/04_run.ipynb #50fd6346
+# %% ../nbs/04_run.ipynb #077e5631
 @dataclass
 class Arm:
     "One way of training, judged on the test patients"
-    name: str                # <arch>-<mode>
+    name: str                # <arch>-<mode>, perhaps with a step behind it: resnet34-frozen_sequence
     mode: str                # frozen | finetuned
-    test: Predictions
-    valid: Predictions|None  # of the first fold
+    test: Predictions|Detections
+    valid: Predictions|Detections|None  # of the first fold
     weights: dict            # what the backbone started from
-    evaluation: Evaluation|None = None
+    evaluation: Evaluation|None = None # or a Froc
     repeats: list = field(default_factory=list) # Predictions of further seeds
     repeat_evaluations: list = field(default_factory=list)
     seconds: float = 0.
@@ -105,25 +109,28 @@ class Outcome:
     folder: Path|None = None
     results: dict = field(default_factory=dict)
 
-# %% ../nbs/04_run.ipynb #c6777c7c
+# %% ../nbs/04_run.ipynb #f7d6416b
 def find_images(study:Study, settings:Settings, # whose images; what was asked for (`settings.data`)
                 plan:Plan|None=None,  # what `phantom` generates
                 patients=None,        # for a folder: a regular expression or a CSV
                 image_level=False,    # accept images without patients
                 same_patient=False,   # merge patients who share identical images
-                progress=None         # function (text, fraction)
+                progress=None,        # function (text, fraction)
+                read=None             # a chapter's own way of reading, see `Chapter`
                )->tuple:              # Manifest, a word for where they come from
     "The images of a run: the sample, a phantom, a public set, a folder or a manifest"
-    what = settings.data
+    what, plain = settings.data, lambda f: (read or Manifest.read)(f, **({} if read else dict(classes=list(study.classes))))
     if what == 'sample':
         folder = samples_folder(study.id, settings.home) or samples_folder(study.id)
         f = folder/'manifest.csv' if folder else _generate(study.id, settings, progress)
-        return Manifest.read(f, classes=list(study.classes)), 'simulated (committed sample)'
+        return plain(f), 'simulated (committed sample)'
     if what == 'phantom':
         f = _generate(study.id, settings, progress, seed=settings.seed, **(plan.phantom if plan else {}))
-        return Manifest.read(f, classes=list(study.classes)), 'simulated (phantom)'
-    if what.startswith('open:'): return _open_set(study, what, settings, image_level, same_patient), f'public data set {what[5:]}'
-    return _own_images(study, Path(what).expanduser(), patients, image_level, same_patient), f'own images ({Path(what).name})'
+        return plain(f), 'simulated (phantom)'
+    if what.startswith('open:'):
+        m = _open_set(study, what, settings, image_level, same_patient)
+        return read(m) if read else m, f'public data set {what[5:]}'
+    return _own_images(study, Path(what).expanduser(), patients, image_level, same_patient, read), f'own images ({Path(what).name})'
 
 def _generate(study, settings, progress, **kw):
     "A phantom in the cache, made once"
@@ -131,14 +138,15 @@ def _generate(study, settings, progress, **kw):
     say = _between(progress, 0, .1, 'simulating images')
     return cached_sample(study, settings.path('cache')/'samples', progress=(lambda done: say(fraction=done)) if say else False, **kw)
 
-# %% ../nbs/04_run.ipynb #53183d61
+# %% ../nbs/04_run.ipynb #cce3295c
 def _open_set(study, name, settings, image_level, same_patient):
     from usbook.data.open_data import fetch
     return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline, image_level=image_level, same_patient=same_patient)
 
-def _own_images(study, path, patients, image_level, same_patient):
+def _own_images(study, path, patients, image_level, same_patient, read=None):
     "A class-per-folder tree or a manifest; its classes may be others than the study's"
     if not path.exists(): raise BadInput(f'{path}: no such folder or file; --data takes sample, phantom, open:NAME, a folder or a manifest.csv')
+    if read: return read(path, patients=patients, image_level=image_level, same_patient=same_patient)
     m = Manifest.open(path, patients, image_level=image_level, same_patient=same_patient)
     ours = [c for c in study.classes if c in m.classes]
     return replace(m, classes=ours) if set(ours) == set(m.classes) else m
@@ -217,7 +225,7 @@ def measure_figures(p:Predictions,  # test predictions
     value, reps = figures(*s.scores(np.ones((s.n_clusters, 1)))), figures(*replicates(s, n_boot, seed))
     return {k: boot_interval(float(value[k][0]), reps[k], s.n_clusters) for k in value}
 
-# %% ../nbs/04_run.ipynb #4db2bb1d
+# %% ../nbs/04_run.ipynb #619461cc
 MODES = ('frozen', 'finetuned')
 
 def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it with
@@ -232,9 +240,9 @@ def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it wit
     if arch: plan = replace(plan, recipe=replace(plan.recipe, arch=arch))
     with run_folder(chapter.study.id, settings.path('runs')) as (part, final):
         say('reading images', 0.)
-        m, source = find_images(chapter.study, settings, plan, patients, image_level, same_patient, progress)
+        m, source = find_images(chapter.study, settings, plan, patients, image_level, same_patient, progress, chapter.read)
         m = some_patients(m, plan.patients, settings.seed)
-        if not plan.folds: m = m if m.splits else split_by_patient(m, seed=settings.seed)
+        if not plan.folds: m = m if m.splits else split_by_patient(m, plan.fractions, seed=settings.seed)
         check_leaks(m)
         arms = (chapter.train or train_arms)(m, plan, settings, modes, progress)
         say('computing intervals', .88)
@@ -245,20 +253,25 @@ def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it wit
     say('done', 1.)
     return out
 
-# %% ../nbs/04_run.ipynb #8d139cd0
+# %% ../nbs/04_run.ipynb #41655d13
 def judge(chapter, settings, m, source, arms # what `reproduce` gathered
          )->Outcome:
     "Evidence and verdicts for trained arms"
     for a in arms.values():
         a.evaluation = a.evaluation or evaluate(a.test, seed=settings.seed)
         a.repeat_evaluations = [evaluate(p, seed=settings.seed) for p in a.repeats]
-    pair = list(arms.values())[:2] # the two modes of the first network
-    both = compare(pair[0].test, pair[1].test, seed=settings.seed, names=[a.name for a in pair]) if len({a.mode for a in pair}) == 2 else None
-    facts = describe(m, source)
+    both = (chapter.compare or compare_modes)(arms, settings.seed)
+    facts = describe(m, source) | dict(unit=chapter.study.unit if chapter.read else 'image')
     out = Outcome(chapter.study, settings, facts, arms, both, verdicts(chapter, m, arms), warnings_for(m, source, arms))
     out.figures = chapter.figures(arms) if chapter.figures else {}
     out.results = results_of(out)
     return out
+
+def compare_modes(arms, seed)->dict|None: # None where there is one mode only
+    "The two modes of the first network on the same images"
+    a, b, *_ = [*arms.values(), None]
+    if b is None or a.mode == b.mode: return None
+    return compare(a.test, b.test, seed=seed, names=[a.name, b.name])
 
 def describe(m, source)->dict:
     "What the images are"
@@ -266,11 +279,15 @@ def describe(m, source)->dict:
     return dict(source=source, images=len(m), patients=len(set(m.patients)), sha256=m.sha256(),
                 split=split_hash(m) if m.splits else '', counts={' '.join(np.atleast_1d(k)): int(v) for k, v in counts.items()})
 
-# %% ../nbs/04_run.ipynb #deb92482
+# %% ../nbs/04_run.ipynb #a887cf91
+def task_classes(m, study)->list:
+    "The images' classes; where a study looks for one thing, images without it are no class of their own"
+    return [c for c in m.classes if len(study.classes) > 1 or c != f'no_{study.classes[0]}']
+
 def verdicts(chapter, m, arms)->list:
     "A verdict on each claim; where the data hold other classes than the paper's, none is tested"
     study = chapter.study
-    if set(m.classes) != set(study.classes):
+    if set(task_classes(m, study)) != set(study.classes):
         why = f'the images have other classes than the study ({", ".join(m.classes)})'
         return [Verdict(c.id, 'not measured', 'not tested', why) for c in study.claims]
     measured, why = chapter.measure(arms), {}
@@ -299,10 +316,10 @@ def environment()->dict:
     return dict(python=platform.python_version(), system=platform.system(), machine=platform.machine(), cores=os.cpu_count(),
                 threads=torch.get_num_threads(), packages={n: v(n) for n in names})
 
-# %% ../nbs/04_run.ipynb #f79066a7
+# %% ../nbs/04_run.ipynb #c1984f38
 def save(out:Outcome, folder:Path # what was found; an existing empty folder
         )->Path:
-    "results.json, predictions, settings, environment, report.html and its figures"
+    "results.json, predictions (detections in a folder of three tables), settings, environment, report.html and its figures"
     folder = Path(folder)
     dump = lambda name, obj: (folder/name).write_text(as_json(obj), encoding='utf-8')
     dump('results.json', out.results)
@@ -310,7 +327,8 @@ def save(out:Outcome, folder:Path # what was found; an existing empty folder
     env = environment()
     dump('environment.json', env)
     for a in out.arms.values():
-        a.test.write(folder/f'predictions-{a.name}.csv')
-        for k, p in enumerate(a.repeats, 2): p.write(folder/f'predictions-{a.name}-seed{k}.csv')
+        for k, p in enumerate([a.test, *a.repeats], 1):
+            name = f'{a.name}-seed{k}' if k > 1 else a.name
+            p.write(folder/(f'detections-{name}' if isinstance(p, Detections) else f'predictions-{name}.csv'))
     write_report(out, folder, env)
     return folder

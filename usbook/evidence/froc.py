@@ -217,6 +217,15 @@ def as_dict(self:Froc)->dict: # JSON-able; what does not exist is absent
     n = self.marks.counts() | dict(false_positives=len(self.marks.fp_score), repeats=self.marks.repeats)
     return out | dict(jafroc=self.jafroc.as_dict(), wafroc=self.wafroc.as_dict(), n=n, notes=self.notes)
 
+# %% ../../nbs/evidence/02_froc.ipynb #e7a984c2
+@patch(as_prop=True)
+def overall(self:Froc)->dict: # name -> Interval
+    "The figures by name, as an `Evaluation` of a classifier has them"
+    return {f'sensitivity_at_{r:g}': i for r, i in self.sensitivity.items()} | dict(jafroc=self.jafroc, wafroc=self.wafroc)
+
+@patch(as_prop=True)
+def per_class(self:Froc)->dict: return {}
+
 # %% ../../nbs/evidence/02_froc.ipynb #eb6b7d77
 @patch
 def table(self:Froc)->pd.DataFrame:
