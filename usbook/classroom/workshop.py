@@ -20,7 +20,7 @@ from pathlib import Path
 # %% ../../nbs/classroom/03_workshop.ipynb #a55ca0d8
 from ..settings import BadInput
 
-# %% ../../nbs/classroom/03_workshop.ipynb #8a764168
+# %% ../../nbs/classroom/03_workshop.ipynb #f9289762
 @dataclass(frozen=True)
 class Platform:
     "A kind of computer: its name for people, for uv, for the shell (uname), and the tags of its wheels"
@@ -29,9 +29,12 @@ class Platform:
     uname: str
     tags: tuple
 
+def _manylinux(machine, *old): # what runs on glibc 2.28 or newer (PEP 600), and the tags from before
+    return (*(f'manylinux_2_{k}_{machine}' for k in range(28, 4, -1)), *(f'{o}_{machine}' for o in (*old, 'linux')))
+
 PLATFORMS = {
-    'linux': Platform('Linux on Intel or AMD', 'x86_64-manylinux_2_28', 'Linux-x86_64', ('manylinux_2_28_x86_64', 'manylinux_2_27_x86_64', 'manylinux_2_24_x86_64', 'manylinux2014_x86_64', 'manylinux_2_17_x86_64', 'manylinux_2_12_x86_64', 'manylinux2010_x86_64', 'manylinux_2_5_x86_64', 'manylinux1_x86_64', 'linux_x86_64')),
-    'linux-arm': Platform('Linux on ARM', 'aarch64-manylinux_2_28', 'Linux-aarch64', ('manylinux_2_28_aarch64', 'manylinux_2_27_aarch64', 'manylinux2014_aarch64', 'manylinux_2_17_aarch64', 'linux_aarch64')),
+    'linux': Platform('Linux on Intel or AMD', 'x86_64-manylinux_2_28', 'Linux-x86_64', _manylinux('x86_64', 'manylinux2014', 'manylinux2010', 'manylinux1')),
+    'linux-arm': Platform('Linux on ARM', 'aarch64-manylinux_2_28', 'Linux-aarch64', _manylinux('aarch64', 'manylinux2014')),
     'windows': Platform('Windows on Intel or AMD', 'x86_64-pc-windows-msvc', '', ('win_amd64',)),
     'mac': Platform('macOS 14 or newer on Apple silicon', 'aarch64-apple-darwin', 'Darwin-arm64', ('macosx_14_0_arm64', 'macosx_14_0_universal2'))}
 
@@ -92,17 +95,17 @@ def lock(needs:list, platform:str, python:str, pip:Pip, source=() # requirements
         pip('install', '--dry-run', '--ignore-installed', '--quiet', '--only-binary', ':all:', '--report', f'{d}/r.json', *source, *needs, what='choosing versions')
         return [f"{i['metadata']['name']}=={i['metadata']['version']}" for i in json.loads(Path(d, 'r.json').read_text(encoding='utf-8'))['install']]
 
-# %% ../../nbs/classroom/03_workshop.ipynb #6811817f
-def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), say=None):
+# %% ../../nbs/classroom/03_workshop.ipynb #d3fdfa8c
+def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), say=None, **kw):
     "The wheels of exact versions, for a system that may be another than this one"
     tags = [w for t in PLATFORMS[platform].tags for w in ('--platform', t)]
     abis = [w for a in (f"cp{python.replace('.', '')}", 'abi3', 'none') for w in ('--abi', a)]
     with tempfile.TemporaryDirectory() as d:
         Path(d, 'in.txt').write_text('\n'.join(pins), encoding='utf-8')
         pip('download', '--no-deps', '--only-binary=:all:', *tags, '--python-version', python, '--implementation', 'cp', *abis, '--progress-bar', 'off',
-            '-d', out, '--find-links', out, *source, '-r', Path(d, 'in.txt'), what=f'downloading packages for {platform}, Python {python},', say=say)
+            '-d', out, '--find-links', out, *source, '-r', Path(d, 'in.txt'), what=f'downloading packages for {platform}, Python {python},', say=say, **kw)
 
-# %% ../../nbs/classroom/03_workshop.ipynb #ee5db242
+# %% ../../nbs/classroom/03_workshop.ipynb #890003b8
 CPU_TORCH = 'https://download.pytorch.org/whl/cpu'
 
 def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH, say=print # an index, or a folder of wheels
@@ -111,7 +114,9 @@ def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH,
     if not platform.startswith('linux') or not source: return []
     where = ['--no-index', '--find-links', source] if Path(source).is_dir() else ['--index-url', source, '--retries', '1', '--timeout', '20']
     with tempfile.TemporaryDirectory() as d:
-        try: download(['torch', 'torchvision'], platform, python, Path(d), pip, where, say)
+        try:
+            download(['torch', 'torchvision'], platform, python, Path(d), pip, where, say, env=dict(PIP_CONFIG_FILE=os.devnull))
+            if not all('+cpu' in f.name.replace('%2B', '+') for f in Path(d).glob('torch*.whl')): raise BadInput('those have GPU libraries')
         except BadInput:
             say(f'  {source} has no PyTorch without GPU libraries for {platform}, Python {python}; taking the large one')
             return []
