@@ -225,7 +225,7 @@ def measure_figures(p:Predictions,  # test predictions
     value, reps = figures(*s.scores(np.ones((s.n_clusters, 1)))), figures(*replicates(s, n_boot, seed))
     return {k: boot_interval(float(value[k][0]), reps[k], s.n_clusters) for k in value}
 
-# %% ../nbs/04_run.ipynb #619461cc
+# %% ../nbs/04_run.ipynb #975c22e4
 MODES = ('frozen', 'finetuned')
 
 def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it with
@@ -243,7 +243,7 @@ def reproduce(chapter:Chapter, settings:Settings, # the study; what to do it wit
         m, source = find_images(chapter.study, settings, plan, patients, image_level, same_patient, progress, chapter.read)
         m = some_patients(m, plan.patients, settings.seed)
         if not plan.folds: m = m if m.splits else split_by_patient(m, plan.fractions, seed=settings.seed)
-        check_leaks(m)
+        for one in folds_by_patient(m, plan.folds, seed=settings.seed) if plan.folds else [m]: check_leaks(one)
         arms = (chapter.train or train_arms)(m, plan, settings, modes, progress)
         say('computing intervals', .88)
         out = judge(chapter, settings, m, source, arms)
