@@ -57,12 +57,12 @@ def parts_of(m:Manifest, plan:Plan, seed:int=0)->list: # of manifests with a spl
     "The folds of a plan, or the one split there is"
     return folds_by_patient(m, plan.folds, seed=seed) if plan.folds else [m]
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #3fae727c
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #521ccd3e
 _PAPER = Recipe('resnet34', size=512, epochs=30, batch=16, views=2, flip=True)
 
 PLANS = {'test': TwoStagePlan(Recipe('resnet10t', size=96, epochs=2, batch=16, flip=True), patients=24,
                               unet=SegRecipe(size=64, epochs=3)),
-         'quick': TwoStagePlan(Recipe('resnet10t', size=256, epochs=8, batch=16, flip=True), folds=3,
+         'quick': TwoStagePlan(Recipe('resnet10t', size=320, epochs=10, batch=8, flip=True), folds=3,
                                unet=SegRecipe(size=64, epochs=6)),
          'workshop': TwoStagePlan(Recipe('resnet34', size=320, epochs=12, batch=16, views=2, flip=True), folds=4,
                                   unet=SegRecipe('resnet34', size=128, epochs=6), ablate=MODES, phantom=dict(n=600, size=416)),
@@ -119,9 +119,9 @@ def outline_figures(scored # of `score_lungs`
     unit = '/'.join(sorted(set(scored.unit)))
     return pd.DataFrame({side: one(t) for side, t in scored.groupby('lung', sort=False)}).T.rename(columns=dict(hd95=f'hd95 ({unit})'))
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #e51b3844
-VIEWS = {'whole': 'the film as it is', 'masked': 'all but the lungs black', 'lungs': 'cut out: the box around both lungs',
-         'blackout': 'the lungs black, all else as it is', 'oracle': 'cut out by the true masks'}
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #f37648cd
+VIEWS = {'whole': 'the film as it is', 'masked': 'all but the lungs black', 'lungs': 'masked, and cut to the box around both lungs',
+         'blackout': 'the lungs black, all else as it is', 'oracle': 'as lungs, by the true masks'}
 
 def box(mask, margin:float=.03 # (H, W) booleans; share of the box's size that is added on each side
        )->tuple:               # y0, y1, x0, x1
@@ -130,7 +130,7 @@ def box(mask, margin:float=.03 # (H, W) booleans; share of the box's size that i
     dy, dx = round(margin*(y1 - y0)), round(margin*(x1 - x0))
     return max(0, y0 - dy), min(len(mask), y1 + dy), max(0, x0 - dx), min(mask.shape[1], x1 + dx)
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #4399d3ea
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #dd8bcb8e
 def view(film:np.ndarray, mask:np.ndarray, kind:str # (H, W) uint8; (H, W) with 0, 1, 2; of `VIEWS`, or a side
         )->np.ndarray:                              # uint8; the film itself where there is no lung
     "A film as stage two is shown it"
@@ -140,7 +140,7 @@ def view(film:np.ndarray, mask:np.ndarray, kind:str # (H, W) uint8; (H, W) with 
     if kind == 'masked': return np.where(here, film, 0).astype(np.uint8)
     if kind == 'blackout': return np.where(ndimage.binary_dilation(here, iterations=max(1, len(film)//50)), 0, film).astype(np.uint8)
     y0, y1, x0, x1 = box(here)
-    return film[y0:y1, x0:x1]
+    return np.where(here, film, 0).astype(np.uint8)[y0:y1, x0:x1]
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #946daa6e
 def _key(m, masks, *more):

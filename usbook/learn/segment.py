@@ -107,12 +107,12 @@ def _swapped(a):
     x = [np.flatnonzero((a == k).any(0)) for k in (1, 2)]
     return all(map(len, x)) and x[0].mean() > x[1].mean()
 
-# %% ../../nbs/learn/03_segment.ipynb #1b25b662
+# %% ../../nbs/learn/03_segment.ipynb #4dcc52a0
 def _film_notes(m, i, row):
     "What is odd about film i"
     im, where = m.load(i), f'row {row}: {m.table.image[i]}'
-    if middle_minus_lungs(im) < 0: yield f'{where} looks inverted (lungs brighter than the middle of the chest); air has to be black'
-    elif mirror_likeness(im) < .4: yield f'{where} is not symmetric at all: a lateral view, or one side white? Films from the front only'
+    if mirror_likeness(im) < .4: yield f'{where} is not symmetric at all: a lateral view, or one side white? Films from the front only'
+    elif middle_minus_lungs(im) < 0: yield f'{where} looks inverted (lungs brighter than the middle of the chest); air has to be black'
     if mask := _mask_of(m, i):
         seen = set(np.unique(read_lungs(m.root/mask))) - {0}
         if len(seen) == 1: yield f'{where} has only one lung in its mask (the {SIDES[seen.pop() - 1]} one)'
@@ -313,14 +313,15 @@ def iou(a, b)->float|None: # as `dice`
     either = (a | b).sum()
     return float((a & b).sum()/either) if either else None
 
-# %% ../../nbs/learn/03_segment.ipynb #46b43497
+# %% ../../nbs/learn/03_segment.ipynb #9e13abc1
 def _rim(a): return a & ~ndimage.binary_erosion(a)
 
 def hd95(a, b, mm:float=1. # (H, W) booleans; size of a pixel
         )->float|None:     # mm (pixels if mm is 1); None where one is empty
     "95th percentile Hausdorff distance: the larger of the two directions, rim to rim (Huttenlocher 1993)"
     if not a.any() or not b.any(): return None
-    one, two = _rim(a), _rim(b)
+    near = ndimage.find_objects(np.uint8(a | b))[0]
+    one, two = _rim(a[near]), _rim(b[near])
     def far(p, q): return np.percentile(ndimage.distance_transform_edt(~q, sampling=mm)[p], 95)
     return float(max(far(one, two), far(two, one)))
 
