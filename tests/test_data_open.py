@@ -1,5 +1,5 @@
 """Adapters on made-up trees of the real shape, downloads from a server of our own, archives that mean harm."""
-import http.server, io, os, stat, struct, tarfile, threading, zipfile
+import http.server, io, json, os, stat, struct, tarfile, threading, zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +34,7 @@ def said(f, *args, **kwargs):
 
 def test_two_sets_a_study_with_all_facts():
     studies = ['lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis']
-    assert {s: sum(o.study == s for o in od.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2)
+    assert {s: sum(o.study == s for o in od.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2) | dict(breast_cine=3)
     for name, s in od.OPEN.items():
         assert name == s.name and s.page.startswith('https://') and s.licence and s.citation and s.manual and s.labels
         assert bool(s.url) != bool(s.gate) and (s.sha256 is None or len(s.sha256) == 64)
@@ -134,6 +134,34 @@ def test_busi(tmp_path, monkeypatch):
     m = od.adapt('busi', tmp_path, image_level=True)
     assert len(m) == 10 and m.notes[0] == IMAGE_LEVEL and any('2 images were left out because copies' in n for n in m.notes)
     assert np.asarray(Image.open(tmp_path/m.table['mask'][0])).max() == 200
+
+def test_buv(tmp_path, monkeypatch):
+    "COCO-VID files; only annotated frames are used, and a lesion keeps its number"
+    from usbook.chapters.breast_cine import read
+    top = tmp_path/'Miccai 2022 BUV Dataset'
+    for part, names in (('train_15frames', ('benign/a1', 'malignant/b2')), ('val', ('benign/c3', 'malignant/d4'))):
+        d = dict(videos=[], images=[], annotations=[])
+        for v, name in enumerate(names, 1):
+            d['videos'].append(dict(id=v, name=name))
+            for k in range(0, 12, 3):
+                png(top/'rawframes'/name/f'{k:06}.png')
+                i = 100*v + k
+                d['images'].append(dict(id=i, video_id=v, frame_id=k, file_name=f'{name}/{k:06}.png', width=8, height=8))
+                if k: d['annotations'].append(dict(image_id=i, video_id=v, instance_id=v, category_id=1, bbox=[1, 2, 3, 4]))
+            png(top/'rawframes'/name/'000001.png')
+        (top/'annotations').mkdir(exist_ok=True)
+        (top/'annotations'/f'instances_imagenet_vid_{part}.json').write_text(json.dumps(d))
+    assert 'say --image-level' in said(od.adapt, 'buv', tmp_path)
+    assert 'has 4 clips where the buv set has 188' in said(od.adapt, 'buv', tmp_path, image_level=True)
+    few(monkeypatch, 'buv', clips=4)
+    m = od.adapt('buv', tmp_path, image_level=True)
+    assert len(m) == 16 and m.splits == ['train', 'test'] and m.table.label.value_counts().to_dict() == dict(mass=12, no_mass=4)
+    clips = read(m)
+    assert len(clips) == 4 and clips.n_lesions == 4 and set(clips.scans.n_frames) == {4} and any('arXiv 2207.00141' in n for n in clips.notes)
+    assert clips.splits == ['train', 'test'] and clips.boxes().frame.tolist().count(0) == 0
+    (top/'rawframes'/'benign'/'a1'/'000003.png').unlink()
+    __import__('shutil').rmtree(tmp_path/'clips')
+    assert '000003.png: is missing' in said(od.adapt, 'buv', tmp_path, image_level=True)
 
 def test_gallbladder(tmp_path, monkeypatch):
     for part, n in (('training_data', 8), ('test_data', 6)):

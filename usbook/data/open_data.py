@@ -6,7 +6,8 @@
 __all__ = ['OPEN', 'ADAPTERS', 'OpenSet', 'open_sets', 'get_set', 'by_hand', 'download', 'unpack', 'clip_frames', 'read_nifti',
            'adapt', 'fetch']
 
-# %% ../../nbs/data/02_open_data.ipynb #eccbd5d4
+# %% ../../nbs/data/02_open_data.ipynb #1fefb4bc
+import json
 import os
 import re
 import shutil
@@ -103,6 +104,14 @@ _add(name='busi', study='breast_cine', title='BUSI: breast ultrasound images wit
      counts=dict(images=780, benign=437, malignant=210, normal=133), labels=dict(benign='benign mass', malignant='malignant mass', normal='no mass'),
      patients=False, manual='download Dataset_BUSI.zip from the page and unpack it',
      note='Patients are not given although several images of one person are likely: image-level results only.')
+
+# %% ../../nbs/data/02_open_data.ipynb #0d1e6198
+_add(name='buv', study='breast_cine', title='BUV: breast ultrasound videos with lesion boxes', page='https://github.com/jhl-Det/CVA-Net',
+     licence='not stated with the set; ask its authors before you pass anything on',
+     citation='Lin Z, et al. A new dataset and a baseline model for breast lesion detection in ultrasound videos. MICCAI 2022. arXiv 2207.00141',
+     counts=dict(clips=188), labels=dict(mass='a frame with a box', no_mass='a frame without one'), patients=False, gate='a Baidu account (the page gives link and code)',
+     manual='download the set through the link on the page and unpack it, so that rawframes and the JSON files lie in one folder',
+     note='Clips, every one with a lesion; which clips are of one woman is not said. The training part has boxes on 15 frames a clip, and only frames with annotation are used.')
 
 # %% ../../nbs/data/02_open_data.ipynb #e5b99a84
 _add(name='gallbladder', study='abdomen', title='Gallbladder ultrasound of infants with and without biliary atresia',
@@ -403,6 +412,42 @@ def _busi(s, folder):
     _assert_counts(s, folder, images=len(rows), **pd.Series([r['label'] for r in rows]).value_counts())
     return rows
 
+# %% ../../nbs/data/02_open_data.ipynb #785a755d
+def _buv(s, folder):
+    "COCO-VID files (train.json, val.json or the names of the first release) with videos, images and annotations; frames below rawframes"
+    top, rows, boxes = _need(s, folder, 'rawframes'), [], []
+    said = [json.loads(f.read_text(encoding='utf-8')) for f in sorted(Path(folder).rglob('*.json')) if '__MACOSX' not in f.parts]
+    parts = [d for d in said if isinstance(d, dict) and {'videos', 'images', 'annotations'} <= set(d)]
+    if not parts: raise BadInput(f"{folder}: holds no JSON with videos, images and annotations, so this is not the {s.name} set; {by_hand(s, folder)}")
+    for split, d in zip(('train', 'test') if len(parts) == 2 else [None], parts):
+        names, clips = {v['id']: re.sub(r'\W+', '_', v['name']) for v in d['videos']}, {}
+        for im in sorted(d['images'], key=lambda o: (o['video_id'], o['frame_id'])): clips.setdefault(names[im['video_id']], []).append(im)
+        for name, images in clips.items(): rows += _buv_clip(folder, top, name, images, split)
+        boxes += _buv_boxes(d, {im['id']: (name, k) for name, images in clips.items() for k, im in enumerate(images)})
+    _assert_counts(s, folder, clips=len({r['scan'] for r in rows}))
+    ill = {(b['scan'], b['frame']) for b in boxes}
+    pd.DataFrame(boxes).to_csv(Path(folder)/'clips'/'lesions.csv', index=False)
+    pd.DataFrame(rows)[['scan', 'patient']].drop_duplicates().to_csv(Path(folder)/'clips'/'scans.csv', index=False)
+    return [dict(r, label='mass' if (r['scan'], r['frame']) in ill else 'no_mass') for r in rows]
+
+# %% ../../nbs/data/02_open_data.ipynb #9e4e2f42
+def _buv_clip(folder, top, name, images, split):
+    "The annotated frames of one clip, numbered anew in a folder of their own"
+    out, rows = Path(folder)/'clips'/name, []
+    out.mkdir(parents=True, exist_ok=True)
+    for k, im in enumerate(images):
+        src, dst = top/im['file_name'].removeprefix('rawframes/'), out/f"frame_{k:04}{Path(im['file_name']).suffix}"
+        if not src.is_file(): raise BadInput(f"{src}: is missing; {by_hand(get_set('buv'), folder)}")
+        if not dst.exists(): shutil.copyfile(src, dst)
+        rows.append(dict(image=dst.relative_to(folder).as_posix(), patient=f'clip {name}', scan=name, frame=k, **({} if split is None else dict(split=split))))
+    return rows
+
+def _buv_boxes(d, at):
+    "The boxes of one file; a lesion keeps its number through the clip, where the file gives one"
+    for a in d['annotations']:
+        (scan, frame), (x, y, w, h) = at[a['image_id']], a['bbox']
+        if w > 0 and h > 0: yield dict(scan=scan, frame=frame, lesion=a.get('instance_id', 0), x=x, y=y, w=w, h=h)
+
 # %% ../../nbs/data/02_open_data.ipynb #1f7e9dbc
 def _gallbladder(s, folder):
     "data/training_data and data/test_data with label.csv: 3_1.jpg is image 1 of infant 3; numbers start again in the test part"
@@ -437,8 +482,8 @@ def _nlm(s, folder):
     _assert_counts(s, folder, images=len(rows), **pd.Series([r['label'] for r in rows]).value_counts())
     return rows
 
-# %% ../../nbs/data/02_open_data.ipynb #4ebe1a47
-ADAPTERS = {'covid-blues': _blues, 'pocus': _pocus, 'head-ct': _head_ct, 'ct-ich': _ct_ich, 'bus-bra': _bus_bra, 'busi': _busi,
+# %% ../../nbs/data/02_open_data.ipynb #1e155927
+ADAPTERS = {'covid-blues': _blues, 'pocus': _pocus, 'head-ct': _head_ct, 'ct-ich': _ct_ich, 'bus-bra': _bus_bra, 'busi': _busi, 'buv': _buv,
             'gallbladder': _gallbladder, 'usanotai': _usanotai, 'shenzhen': _nlm, 'montgomery': _nlm}
 
 # %% ../../nbs/data/02_open_data.ipynb #f5130b78
