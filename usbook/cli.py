@@ -222,6 +222,35 @@ def _workshop(args):
     if args.json: return _print_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
     print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
 
+# %% ../nbs/05_cli.ipynb #4099a015
+def _class(args):
+    from pathlib import Path
+    from usbook.widgets.classroom import explore_class, read_class
+    t, out = read_class(args.folder, args.truth), Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(out/'class.html')]
+    value, n = t.fleiss()
+    if args.json: return _print_json(_class_json(t, value, n, files))
+    print(t.sentence())
+    _frame(t.each(), 'learner')
+    print('\nThe images most disagreed on:')
+    _frame(t.images().head(5), 'image')
+    for _, why in t.left_out: print(f'Left out: {why}')
+    print(f'Table: {_short(files[0])}, picture: {_short(files[1])}')
+
+def _class_json(t, value, n, files):
+    rows = lambda d: [{k: v for k, v in r.items() if v == v} for r in d.reset_index().to_dict('records')]
+    return dict(learners=rows(t.each()), images=rows(t.images()), fleiss={} if value is None else dict(kappa=value, images=n),
+                left_out=[dict(file=f, why=w) for f, w in t.left_out], files=[str(f) for f in files])
+
+def _frame(d, first):
+    "A DataFrame in a terminal"
+    from rich.table import Table
+    text = lambda v: '–' if v != v else f'{v:.2f}' if isinstance(v, float) else str(v)
+    t = Table(first, *(c.replace('_', ' ') for c in d), box=None, pad_edge=False, header_style='bold')
+    for i, r in zip(d.index, d.itertuples(index=False)): t.add_row(str(i), *map(text, r))
+    _console().print(t)
+
 # %% ../nbs/05_cli.ipynb #79b9b829
 def _check_python():
     if sys.version_info < (3, 10): return f'Python {sys.version.split()[0]} is too old; install 3.10 or newer'
@@ -339,7 +368,7 @@ def _phantom_options(p):
     p.add_argument('--difficulty', type=float, help='0 easy to 1 hard')
     p.add_argument('--workers', type=int, help='processes (default: all cores)')
 
-# %% ../nbs/05_cli.ipynb #ec3f2642
+# %% ../nbs/05_cli.ipynb #ec530456
 def parser():
     "The whole command line"
     from usbook import __version__
@@ -380,6 +409,11 @@ def parser():
     p.add_argument('--torch', metavar='WHERE', help="an index or a folder with PyTorch without GPU libraries (default: PyTorch's own); '' takes the usual one")
     p.add_argument('--no-book', action='store_true', help='leave the book out')
     p.add_argument('--key', action='store_true', help="the solutions and the teacher's key too")
+    p = add('class', _class, "a whole class's reader files or predictions in one table, with its picture")
+    p.add_argument('folder', help='reader_<name>.csv or predictions of each learner')
+    p.add_argument('--truth', metavar='TABLE.csv', help='image and target (or label): predictions or a manifest; default: from predictions in the folder')
+    p.add_argument('--images', metavar='FOLDER', help='where the images are, for the picture')
+    p.add_argument('--out', default='.', metavar='FOLDER', help='receives class-table.csv and class.html (default: here)')
     add('check', _check, 'is everything here? OK or FAIL, with the remedy')
     p = add('lab', _lab, 'open the chapters in JupyterLab')
     p.add_argument('--no-start', action='store_true', help='only put the chapters here')
