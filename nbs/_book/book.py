@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NBS = HERE.parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(NBS.parent)]
 import api
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
@@ -19,6 +19,7 @@ ROOMS = ('chapters', 'exercises', 'classroom', '', 'data', 'phantoms', 'learn', 
 CAPTIONS = {'': 'Library: tables and runs', 'chapters': 'Chapters', 'exercises': 'Exercises', 'classroom': 'For teachers'}
 FOLDED = {'solution': 'A solution', 'wrong': 'A wrong answer that comes up', 'export': 'How the answer is checked'} # in exercises
 
+EXPLAINED, GLOSSARY = ('chapters', 'exercises'), '../evidence/06_glossary.html' # where the first use of a term leads to its entry
 
 def notebooks()->list: # paths relative to nbs/, in the order of the book
     found = [p.relative_to(NBS) for p in NBS.rglob('*.ipynb') if not any(s.startswith(('_', '.')) for s in p.relative_to(NBS).parts)]
@@ -83,10 +84,12 @@ def merged(cells:list)->list:
     return out
 
 def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module name, {name: first line}
-    cells, seen, module = [], {}, ''
+    from usbook.evidence.glossary import link_terms
+    cells, seen, module, terms = [], {}, '', set()
     for i, c in enumerate(nb['cells']):
         c['id'], text = f'cell{i}', ''.join(c['source'])
         if c['cell_type'] != 'code':
+            if room in EXPLAINED: text = link_terms(text, terms, GLOSSARY)
             if text.strip() and not (room == 'exercises' and text.startswith('**For the teacher')): cells.append(markdown(text, c['id']))
             continue
         said, source = [d.strip() for d in DIRECTIVE.findall(text)], DIRECTIVE.sub('', text).strip('\n')
