@@ -17,7 +17,7 @@ TAGS = {'hide_input': 'remove-input', 'echo: false': 'remove-input', 'hide_outpu
         'code-fold: true': 'hide-input'}
 ROOMS = ('chapters', 'exercises', 'classroom', '', 'data', 'phantoms', 'learn', 'evidence', 'widgets')
 CAPTIONS = {'': 'Library: tables and runs', 'chapters': 'Chapters', 'exercises': 'Exercises', 'classroom': 'For teachers'}
-FOLDED = {'solution': 'A solution', 'wrong': 'A wrong answer that comes up', 'export': 'How the answer is checked'} # in exercises
+FOLDED = {'solution': 'A solution', 'check': 'What the check says to it', 'wrong': 'A wrong answer that comes up', 'export': 'How the answer is checked'} # in exercises
 
 EXPLAINED, GLOSSARY = ('chapters', 'exercises'), '../evidence/06_glossary.html' # where the first use of a term leads to its entry
 
@@ -96,7 +96,7 @@ def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module n
         module = next((d.split()[1] for d in said if d.startswith('default_exp')), module)
         if 'hide' in said or not source.strip(): continue
         fold = next((FOLDED[w] for d in said for w in [d.split()[0].rstrip(':')] if w in FOLDED), '') if room == 'exercises' else ''
-        if fold: cells.append(code(c, source, 'hide-input', prompt=fold))
+        if fold: cells.append(code(c, source, 'hide-cell' if c['outputs'] else 'hide-input', prompt=fold))
         elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d): cells += exported(c, source, seen, module)
         else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}))
     cells = merged(cells)

@@ -27,7 +27,7 @@ class Term:
     def names(self)->list: # every English name, brackets taken apart
         return [n.strip() for n in re.split(r'[,()]', self.en) if n.strip()]
 
-# %% ../../nbs/evidence/06_glossary.ipynb #b9874219
+# %% ../../nbs/evidence/06_glossary.ipynb #b35f02e7
 FIGURES = (Term('confusion', 'confusion matrix', '混淆矩阵', 'C[i, j] = images of class i that were called j'),
     Term('accuracy', 'accuracy', '准确率, 准确度', '(TP + TN) / n; several classes: Σ C[i, i] / n',
          'Not 精确率. The share of all decisions that are right; says little where one class is rare.'),
@@ -39,7 +39,7 @@ FIGURES = (Term('confusion', 'confusion matrix', '混淆矩阵', 'C[i, j] = imag
     Term('specificity', 'specificity, true negative rate', '特异度, 特异性', 'TN / (TN + FP)',
          'Of the negatives, the share that was left in peace.'),
     Term('npv', 'negative predictive value (NPV)', '阴性预测值', 'TN / (TN + FN)', 'Depends on prevalence.'),
-    Term('f1', 'F1 score', 'F1 值, F1 分数', '2 TP / (2 TP + FP + FN)',
+    Term('f1', 'F1 score, F1', 'F1 值, F1 分数', '2 TP / (2 TP + FP + FN)',
          'Harmonic mean of precision and recall; ignores true negatives.'),
     Term('balanced_accuracy', 'balanced accuracy', '平衡准确率', 'mean of the recalls of all classes',
          'The same as macro recall.'),
@@ -57,7 +57,7 @@ FIGURES = (Term('confusion', 'confusion matrix', '混淆矩阵', 'C[i, j] = imag
     Term('lr_minus', 'negative likelihood ratio', '阴性似然比', '(1 - sensitivity) / specificity'),
     Term('prevalence', 'prevalence', '患病率, 阳性率', '(TP + FN) / n',
          'Of the test set, which is seldom that of the clinic.'),
-    Term('kappa', "Cohen's kappa", 'Kappa 系数, 一致性系数', '(observed - chance) / (1 - chance)',
+    Term('kappa', "Cohen's kappa, kappa", 'Kappa 系数, 一致性系数', '(observed - chance) / (1 - chance)',
          'Weighted: near misses count less; for ordered classes.'),
     Term('mcc', "Matthews' correlation coefficient", '马修斯相关系数', '(TP·TN - FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN))'))
 
@@ -176,8 +176,8 @@ def show_glossary(*keys:str           # keys of `GLOSSARY`; all if none
     rows = [dict(English=t.en, 中文=t.zh, formula=t.formula, note=t.note) for t in terms]
     return pd.DataFrame(rows, index=[t.key for t in terms])
 
-# %% ../../nbs/evidence/06_glossary.ipynb #880cc225
-_OTHER = re.compile(r'```.*?```|`[^`]*`|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|https?://\S+|^#.*$|^\|?[ :|-]+\|$', re.S | re.M)
+# %% ../../nbs/evidence/06_glossary.ipynb #dc439f1e
+_OTHER = re.compile(r'```.*?```|`[^`]*`|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|https?://\S+|^#[^\n]*$|^\|?[ :|-]+\|$', re.S | re.M)
 
 def _pattern(term):
     names = sorted(term.names, key=len, reverse=True)

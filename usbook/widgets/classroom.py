@@ -182,7 +182,7 @@ def order(self:ClassTable)->tuple: # rows: learners by accuracy; columns: images
     hardest = t.sort_values(['right', 'alike'], kind='stable').index if self.truth is not None else t.index
     return [self.learners.index(o) for o in self.each().index], self.answers.index.get_indexer(hardest)
 
-# %% ../../nbs/widgets/07_classroom.ipynb #5fb130cf
+# %% ../../nbs/widgets/07_classroom.ipynb #3ca00cd2
 @patch
 def figure(self:ClassTable)->'Figure':
     "Accuracy of each learner with its interval; beside it, who was right on which image"
@@ -198,7 +198,7 @@ def figure(self:ClassTable)->'Figure':
     else: a.barh(y, t.n, color=COLORS['neg'], height=.6)
     a.set(yticks=y, yticklabels=t.index, xlabel='accuracy (95 % interval)' if 'accuracy' in t else 'images read')
     a.tick_params(axis='y', labelsize=7)
-    a.invert_yaxis()
+    a.set_ylim(len(rows) - .5, -.5)
     shown = np.where(said < 0, 0, np.where(truth < 0, 1, np.where(said == truth, 2, 1)))[rows][:, cols]
     b.imshow(shown, aspect='auto', cmap=ListedColormap(['#eef1f4', COLORS['pos'], COLORS['neg']]), vmin=0, vmax=2, interpolation='nearest')
     b.set(yticks=[], xticks=[], xlabel='images, the hardest on the left; blue right, orange wrong')

@@ -19,7 +19,7 @@ export function render({ model, el: host }) {
   const image = el("img", { alt: "", style: "max-width:100%;max-height:190px;border-radius:6px;margin-top:8px" });
   root.append(header("A class of readers", model.get("_sentence")),
     el("div", { class: "grid" }, el("div", { class: "panel w8 wide" }, el("h4", {}, known ? "Rows: learners, the best on top. Columns: images, the hardest on the left" : "Rows: learners. Columns: images, the most disputed on the left"), board,
-      el("p", { class: "small", style: "margin-top:6px" }, known ? [key("right", "neg", true), " ", key("wrong", "pos", true), " ", key("not read", "", false)] : "Each shade is a class.")),
+      el("p", { class: "small", style: "margin-top:6px" }, known ? [key("right", "c-neg", true), " ", key("wrong", "c-pos", true), " ", key("not read", "", false)] : "Each shade is a class.")),
       el("div", { class: "panel w4 wide" }, who, which, bars, pics ? image : null)), f.live);
   const css = name => getComputedStyle(root).getPropertyValue(name).trim();
   function shade(l, i) {
