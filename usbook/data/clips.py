@@ -307,13 +307,13 @@ def mask_box(mask # (height, width), anything above 0 is lesion
     ys, xs = np.flatnonzero((mask > 0).any(1)), np.flatnonzero((mask > 0).any(0))
     return (int(xs[0]), int(ys[0]), int(xs[-1] - xs[0] + 1), int(ys[-1] - ys[0] + 1)) if len(ys) else None
 
-# %% ../../nbs/data/04_clips.ipynb #06ce5e30
+# %% ../../nbs/data/04_clips.ipynb #f8bb7e54
 def stills_with_masks(m:Manifest # with a column mask
                      )->Clips:
     "Clips of one frame each; the notes say so"
     if 'mask' not in m.table: raise BadInput(f"{m.root}: has no column mask, so there is nothing to make boxes of; give clips with a lesions.csv")
     scans, rows = [Path(i).with_suffix('').as_posix() for i in m.table.image], []
-    kept = {s: np.asarray(m.load(k).convert('L'))[None] for k, s in enumerate(scans)}
+    kept = {s: np.array(m.load(k).convert('L'))[None] for k, s in enumerate(scans)}
     for s, f in zip(scans, m.table['mask']):
         box = mask_box(np.asarray(Image.open(m.root/f).convert('L'))) if f else None
         if box: rows.append((s, 0, '1', *box))
