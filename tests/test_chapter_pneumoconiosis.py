@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import usbook.chapters.pneumoconiosis as chapter
 from usbook.chapters.pneumoconiosis import (CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify,
@@ -83,6 +83,10 @@ def test_pictures_depend_on_film_mask_and_kind_alone(films, truth, tmp_path):
     assert list(one.table.film) == list(films.table.image) and 'split' in split.table
     sides = make_view(films, truth, 'sides', tmp_path)
     assert len(sides) == 2*len(films) and (sides.table.groupby('film').image.nunique() == 2).all() and sides.load(0).size != films.load(0).size
+    one_lung = make_view(films, [np.where(a == 1, 1, 0) if i < 2 else a for i, a in enumerate(truth)], 'sides', tmp_path)
+    assert len(one_lung) == 2*len(films) - 2 and list(one_lung.table.film[:2]) == list(films.table.image[:2])
+    none = make_view(films, [0*truth[0], *truth[1:]], 'sides', tmp_path)
+    assert len(none) == 2*len(films) and none.load(0) == films.load(0), 'a film without lungs stays in'
 
 
 def test_two_classes_from_four(films):
@@ -262,7 +266,12 @@ def test_plans_name_the_papers_networks():
 def small(monkeypatch): monkeypatch.setitem(PLANS, 'test', TwoStagePlan(replace(RECIPE, epochs=2), unet=SegRecipe(size=32, epochs=2), folds=2))
 
 
-def test_the_run_from_films_to_verdicts(usbook, films, small, monkeypatch):
+def test_the_run_from_films_to_verdicts(usbook, films, small, monkeypatch, tmp_path):
+    import shutil
+    from pathlib import Path
+    shutil.copytree(films.root, tmp_path/'films')
+    negative = films.table.image[7]
+    ImageOps.invert(films.load(7)).save(tmp_path/'films'/negative)
     lost, find = films.table.image[4], chapter.find_lungs
     def blind(net, m, rows=None):
         masks, found = find(net, m, rows)
@@ -271,17 +280,18 @@ def test_the_run_from_films_to_verdicts(usbook, films, small, monkeypatch):
             found.loc[k, 'found'] = 'none'
         return masks, found
     monkeypatch.setattr(chapter, 'find_lungs', blind)
-    r = usbook('reproduce', 'pneumoconiosis', '--data', films.root/'manifest.csv', '--weights', 'random', '--json')
+    r = usbook('reproduce', 'pneumoconiosis', '--data', tmp_path/'films'/'manifest.csv', '--weights', 'random', '--json')
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout[r.stdout.index('{'):])
     assert [c['id'] for c in out['claims']] == list('abcd') and 'not tested' not in {c['verdict'] for c in out['claims']}
     assert all(m.name in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for m in d.measures)
     assert set(out['runs']) == {'resnet10t-frozen', 'resnet10t-finetuned', 'resnet10t_four-frozen'}
     assert [w for w in out['warnings'] if lost in w and 'counts as an error' in w], 'a failure is listed'
-    from pathlib import Path
+    assert [w for w in out['warnings'] if negative in w and 'looks inverted' in w], 'an odd film is noted'
     folder = Path(out['folder'])
     p = Predictions.read(folder/'predictions-resnet10t-frozen.csv')
     assert len(p) == len(films) and p.table.set_index('image').loc[lost, 'p_' + p.table.set_index('image').target[lost]] == 0
+    assert p.meta['stage_one']['found']['none'] == 1 and 'dice' in p.meta['stage_one']['right']
     assert set(p.meta['auc_of_views']) == {'whole', 'masked', 'lungs', 'blackout', 'oracle', 'sides'}
     page = (folder/'report.html').read_text(encoding='utf-8')
     assert lost in page and 'worst outlines' in page

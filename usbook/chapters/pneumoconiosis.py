@@ -40,10 +40,11 @@ from ..study import get_study
 STUDY = get_study('pneumoconiosis')
 TWO = ('normal', 'pneumoconiosis')
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #e84b7f95
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #5d03a7fb
 def usable(m:Manifest)->Manifest: # films of one frame each
     "Films that passed `check_films`"
-    if 'frame' in m.table: raise BadInput(f'{m.root}: the table has a column frame; a radiograph has one frame, so save each film as a file of its own')
+    if 'frame' in m.table:
+        raise BadInput(f'{m.root}: the table has a column frame; a radiograph has one frame, so save each film as its own file')
     return check_films(m)
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #0e8ea46f
@@ -142,7 +143,7 @@ def view(film:np.ndarray, mask:np.ndarray, kind:str # (H, W) uint8; (H, W) with 
     y0, y1, x0, x1 = box(here)
     return np.where(here, film, 0).astype(np.uint8)[y0:y1, x0:x1]
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #946daa6e
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #47203e92
 def _key(m, masks, *more):
     "Changes whenever the pictures could"
     h = hashlib.blake2b(m.sha256().encode(), digest_size=8)
@@ -151,17 +152,18 @@ def _key(m, masks, *more):
 
 def make_view(m:Manifest, masks, kind:str, cache:Path # films; masks (H, W); of `VIEWS`, or `sides`; folder
              )->Manifest:                             # pictures on disk; the column `film` names their film
-    "All films as stage two is shown them; `sides` has two pictures a film"
+    "All films as stage two is shown them; `sides` has a picture for each lung that was found"
     folder, pieces = Path(cache)/'pneumoconiosis'/_key(m.with_split(None), masks, kind), SIDES if kind == 'sides' else (kind,)
     folder.mkdir(parents=True, exist_ok=True)
     tables = []
     for piece in pieces:
-        names = [f'{i:05d}-{piece}.png' for i in range(len(m))]
-        for i, name in enumerate(names):
+        rows = [i for i in range(len(m)) if piece not in SIDES or (masks[i] == 1 + SIDES.index(piece)).any() or not masks[i].any()]
+        names = [f'{i:05d}-{piece}.png' for i in rows]
+        for i, name in zip(rows, names):
             if (folder/name).exists(): continue
             a = np.asarray(m.load(i).convert('L'))
             write_whole(folder/name, png_bytes(view(a, masks[i] if masks else None, piece)))
-        tables.append(m.table.assign(film=m.table.image, image=names).drop(columns='mask', errors='ignore'))
+        tables.append(m.table.assign(film=m.table.image).iloc[rows].assign(image=names).drop(columns='mask', errors='ignore'))
     return Manifest(pd.concat(tables), folder, m.classes, m.notes)
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #eac7e7ea
@@ -198,7 +200,7 @@ def classify(v:Manifest, parts, recipe:Recipe, mode:str, settings, # pictures; p
     test = Predictions(pd.concat(tables, ignore_index=True), v.classes, fits[0].predictions['test'].meta | dict(lungs_not_found=list(failed)))
     return test, fits
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #059f20ce
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #c2660d5c
 def ablation(m:Manifest, parts, lungs:Lungs, recipe:Recipe, mode:str, settings, seed:int=0, # films of two classes
              kinds=(*VIEWS, 'sides'), done=None, say=None # which; name -> Predictions there are already; function (text, fraction)
             )->dict: # kind -> Predictions
@@ -206,7 +208,7 @@ def ablation(m:Manifest, parts, lungs:Lungs, recipe:Recipe, mode:str, settings, 
     out, cache = dict(done or {}), settings.path('cache')
     for kind in kinds:
         if kind in out or (kind == 'oracle' and not has_mask(m).all()): continue
-        if say: say(f'{kind}, {mode}', None)
+        if say: say(f'{kind}, {mode}')
         masks = [read_lungs(m.root/p) for p in m.table['mask']] if kind == 'oracle' else lungs.masks
         v = make_view(m, masks if kind != 'whole' else None, kind, cache)
         failed = lungs.failed if kind not in ('whole', 'oracle') else ()
@@ -239,7 +241,7 @@ def stamped(m:Manifest, ill:float, well:float, folder:Path, seed:int=0 # shares 
         write_whole(folder/name, png_bytes(check_up(a) if mark else a))
     return Manifest(m.table.assign(image=names), folder, m.classes, m.notes)
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #5534f743
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #ae1fa76c
 def two_sites(m:Manifest)->tuple|None: # (where to train, where to test): the largest site and the next
     "Two sites with enough films of both classes, or None"
     if 'site' not in m.table: return None
@@ -251,7 +253,8 @@ def _stacked(films, kind, lungs, cache): # {condition: films} -> one Manifest of
     tables = []
     for name, (m, masks) in films.items():
         v = make_view(m, masks, kind, cache) if kind != 'whole' else make_view(m, None, 'whole', cache)
-        tables.append(v.table.assign(image=[f'{v.root.name}/{i}' for i in v.table.image], condition=name, film=[f'{name}/{i}' for i in lungs.found.image]))
+        names = [f'{v.root.name}/{i}' for i in v.table.image]
+        tables.append(v.table.assign(image=names, condition=name, film=[f'{name}/{i}' for i in lungs.found.image]))
     return Manifest(pd.concat(tables), v.root.parent, m.classes, m.notes)
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #40fd34cf
@@ -272,7 +275,7 @@ def _site_split(v, parts, sites, k): # a split for the stacked views: learn from
     learn = (v.table.condition == 'home').to_numpy() & right_site
     return np.where(role == 'test', np.where(right_site, 'test', 'unused'), np.where(learn, role, 'unused'))
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #faf6cf49
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #7f242223
 def shortcut(m:Manifest, parts, lungs:Lungs, recipe:Recipe, settings, seed:int=0, # films of two classes
              kinds=('whole', 'lungs'), say=None
             )->dict: # (kind, condition) -> Predictions; empty without two sites
@@ -283,7 +286,7 @@ def shortcut(m:Manifest, parts, lungs:Lungs, recipe:Recipe, settings, seed:int=0
     films = {k: (f, lungs.masks if f is m else _masks_again(m, f, lungs, parts)) for k, f in films.items()}
     weights = find_weights(recipe.arch, settings)
     for kind in kinds:
-        if say: say(f'stamps: {kind}', None)
+        if say: say(f'stamps: {kind}')
         v = _stacked(films, kind, lungs, cache)
         fits = [train(v.with_split(_site_split(v, parts, sites, k)), recipe, 'frozen', weights, settings, seed=seed, progress=False)
                 for k in range(len(parts))]
@@ -316,21 +319,18 @@ def harder(two:Predictions, four:Predictions # the same films
     a, b = (p.table.assign(right=p.pred == p.target).set_index('image').right.astype(float) for p in (two, four))
     return mean_over_patients(a - b.reindex(a.index), two.patient)
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #af8c1634
-def _arms_of(m, parts, lungs, plan, settings, modes, say): # own classes, on the lungs -> {mode: (Predictions, seconds)}
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #91123b5f
+def _arms_of(m, parts, lungs, plan, settings, modes, say): # own classes, on the lungs -> {mode: (first and further Predictions, fits)}
     v, out = make_view(m, lungs.masks, 'lungs', settings.path('cache')), {}
     for mode in modes:
-        if say: say(f'{len(m.classes)} classes, {mode}', None)
-        p, fits = classify(v, parts, plan.recipe, mode, settings, settings.seed, lungs.failed, progress=False)
-        repeats = [classify(v, parts, plan.recipe, mode, settings, settings.seed + k, lungs.failed, progress=False)[0] for k in range(1, plan.seeds)]
-        out[mode] = p, repeats, sum(f.seconds for f in fits), fits
+        inner = _within(say, f'{len(m.classes)} classes, {mode}')
+        done = [classify(v, parts, plan.recipe, mode, settings, settings.seed + k, lungs.failed, inner) for k in range(plan.seeds)]
+        out[mode] = [p for p, _ in done], done[0][1]
     return out
 
-def _arm(name, mode, done, lungs, weights, valid=None):
-    p, repeats, seconds, fits = done
-    notes = [lungs.note] if lungs.note else []
-    notes += [f'Stage one: {line}.' for line in failures(lungs.found)]
-    return Arm(name, mode, p, None, weights.as_dict(), repeats=repeats, seconds=seconds, fits=fits, notes=notes)
+def _arm(name, mode, done, weights, notes):
+    (p, *repeats), fits = done
+    return Arm(name, mode, p, None, weights.as_dict(), repeats=repeats, seconds=sum(f.seconds for f in fits), fits=fits, notes=notes)
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #147b3baa
 def _extras(m, parts, lungs, plan, settings, mode, two, four, say): # measures, and tables for figures
@@ -339,50 +339,64 @@ def _extras(m, parts, lungs, plan, settings, mode, two, four, say): # measures, 
                  blackout_minus_chance=measure_figures(views['blackout'], lambda o, e: dict(x=o['macro_auc'] - .5))['x'])
     return found, {k: auc_of(p) for k, p in views.items()}
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #18be6430
-def train_both_stages(m:Manifest, plan:TwoStagePlan, settings, modes=MODES, progress=None # as `usbook.run.train_arms`
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #8fb5d67e
+def train_both_stages(films:Manifest, plan:TwoStagePlan, settings, modes=MODES, progress=None # as `usbook.run.train_arms`
                      )->dict: # name -> Arm
     "Stage one, stage two with two classes and with four, the ablation and the stamps; other classes than the study's: stage two alone"
-    m, weights = usable(m), find_weights(plan.recipe.arch, settings)
-    say = _stepper(progress)
+    m, weights, say = usable(films), find_weights(plan.recipe.arch, settings), _stepper(progress)
     parts = parts_of(m, plan, settings.seed)
-    if say: say('finding the lungs')
-    lungs = find_all_lungs(m, parts, plan, settings, progress=False)
+    lungs = find_all_lungs(m, parts, plan, settings, _within(say, 'finding the lungs'))
+    notes = [n for n in (*m.notes, lungs.note) if n and n not in films.notes] + [f'Stage one: {f}.' for f in failures(lungs.found)]
     name, ours = plan.recipe.arch, set(m.classes) == set(STUDY.classes)
     first = _arms_of(two_classes(m) if ours else m, parts, lungs, plan, settings, modes, say)
-    arms = {f'{name}-{mode}': _arm(f'{name}-{mode}', mode, d, lungs, weights) for mode, d in first.items()}
-    extra = [mode for mode in modes if mode in plan.ablate]
-    if ours and extra: arms |= _with_four(m, parts, lungs, plan, settings, extra, first, arms, say)
-    next(iter(arms.values())).measured['outlines'] = _outlines(m, lungs, parts)
+    arms = {f'{name}-{mode}': _arm(f'{name}-{mode}', mode, d, weights, notes) for mode, d in first.items()}
+    if ours and (extra := [mode for mode in modes if mode in plan.ablate]):
+        four = _arms_of(m, parts, lungs, plan, settings, extra, say)
+        for mode in extra: _measure_all(arms[f'{name}-{mode}'], four[mode][0][0], m, parts, lungs, plan, settings, say)
+        arms |= {f'{name}_four-{mode}': _arm(f'{name}_four-{mode}', mode, d, weights, notes) for mode, d in four.items()}
+    _tell_of_lungs(next(iter(arms.values())), m, lungs, parts)
     return arms
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #7c77292d
-def _with_four(m, parts, lungs, plan, settings, modes, first, arms, say): # adds to `arms`; returns the arms of four classes
-    done, name = _arms_of(m, parts, lungs, plan, settings, modes, say), plan.recipe.arch
-    for mode in modes:
-        measures, aucs = _extras(m, parts, lungs, plan, settings, mode, first[mode][0], done[mode][0], say)
-        arms[f'{name}-{mode}'].measured = measures | dict(views=aucs)
-        arms[f'{name}-{mode}'].test.meta['auc_of_views'] = {k: v.as_dict() for k, v in aucs.items()}
-    stamps = shortcut(two_classes(m), parts, lungs, plan.recipe, settings, settings.seed, say=say) if 'frozen' in modes else {}
-    if stamps: arms[f'{name}-frozen'].measured['stamps'] = {CONDITIONS[c]: {k: auc_of(stamps[k, c]) for k in ('whole', 'lungs')} for c in CONDITIONS}
-    return {f'{name}_four-{mode}': _arm(f'{name}_four-{mode}', mode, d, lungs, find_weights(name, settings)) for mode, d in done.items()}
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #2725bc77
+def _measure_all(arm, four, m, parts, lungs, plan, settings, say):
+    "The ablation, and for frozen networks the stamps, into `arm.measured`"
+    measures, aucs = _extras(m, parts, lungs, plan, settings, arm.mode, arm.test, four, say)
+    arm.measured = measures | dict(views=aucs)
+    arm.test.meta['auc_of_views'] = {k: v.as_dict() for k, v in aucs.items()}
+    if arm.mode != 'frozen': return
+    stamps = shortcut(two_classes(m), parts, lungs, plan.recipe, settings, settings.seed, say=say)
+    if stamps: arm.measured['stamps'] = {CONDITIONS[c]: {k: auc_of(stamps[k, c]) for k in ('whole', 'lungs')} for c in CONDITIONS}
 
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #36095146
 def _stepper(progress):
-    "A function that moves a bar on by one step of some twenty"
-    steps = iter(np.linspace(.05, .85, 22))
-    return progress and (lambda text, fraction=None: progress(text, float(next(steps, .85))))
+    "A function (text, fraction) that moves the bar on by one of some twenty steps, or, with a fraction, within the step"
+    if progress is None: return None
+    edges, at = np.linspace(.02, .87, 20), [0]
+    def say(text, fraction=None):
+        if fraction is None: at[0] = min(at[0] + 1, len(edges) - 2)
+        progress(text, float(edges[at[0]] + (fraction or 0.)*(edges[at[0] + 1] - edges[at[0]])))
+    return say
 
-def _outlines(m, lungs, parts): # for the figure of the report
-    if lungs.scored is None: return None
+def _within(say, name): # what a training may call: its own words are not shown
+    if not say: return False
+    say(name)
+    return lambda text='', fraction=None: say(name, fraction or 0.)
+
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #71a3711f
+def _tell_of_lungs(arm, m, lungs, parts):
+    "Stage one for the report and for the JSON beside the predictions"
+    told = dict(found=lungs.found.found.value_counts().to_dict(), crumbs=int(lungs.found.crumbs.sum()), holes=int(lungs.found.holes.sum()))
+    arm.test.meta['stage_one'] = told
+    if lungs.scored is None or not len(scored := judged(m, lungs, parts)): return
     import matplotlib.pyplot as plt
-    scored = judged(m, lungs, parts)
-    fig = plot_worst(m, scored, scored.row.unique(), [lungs.masks[i] for i in scored.row.unique()])
+    rows, means = scored.row.unique(), outline_figures(scored)
+    fig = plot_worst(m, scored, rows, [lungs.masks[i] for i in rows])
     plt.close(fig)
-    means = outline_figures(scored)
-    text = '; '.join(f"{side} lung: " + ', '.join(f'{k} {v}' for k, v in r.items()) for side, r in means.iterrows())
-    return text, fig
+    told |= {side: {k: v.as_dict() for k, v in r.items()} for side, r in means.iterrows()}
+    text = '; '.join(f'{side} lung: ' + ', '.join(f'{k} {v}' for k, v in r.items()) for side, r in means.iterrows())
+    arm.measured['outlines'] = text, fig
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #785bb830
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #8c36ca7a
 def measure(arms:dict # name -> Arm, from `train_both_stages`
            )->tuple:  # measure -> Interval, claim -> remark
     "What the claims stand on: the arm with an ablation, fine-tuned before frozen"
@@ -390,16 +404,22 @@ def measure(arms:dict # name -> Arm, from `train_both_stages`
                 and not any(a.mode == 'finetuned' and 'auc' in a.measured for a in arms.values() if mode == 'frozen')), None)
     if arm is None: return {}, {c.id: 'the ablation was not run in this mode; run it with --modes frozen' for c in STUDY.claims}
     found = {k: v for k, v in arm.measured.items() if isinstance(v, Interval)}
-    return found, {c.id: {'frozen': 'frozen backbone', 'finetuned': 'fine-tuned'}[arm.mode] for c in STUDY.claims}
+    remarks = {c.id: {'frozen': 'frozen backbone', 'finetuned': 'fine-tuned'}[arm.mode] for c in STUDY.claims}
+    if found['auc'].low is None or found['auc'].low <= .5:
+        remarks['c'] += '; guessing alone would differ as much, and the AUC with two classes is not above chance'
+    return found, remarks
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #5c46e719
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #b9bcd72d
 def figures(arms:dict)->dict: # caption -> Figure
     "The worst outlines, the ablation and the stamps for the report"
     out = {}
     for a in arms.values():
-        if a.measured.get('outlines'): out[f"The five worst outlines of stage one (blue: truth, orange: U-Net). {a.measured['outlines'][0]}"] = a.measured['outlines'][1]
+        if 'outlines' in a.measured:
+            text, fig = a.measured['outlines']
+            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = fig
         if 'views' in a.measured: out[f'AUC by what stage two is shown, {a.mode}'] = plot_intervals(a.measured['views'], reference=.5).figure
-        if 'stamps' in a.measured: out['Learnt where a stamp goes with the disease: AUC by where it is tested'] = plot_intervals(a.measured['stamps'], reference=.5).figure
+        if 'stamps' in a.measured:
+            out['Learnt where a stamp goes with the disease: AUC by where it is tested'] = plot_intervals(a.measured['stamps'], reference=.5).figure
     return out
 
 CHAPTER = Chapter(STUDY, PLANS, measure, train_both_stages, figures)

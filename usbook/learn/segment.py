@@ -81,7 +81,7 @@ def mirror_likeness(im:Image.Image)->float: # correlation, 1: symmetric
     def like(s): return np.corrcoef(a[:, 4:-4].ravel(), np.roll(a[:, ::-1], s, 1)[:, 4:-4].ravel())[0, 1]
     return float(max(map(like, range(-4, 5))))
 
-# %% ../../nbs/learn/03_segment.ipynb #2c717b9a
+# %% ../../nbs/learn/03_segment.ipynb #584dacb2
 def _view(path):
     "What a DICOM header says of the direction of the beam, if it is lateral"
     from usbook.data.manifest import _is_dicom
@@ -93,7 +93,8 @@ def _view(path):
 def _film_problems(m, i, row):
     "What makes film i unusable"
     name = m.table.image[i]
-    if view := _view(m.paths[i]): yield Problem(row, 'image', f'{name} is a lateral view (its header says {view}); take it out, films from the front only')
+    if view := _view(m.paths[i]):
+        yield Problem(row, 'image', f'{name} is a lateral view (its header says {view}); take it out, films from the front only')
     if not (mask := _mask_of(m, i)): return
     try: a = read_lungs(m.root/mask)
     except BadInput as e: yield Problem(row, 'mask', f"mask {str(e).replace(str(m.root/mask) + ': ', mask + ' ')}"); return
