@@ -202,16 +202,15 @@ cd /d "%to%\\lab" && ..\\.venv\\Scripts\\usbook check
 echo Done. To begin: %to%\\start.bat
 '''
 
-# %% ../../nbs/classroom/03_workshop.ipynb #82fbf8d1
+# %% ../../nbs/classroom/03_workshop.ipynb #16c70907
 DOCKERFILE = '''# A JupyterHub image:   docker build -f hub/Dockerfile -t usbook .      (in the workshop's folder)
 # The base image comes from a registry, or from `docker save` on a stick; its Python must be @PYTHON@.
 FROM quay.io/jupyter/minimal-notebook:python-@PYTHON@
-COPY --chown=${NB_UID} wheels /tmp/wheels
-COPY --chown=${NB_UID} requirements /tmp/requirements
-RUN pip install --no-cache-dir --no-index --no-deps --find-links /tmp/wheels -r /tmp/requirements/linux-@PYTHON@.txt
+COPY --chown=${NB_UID} wheels /opt/usbook/wheels
+COPY --chown=${NB_UID} requirements /opt/usbook/requirements
+RUN pip install --no-cache-dir --no-index --no-deps --find-links /opt/usbook/wheels -r /opt/usbook/requirements/linux-@PYTHON@.txt
 COPY --chown=${NB_UID} lab /opt/usbook/lab
 # each learner gets a copy of the lab at the first start
-RUN mkdir -p /usr/local/bin/before-notebook.d 2>/dev/null || true
 USER root
 RUN printf '#!/bin/sh\\n[ -e "$HOME/lab" ] || cp -R /opt/usbook/lab "$HOME/lab"\\n' > /usr/local/bin/before-notebook.d/90-usbook.sh \\
  && chmod +x /usr/local/bin/before-notebook.d/90-usbook.sh
