@@ -1,5 +1,5 @@
 "A box made of small parts and installed into a new environment where no index can be asked"
-import json, os, shutil, subprocess, sys, zipfile
+import json, os, re, shutil, subprocess, sys, zipfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,9 @@ def wheel(folder, name, needs=()):
         for f, text in files.items(): z.writestr(f, text)
 
 @pytest.fixture(scope='module')
+def pip(tmp_path_factory): return ws.Pip(tmp_path_factory.mktemp('pip'))
+
+@pytest.fixture(scope='module')
 def box(tmp_path_factory):
     d = tmp_path_factory.mktemp('workshop')
     wheel(d/'shop', 'usb_one', ['usb_two'])
@@ -29,6 +32,13 @@ def box(tmp_path_factory):
     parts = ws.make_workshop(d/'box', pythons=[PYTHON], only=['usb_one'], source=['--no-index', '--find-links', str(d/'shop')], book=False, key=True, say=said.append)
     return d/'box', parts, said
 
+def links_lead_somewhere(lab):
+    "From a chapter or an exercise to another notebook of the lab"
+    for nb in [*lab.glob('chapters/*.ipynb'), *lab.glob('exercises/*.ipynb')]:
+        for c in json.loads(nb.read_text(encoding='utf-8'))['cells']:
+            for link in re.findall(r'\]\((\.\.?/[^)#]+\.ipynb)', ''.join(c['source'])): assert (nb.parent/link).is_file(), (nb.name, link)
+    return True
+
 def test_it_holds_what_a_class_needs(box):
     out, parts, said = box
     assert {p.name for p in (out/'wheels').iterdir() if not p.name.startswith('usbook')} == {'usb_one-1.0-py3-none-any.whl', 'usb_two-1.0-py3-none-any.whl'}
@@ -36,6 +46,7 @@ def test_it_holds_what_a_class_needs(box):
     assert {p.name for p in (out/'lab'/'chapters').glob('*.ipynb')} == chapters
     assert len(list((out/'lab'/'exercises').glob('*.ipynb'))) == 5 and not list((out/'lab').rglob('solutions'))
     assert len(list((out/'key').glob('*.ipynb'))) == len(list((out/'solutions').glob('*.ipynb'))) == 5
+    assert links_lead_somewhere(out/'lab')
     for s in (ROOT/'data_samples').iterdir(): assert (out/'lab'/'data_samples'/s.name/'manifest.csv').is_file()
     assert 'offline = yes' in (out/'lab'/'settings.ini').read_text()
 
@@ -98,12 +109,36 @@ def test_a_full_folder_is_left_alone(tmp_path):
     (tmp_path/'mine.txt').write_text('mine')
     with pytest.raises(BadInput, match='not empty'): ws.make_workshop(tmp_path)
 
-def test_torch_without_gpu_is_tried_first(tmp_path):
+def test_torch_without_gpu_is_tried_first(tmp_path, pip):
     "Where it can't be had, a line says so, and the usual one is taken"
     (tmp_path/'none').mkdir()
     said = []
-    assert ws.cpu_torch('linux', PYTHON, tmp_path, ws.Pip(tmp_path), str(tmp_path/'none'), said.append) == [] and 'taking the large one' in said[-1]
-    assert ws.cpu_torch('windows', PYTHON, tmp_path, ws.Pip(tmp_path), 'http://127.0.0.1:9/') == []
+    assert ws.cpu_torch('linux', PYTHON, tmp_path, pip, str(tmp_path/'none'), said.append) == [] and 'taking the large one' in said[-1]
+    assert ws.cpu_torch('windows', PYTHON, tmp_path, pip, 'http://127.0.0.1:9/') == []
+
+def torch_wheel(folder, name):
+    "A wheel with the tags and the version of PyTorch without GPU libraries"
+    tag, v = f'cp{PYTHON.replace(".", "")}', '9.0+cpu'
+    files = {f'{name}/__init__.py': '', f'{name}-{v}.dist-info/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: {v}\n',
+             f'{name}-{v}.dist-info/WHEEL': f'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}-{tag}-manylinux_2_28_x86_64\n', f'{name}-{v}.dist-info/RECORD': ''}
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder/f'{name}-{v}-{tag}-{tag}-manylinux_2_28_x86_64.whl', 'w') as z:
+        for f, text in files.items(): z.writestr(f, text)
+
+def test_torch_without_gpu_is_taken_where_it_is(tmp_path, pip):
+    for name in ('torch', 'torchvision'): torch_wheel(tmp_path/'cpu', name)
+    (tmp_path/'out').mkdir()
+    assert ws.cpu_torch('linux', PYTHON, tmp_path/'out', pip, str(tmp_path/'cpu')) == ['torch==9.0+cpu', 'torchvision==9.0+cpu']
+    assert len(list((tmp_path/'out').glob('torch*+cpu*.whl'))) == 2
+
+def test_versions_are_chosen_by_pip_where_uv_is_missing(tmp_path, monkeypatch, pip):
+    wheel(tmp_path/'shop', 'usb_one', ['usb_two'])
+    wheel(tmp_path/'shop', 'usb_two')
+    monkeypatch.setattr(ws.shutil, 'which', lambda name: None)
+    source = ['--no-index', '--find-links', str(tmp_path/'shop')]
+    pins = ws.lock(['usb_one'], ws.this_platform(), PYTHON, pip, source)
+    assert sorted(p.replace('-', '_') for p in pins) == ['usb_one==1.0', 'usb_two==1.0']
+    with pytest.raises(BadInput, match='pip install uv'): ws.lock(['usb_one'], 'windows', '3.12', None, source)
 
 def test_command_line(usbook, tmp_path):
     assert usbook('workshop', tmp_path, '--platform', 'amiga').returncode == 2

@@ -213,7 +213,7 @@ def checklists_of(out, environment)->list: # of (name, citation, counts, answers
     found = {name: answers(name, known) for name in CHECKLISTS}
     return [(name, CITATIONS[name], count(a), a) for name, a in found.items()]
 
-# %% ../nbs/03_report.ipynb #f9358eaf
+# %% ../nbs/03_report.ipynb #c160508c
 TEMPLATE = '''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{{ study.title }} · usbook</title><style>
 :root{--ink:#1b2530;--soft:#5b6b7a;--line:#d8dfe6;--paper:#fff;--tint:#f4f7f9;--blue:#0b6e99}
@@ -228,7 +228,7 @@ td{overflow-wrap:anywhere}td.n{font-variant-numeric:tabular-nums;white-space:now
 .figs{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 20rem;max-width:32rem}figure:first-child{flex-basis:100%;max-width:44rem}details{margin:.6rem 0}summary{cursor:pointer;color:var(--blue)}figure img{width:100%}figcaption{font-size:.85rem;color:var(--soft)}
 li{margin:.2rem 0}code{font-size:.88em}</style></head><body>
 <h1>{{ study.title }}</h1>{% if study.title_original != study.title %}<p lang="zh">{{ study.title_original }}</p>{% endif %}
-<p class="soft">{{ study.cite() }}</p>
+<p class="soft">{{ study.cite() }}</p>{% if study.summary_zh %}<details><summary lang="zh">摘要</summary><p lang="zh">{{ study.summary_zh }}</p></details>{% endif %}
 {% for w in warnings %}<p class="warn" role="note">{{ w }}</p>{% endfor %}
 <section><h2>The claims</h2><div class="scroll"><table><thead><tr><th>claim<th>the paper<th>declared test<th>ours<th>verdict</tr></thead><tbody>
 {% for c in results.claims %}<tr><td>{{ c.id }}. {{ c.text }}{% if not c.of_the_paper %} <span class="soft">(our claim)</span>{% endif %}<td>{{ c.paper }}<td>{{ c.test }}<td>{{ c.ours|replace('_', ' ') }}<td><span class="v v-{{ c.verdict|replace(' ', '-') }}">{{ c.verdict }}</span>{% if c.reason %}<br><span class="soft">{{ c.reason|replace('_', ' ') }}</span>{% endif %}</tr>{% endfor %}

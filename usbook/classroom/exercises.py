@@ -81,13 +81,13 @@ def make_notebook(path:Path|str, # a source notebook
     kernel = dict(display_name='Python 3', language='python', name='python3')
     return dict(nbformat=4, nbformat_minor=5, metadata=dict(kernelspec=kernel), cells=[_cell(k, s, i) for i, (k, s) in enumerate(cells)])
 
-# %% ../../nbs/classroom/02_exercises.ipynb #dec9127a
+# %% ../../nbs/classroom/02_exercises.ipynb #3e16f482
 def _source(p, version, path):
-    "What a piece becomes"
+    "What a piece becomes; solutions and key stand in folders of their own, from where no link leads to a chapter"
     if p.kind == 'default_exp': return f'from usbook.{p.word} import *'
     if p.kind == 'solution' and version == 'learner': return '# Your answer\n' + stub(p.source)
     if p.kind == 'wrong': return f'# A wrong answer that comes up; the hint says "{p.word}"\n{p.source}'
-    if p.kind == 'text': return p.source.replace('](../chapters/', '](chapters/') if version != 'learner' else p.source
+    if p.kind == 'text' and version != 'learner': return re.sub(r'\[([^\]]+)\]\(\.\./[^)]*\)', r'\1', p.source)
     return p.source
 
 # %% ../../nbs/classroom/02_exercises.ipynb #19965936

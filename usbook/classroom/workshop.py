@@ -124,7 +124,7 @@ def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH,
         for f in found: shutil.move(f, out/f.name)
     return ['=='.join(f.name.split('-')[:2]).replace('%2B', '+') for f in found]
 
-# %% ../../nbs/classroom/03_workshop.ipynb #370317d9
+# %% ../../nbs/classroom/03_workshop.ipynb #2bc89ff0
 def project_folder(start=None)->Path:
     "The checkout of usbook: where its notebooks and samples are"
     from importlib.util import find_spec
@@ -134,11 +134,13 @@ def project_folder(start=None)->Path:
     raise BadInput('workshop: usbook\'s own folder (with nbs/ and data_samples/) is needed; get the source and start again inside it')
 
 def fill_lab(project:Path, out:Path):
-    "settings.ini, chapters, exercises, samples"
+    "settings.ini, chapters, exercises, samples, and the glossary that chapters lead to"
     from usbook.classroom.exercises import write_exercises
     lab = out/'lab'
     shutil.copytree(project/'nbs'/'chapters', lab/'chapters', ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
     if (project/'data_samples').is_dir(): shutil.copytree(project/'data_samples', lab/'data_samples')
+    (lab/'evidence').mkdir()
+    shutil.copy(project/'nbs'/'evidence'/'06_glossary.ipynb', lab/'evidence')
     text = (project/'settings.ini').read_text(encoding='utf-8')
     (lab/'settings.ini').write_text(text.replace('\noffline = no', '\noffline = yes'), encoding='utf-8')
     write_exercises(lab/'exercises')
