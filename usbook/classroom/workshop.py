@@ -47,7 +47,7 @@ def this_platform()->str:
     if not found: raise BadInput(f"workshop: {key} is none of the systems that there are packages for ({', '.join(PLATFORMS)}); name one with --platform")
     return found[0]
 
-# %% ../../nbs/classroom/03_workshop.ipynb #738c907e
+# %% ../../nbs/classroom/03_workshop.ipynb #21a43b70
 def run(words, what:str, say=None, **kw)->str: # its output
     "Run a program; its last lines end in a sentence if it fails"
     lines, env = [], os.environ | dict(PYTHONUTF8='1', PIP_DISABLE_PIP_VERSION_CHECK='1') | kw.pop('env', {})
@@ -56,7 +56,7 @@ def run(words, what:str, say=None, **kw)->str: # its output
             lines.append(line.rstrip())
             if say and line.lstrip().startswith('Downloading '): say('  ' + line.strip().rsplit('/', 1)[-1].removeprefix('Downloading '))
     if p.returncode:
-        why = next((l for l in reversed(lines) if 'ERROR' in l or 'error' in l or '×' in l), lines[-1] if lines else '')
+        why = next((l for l in reversed(lines) if any(w in l for w in ('cause:', 'ERROR', 'error', '×'))), lines[-1] if lines else '')
         raise BadInput(f"workshop: {what} failed: {why.strip()[:300]}")
     return '\n'.join(lines)
 
@@ -79,7 +79,7 @@ def own_wheel(project:Path, out:Path, pip:Pip)->Path:
         made = next(Path(d).glob('usbook-*.whl'))
         return Path(shutil.copy(made, out/made.name))
 
-# %% ../../nbs/classroom/03_workshop.ipynb #73319aa1
+# %% ../../nbs/classroom/03_workshop.ipynb #a9b3f45b
 def lock(needs:list, platform:str, python:str, pip:Pip, source=() # requirements; system; '3.12'; options that say where packages come from
         )->list:                                                    # exact versions: 'torch==2.15.0'
     "The versions of everything that is needed, directly or not"
@@ -87,7 +87,7 @@ def lock(needs:list, platform:str, python:str, pip:Pip, source=() # requirements
         with tempfile.TemporaryDirectory() as d:
             Path(d, 'in.txt').write_text('\n'.join(needs), encoding='utf-8')
             said = run([uv, 'pip', 'compile', '--quiet', '--no-header', '--no-annotate', '--only-binary', ':all:', '--python-version', python,
-                        '--python-platform', PLATFORMS[platform].uv, *source, Path(d, 'in.txt')], f'choosing versions for {platform}, Python {python},')
+                        '--python-platform', PLATFORMS[platform].uv, *source, Path(d, 'in.txt')], f'choosing versions for {platform}, Python {python},', env=dict(MACOSX_DEPLOYMENT_TARGET='14.0'))
         return [l for l in said.splitlines() if '==' in l and not l.startswith('#')]
     if platform != this_platform() or python != '.'.join(map(str, sys.version_info[:2])):
         raise BadInput(f'workshop: packages for {platform}, Python {python} can be chosen here only by uv; install it with: pip install uv')
