@@ -108,3 +108,39 @@ def test_command(usbook, tmp_path):
     r = usbook('exercises', 'class', '--study', 'abdomen')
     assert 'is there already' in r.stdout and r.returncode == 0
     assert usbook('exercises', 'class', '--study', 'lungs').returncode == 2
+
+# Checks look at what they are given -------------------------------------------------------------------------
+
+def checks():
+    import importlib
+    for study in SOURCES:
+        m = importlib.import_module(f'usbook.exercises.{study}')
+        for name in m.__all__:
+            if name.startswith('check_'): yield pytest.param(getattr(m, name), id=f'{study}-{name}')
+
+GARBAGE = [None, 'x', [], (), {}, float('nan'), float('inf'), -1, 10**9, [1, 2], ('a', 'b'), {1: 2}, object(), print, lambda *a: 1/0, lambda *a: 'word', type]
+
+@pytest.mark.parametrize('check', [*checks()])
+def test_nothing_makes_a_check_fall_over(check):
+    import inspect
+    import pandas as pd
+    n = len(inspect.signature(check).parameters)
+    for g in (*GARBAGE, pd.DataFrame(), pd.Series([1])):
+        said = check(*[g]*n)
+        assert not said and said.text and '\n' not in str(said.text)[:200].strip(), (g, said)
+
+def test_an_answer_for_other_data_is_wrong():
+    "The figure comes from the predictions in hand, not from a number that is stored"
+    from usbook.exercises.lung_signs import check_interval, check_macro_f1, check_missed
+    from usbook.evidence.metrics import evaluate
+    from usbook.predictions import toy_predictions
+    a, b = (toy_predictions(20, 4, STUDIES['lung_signs'].classes, seed=s) for s in (1, 2))
+    def missed(p): e = p.target == p.classes.index('effusion'); return int((e & (p.pred != p.target)).sum())
+    for check, f in ((check_missed, missed), (check_macro_f1, lambda p: evaluate(p, n_boot=20).overall['macro_f1'].value), (check_interval, lambda p: evaluate(p).overall['accuracy'][1:3])):
+        assert check(f(a), a) and check(f(b), b) and not check(f(a), b)
+
+def test_half_an_answer():
+    "Learners write per cent, strings, lists of one; each gets a sentence about it"
+    from usbook.exercises.head_ct import check_false_alarms
+    assert 'per cent' in check_false_alarms(100*67/414).text and 'str' in check_false_alarms('0.16').text and 'list' in check_false_alarms([.16]).text
+    assert check_false_alarms(.162) and check_false_alarms(.16).kind != 'slip'

@@ -11,13 +11,13 @@ import numpy as np
 from ..classroom.check import check, expect, expect_kind, expect_number, expect_word
 from ..predictions import Predictions
 
-# %% ../../nbs/exercises/05_pneumoconiosis.ipynb #c4f1e5a1
+# %% ../../nbs/exercises/05_pneumoconiosis.ipynb #ce9e540f
 @check
 def check_smallest(smallest):
     "The smallest n of at least 150 with a k/n that is printed as 92.46 %"
     expect_kind(smallest, (int, np.integer), 'a whole number')
     if smallest == 1760: expect(False, '1760 was taken on trust: 1627 of 1760 is 92.44 %, and 1628 is 92.50 %.')
-    expect(smallest >= 150, 'at least 150, the question says.')
+    expect(150 <= smallest <= 1760, 'at least 150, the question says, and there were 1760 in all.')
     expect(any(f'{100*k/smallest:.2f}' == '92.46' for k in range(smallest + 1)), f'no number of {smallest} cases is 92.46 % of them.')
     expect(smallest == 199, f'{smallest} is possible; a smaller one is too.')
     return '184 of 199. So the figure is of a part of the cases, and the abstract does not say which.'
