@@ -213,7 +213,7 @@ def checklists_of(out, environment)->list: # of (name, citation, counts, answers
     found = {name: answers(name, known) for name in CHECKLISTS}
     return [(name, CITATIONS[name], count(a), a) for name, a in found.items()]
 
-# %% ../nbs/03_report.ipynb #c160508c
+# %% ../nbs/03_report.ipynb #16169a3d
 TEMPLATE = '''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{{ study.title }} · usbook</title><style>
 :root{--ink:#1b2530;--soft:#5b6b7a;--line:#d8dfe6;--paper:#fff;--tint:#f4f7f9;--blue:#0b6e99}
@@ -245,7 +245,7 @@ li{margin:.2rem 0}code{font-size:.88em}</style></head><body>
 <section><h2>Gap ledger: what the paper does not say</h2><ul>{% for u in study.unknown %}<li>{{ u }}</li>{% endfor %}</ul></section>
 <section><h2>Checklists for a paper</h2>{% for name, cite, n, found in checklists %}<details class="list"><summary>{{ name }}: {{ n.answered }} items answered by this run, {{ n.partly }} in part, {{ n.open }} open</summary>
 <p class="soft">In our words; the original counts: {{ cite }}</p><div class="scroll"><table><thead><tr><th>item<th>asks<th>this run<th>to be said by the author</tr></thead><tbody>
-{% for a in found %}<tr class="s-{{ a.status }}"><td>{{ a.item.number }}<td>{{ a.item.asks }}<td>{{ a.text }}<td>{% if a.status != 'answered' %}<b>{{ a.status }}</b>: {{ a.left }}{% endif %}</tr>{% endfor %}</tbody></table></div></details>{% endfor %}</section>
+{% for a in found %}<tr class="s-{{ a.status }}"><td>{{ a.item.number }}<td>{{ a.item.asks }}<td>{{ a.text }}<td>{% if a.status != 'answered' %}<b>{{ a.status }}</b>{% if a.left != a.item.asks %}: {{ a.left }}{% endif %}{% endif %}</tr>{% endfor %}</tbody></table></div></details>{% endfor %}</section>
 <section><h2>How this was made</h2><table><tbody>
 <tr><td>images<td>{{ results.data.source }}: {{ results.data.images }} {{ results.data.unit or 'image' }}s of {{ results.data.patients }} patients</tr>
 <tr><td>{{ results.data.unit or 'image' }}s a part and class<td>{% for k, v in results.data.counts.items() %}{{ k|replace('_', ' ') }} {{ v }}{{ ', ' if not loop.last }}{% endfor %}</tr>

@@ -24,7 +24,7 @@ class Item:
     fact: str = ''  # the fact of a run that answers it; '' if no run can
     left: str = ''  # what stays to be said even then
 
-# %% ../../nbs/evidence/05_checklists.ipynb #6adf75b2
+# %% ../../nbs/evidence/05_checklists.ipynb #fa40b714
 _claim_before = (
     Item('1', 'The title or abstract says that AI is studied, and of which kind', 'method', 'the title'),
     Item('2', 'A structured abstract: design, methods, results, conclusions'),
@@ -33,7 +33,7 @@ _claim_before = (
     Item('5', 'Prospective or retrospective', 'design'),
     Item('6', 'The goal: a new model, feasibility, non-inferiority ...', 'goal'),
     Item('7', 'Where the data come from', 'source'),
-    Item('8', 'Who or what was included and excluded', 'simulated', 'nothing; but say so'),
+    Item('8', 'Who or what was included and excluded', 'simulated'),
     Item('9', 'Preprocessing of images', 'preprocessing'),
     Item('10', 'Selection of subsets: crops, slices, frames', 'subsets', 'why these'),
     Item('11', 'How images were de-identified', 'simulated'),
