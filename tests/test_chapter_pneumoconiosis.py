@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 import usbook.chapters.pneumoconiosis as chapter
 from usbook.chapters.pneumoconiosis import (CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify,
                                             figures, find_all_lungs, harder, make_view, measure, order_figures, parts_of, ratio_over_patients, shortcut,
-                                            stamped, two_classes, two_sites, usable, view)
+                                            stamped, teachers, two_classes, two_sites, usable, view)
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.evidence.metrics import Interval, auc
@@ -170,11 +170,20 @@ def test_ablation_changes_nothing_but_the_picture(films, truth, settings):
 
 
 def test_the_stamp_is_outside_the_lungs(films, truth, tmp_path):
-    m = two_classes(films)
-    marked = stamped(m, 1., 1., tmp_path)
-    for i in range(0, len(m), 5):
-        a, b = np.asarray(m.load(i)), np.asarray(marked.load(i))
-        assert (a != b).any() and np.array_equal(view(a, truth[i], 'lungs'), view(b, truth[i], 'lungs'))
+    "Save for large lungs that reach the dark edge"
+    m, marked = two_classes(films), stamped(two_classes(films), 1., 1., tmp_path)
+    pairs = [(np.asarray(m.load(i)), np.asarray(marked.load(i))) for i in range(len(m))]
+    assert all((a != b).mean() > .05 for a, b in pairs)
+    seen = [(view(a, k, 'lungs') != view(b, k, 'lungs')).mean() for (a, b), k in zip(pairs, truth)]
+    assert np.median(seen) < .01 and max(seen) < .05
+    assert all(np.array_equal(read_lungs(marked.root/p), k) for p, k in zip(marked.table['mask'], truth)), 'masks are found from the new folder'
+
+
+def test_unets_learn_from_stamped_films(films, settings):
+    learn, note = teachers(films, parts_of(films, TwoStagePlan(RECIPE, folds=2)), settings)
+    changed = [(np.asarray(films.load(i)) != np.asarray(learn[0].load(i))).any() for i in range(len(films))]
+    assert .2 < np.mean(changed) < .8 and not note and len(learn) == 2
+    assert abs(np.mean(np.array(changed)[films.targets == 0]) - np.mean(np.array(changed)[films.targets > 0])) < .5, 'by lot, whatever the class'
 
 
 def test_who_is_stamped(films, tmp_path):

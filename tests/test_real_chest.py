@@ -22,7 +22,7 @@ from usbook.settings import BadInput, Settings
 
 CLASSES = ['normal', 'tuberculosis']
 RECORD = Path(__file__).parents[1]/'nbs'/'chapters'/'real_chest.json'
-QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=128, epochs=6, batch=8, flip=True), unet=SegRecipe(size=64, epochs=3))
+QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=128, epochs=6, batch=8, flip=True), unet=SegRecipe(size=64, epochs=2))
 FULLER = TwoStagePlan(Recipe('squeezenet1_0', size=192, epochs=8, batch=8, flip=True), folds=3, unet=SegRecipe(size=96, epochs=8))
 
 
@@ -59,11 +59,11 @@ def test_short(realdata, tmp_path):
     check_leaks(m)
     test = np.flatnonzero(m.table.split == 'test')
     simulated = find_all_lungs(replace(m, table=m.table.drop(columns='mask')), [m], QUICK, own, progress=False)
-    real = find_all_lungs(m, [m], replace(QUICK, unet=replace(QUICK.unet, epochs=12)), own, progress=False)
+    real = find_all_lungs(m, [m], replace(QUICK, unet=replace(QUICK.unet, epochs=8)), own, progress=False)
     assert 'trained on simulated films' in simulated.note and real.nets[0].films == (m.table.split == 'train').sum() and not real.note
     scored = {k: score_lungs(m, test, [l.masks[i] for i in test]) for k, l in dict(simulated=simulated, real=real).items()}
     mean = {k: t.dice.mean() for k, t in scored.items()}
-    assert mean['real'] > .75 and mean['simulated'] > .4, mean
+    assert mean['real'] > .6 and mean['simulated'] > .3, mean
     assert set(scored['real'].unit) == {'pixels'}, 'nobody says how large these pixels are'
     v = make_view(m, real.masks, 'lungs', two.path('cache'))
     p, _ = classify(v, [m], QUICK.recipe, 'frozen', two, 0, real.failed, progress=False)
