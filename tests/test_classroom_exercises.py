@@ -144,3 +144,17 @@ def test_half_an_answer():
     from usbook.exercises.head_ct import check_false_alarms
     assert 'per cent' in check_false_alarms(100*67/414).text and 'str' in check_false_alarms('0.16').text and 'list' in check_false_alarms([.16]).text
     assert check_false_alarms(.162) and check_false_alarms(.16).kind != 'slip'
+
+def test_lab_brings_exercises_to_fill_in(tmp_path, monkeypatch):
+    "Away from the project: chapters and exercises as they came with the package; started again inside, the same folder"
+    import usbook.cli as cli
+    pack = tmp_path/'site'/'usbook'/'_lab'
+    (pack/'chapters').mkdir(parents=True)
+    (pack/'chapters'/'01.ipynb').write_text('{}')
+    (pack/'settings.ini').write_text('[usbook]\n')
+    monkeypatch.setattr(cli, '__file__', str(pack.parent/'cli.py'))
+    lab = cli.lab_folder(tmp_path/'home')
+    assert lab == tmp_path/'home'/'usbook-lab' and len(list((lab/'exercises').glob('*.ipynb'))) == len(SOURCES)
+    work = next((lab/'exercises').glob('*.ipynb'))
+    work.write_text('mine')
+    assert cli.lab_folder(tmp_path/'home') == lab and work.read_text() == 'mine' and cli.lab_folder(lab/'exercises') == lab

@@ -184,15 +184,16 @@ def lab_environment()->dict:
     ours, path = str(Path(__file__).parent/'widgets'/'static'), os.environ.get('JUPYTER_CONFIG_PATH')
     return os.environ | {'JUPYTER_CONFIG_PATH': os.pathsep.join([ours, path] if path else [ours])}
 
-# %% ../nbs/05_cli.ipynb #83a53d99
+# %% ../nbs/05_cli.ipynb #69b99c7e
 def lab_folder(here=None # where the person is
               ):         # folder of the chapters
-    "The chapters of this checkout, or a copy of those that came with the package; what is already there is kept"
+    "The chapters of this checkout or workshop, or a copy of those that came with the package, with exercises; what is already there is kept"
     from pathlib import Path
     import shutil
     here = Path(here or Path.cwd()).absolute()
     for f in (here, *here.parents):
-        if (f/'nbs'/'chapters').is_dir() and (f/'settings.ini').is_file(): return f/'nbs'
+        for folder in (f/'nbs', f):
+            if (folder/'chapters').is_dir() and (f/'settings.ini').is_file(): return folder
     packed = Path(__file__).parent/'_lab'
     if not packed.is_dir(): raise BadInput('the chapters are neither here nor in the package; install usbook with: pip install usbook')
     for src in sorted(p for p in packed.rglob('*') if p.is_file()):
@@ -200,6 +201,8 @@ def lab_folder(here=None # where the person is
         if not dst.exists():
             dst.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(src, dst)
+    from usbook.classroom.exercises import write_exercises
+    write_exercises(here/'usbook-lab'/'exercises')
     return here/'usbook-lab'
 
 # %% ../nbs/05_cli.ipynb #5a65c652

@@ -155,7 +155,7 @@ def fill_book(project:Path, out:Path, say=print):
     elif (project/'build'/'book'/'index.html').is_file(): shutil.copytree(project/'build'/'book', out/'book')
     else: say("  left out: the book's tools are not installed (pip install 'usbook[book]')")
 
-# %% ../../nbs/classroom/03_workshop.ipynb #58a93908
+# %% ../../nbs/classroom/03_workshop.ipynb #51fc78e5
 INSTALL_SH = '''#!/bin/sh
 # Installs usbook from this folder; no network is used.   sh install.sh [FOLDER]   (default: usbook in your home)
 set -e
@@ -179,12 +179,12 @@ mkdir -p "$to"
 "$to/.venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-index --no-deps --find-links "$here/wheels" -r "$list"
 [ -e "$to/lab" ] || cp -R "$here/lab" "$to/lab"
 if [ -d "$here/book" ] && [ ! -e "$to/book" ]; then cp -R "$here/book" "$to/book"; fi
-printf '#!/bin/sh\\ncd "$(dirname "$0")/lab" && exec ../.venv/bin/python -m jupyterlab\\n' > "$to/start.sh"
+printf '#!/bin/sh\\ncd "$(dirname "$0")/lab" && exec ../.venv/bin/usbook lab\\n' > "$to/start.sh"
 (cd "$to/lab" && ../.venv/bin/usbook check) || echo "Something is missing; the lines above say what."
 echo "Done. To begin: sh $to/start.sh"
 '''
 
-# %% ../../nbs/classroom/03_workshop.ipynb #9dee5898
+# %% ../../nbs/classroom/03_workshop.ipynb #a8dc47dd
 INSTALL_BAT = '''@echo off
 rem Installs usbook from this folder; no network is used.   install.bat [FOLDER]
 setlocal
@@ -199,7 +199,7 @@ py -%v% -m venv "%to%\\.venv" || exit /b 1
 "%to%\\.venv\\Scripts\\python" -m pip --isolated install --quiet --disable-pip-version-check --no-index --no-deps --find-links "%here%wheels" -r "%here%requirements\\windows-%v%.txt" || exit /b 1
 if not exist "%to%\\lab" xcopy /e /i /q "%here%lab" "%to%\\lab" >nul
 if exist "%here%book" if not exist "%to%\\book" xcopy /e /i /q "%here%book" "%to%\\book" >nul
-(echo @cd /d "%%~dp0lab" ^&^& ..\\.venv\\Scripts\\python -m jupyterlab)>"%to%\\start.bat"
+(echo @cd /d "%%~dp0lab" ^&^& ..\\.venv\\Scripts\\usbook lab)>"%to%\\start.bat"
 cd /d "%to%\\lab" && ..\\.venv\\Scripts\\usbook check
 echo Done. To begin: %to%\\start.bat
 '''
