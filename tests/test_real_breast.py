@@ -20,7 +20,7 @@ from usbook.settings import Settings
 
 RECORD = Path(__file__).parents[1]/'nbs'/'chapters'/'real_breast.json'
 QUICK = DetectRecipe('squeezenet1_0', size=128, epochs=6, every=1, views=2, lr=2e-3)
-FULLER = DetectRecipe('squeezenet1_0', size=192, epochs=15, every=1, lr=2e-3)
+FULLER = DetectRecipe('squeezenet1_0', size=160, epochs=12, every=1, lr=2e-3)
 
 
 @pytest.fixture(scope='module')

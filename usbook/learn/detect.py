@@ -401,38 +401,36 @@ def merge_places(marks:pd.DataFrame, # of single frames
     keep = [g.index.to_numpy()[nms(_xyxy(g), torch.as_tensor(g.score.to_numpy(float, copy=True)), least).numpy()] for _, g in marks.groupby('scan')]
     return marks.loc[np.sort(np.concatenate(keep))].reset_index(drop=True) if keep else marks
 
-# %% ../../nbs/learn/02_detect.ipynb #cfe2d878
-def _best_path(scores, links):
-    "The path with the highest sum: [number of the box, frame by frame], first frame"
-    total, back = [s.copy() for s in scores], [np.full(len(s), -1) for s in scores]
-    for k in range(1, len(scores)):
-        if not len(scores[k]) or not len(scores[k-1]): continue
-        from_ = np.where(links[k], total[k-1][:, None], -np.inf)
-        best = from_.argmax(0)
-        gain = from_[best, np.arange(len(best))]
-        back[k] = np.where(gain > 0, best, -1)
-        total[k] = scores[k] + np.maximum(gain, 0)
-    end = max(range(len(total)), key=lambda k: total[k].max(initial=-np.inf))
-    at, path = int(total[end].argmax()), []
-    while at >= 0: path.append(at); at, end = int(back[end][at]), end - 1
-    return path[::-1], end + 1
+# %% ../../nbs/learn/02_detect.ipynb #dcae07d7
+def _best_path(rows, score, near):
+    "The path with the highest sum, as numbers of boxes; `rows` of each frame, -inf where a box is taken"
+    total, back = score.copy(), np.full(len(score), -1)
+    for a, b in zip(rows, rows[1:]):
+        if not len(a) or not len(b): continue
+        before = np.where(near[np.ix_(a, b)], total[a][:, None], -np.inf)
+        best = before.argmax(0)
+        gain = before[best, np.arange(len(b))]
+        back[b] = np.where(gain > 0, a[best], -1)
+        total[b] += np.where(gain > 0, gain, 0)
+    path = [int(total.argmax())]
+    while back[path[-1]] >= 0: path.append(int(back[path[-1]]))
+    return path
 
-# %% ../../nbs/learn/02_detect.ipynb #4e1f2fc8
-def _link_clip(g, least, n):
-    "Number of the track of each row of one clip"
-    rows = [np.flatnonzero(g.frame.to_numpy() == k) for k in range(n)]
-    box, score, track = _xyxy(g), g.score.to_numpy(float), np.full(len(g), -1)
+# %% ../../nbs/learn/02_detect.ipynb #7fb68553
+def _link_clip(g, least):
+    "Number of the track of each row of one clip; -1 where another box of its frame was taken in its place"
+    frame, score, track = g.frame.to_numpy(), g.score.to_numpy(float, copy=True), np.full(len(g), -1)
+    box = _xyxy(g)
+    near = (box_iou(box, box) > least).numpy()
+    rows = [np.flatnonzero(frame == k) for k in range(frame.min(), frame.max() + 1)]
     for number in range(len(g)):
-        s = [score[r] for r in rows]
-        links = [None] + [(box_iou(box[a], box[b]) > least).numpy() for a, b in zip(rows, rows[1:])]
-        path, first = _best_path(s, links)
-        for k, at in enumerate(path, first):
-            same = (box_iou(box[rows[k]], box[rows[k][at]][None])[:, 0] > least).numpy()
-            track[rows[k][at]], rows[k] = number, rows[k][~same]
-        if not any(len(r) for r in rows): break
+        if not np.isfinite(score).any(): break
+        path = _best_path(rows, score, near)
+        track[path] = number
+        for i in path: score[(frame == frame[i]) & near[i]] = -np.inf
     return track
 
-# %% ../../nbs/learn/02_detect.ipynb #59dee7e1
+# %% ../../nbs/learn/02_detect.ipynb #36f448bf
 def link(marks:pd.DataFrame,   # of single frames
          least:float=.3,       # neighbouring boxes that overlap by more are linked
          rescore:str='best',   # best | mean | max
@@ -441,7 +439,7 @@ def link(marks:pd.DataFrame,   # of single frames
     "Seq-NMS: tracks of boxes, each with one score"
     if rescore not in ('best', 'mean', 'max'): raise BadInput(f"rescore = {rescore!r}: choose best, mean or max")
     parts = [g.reset_index(drop=True) for _, g in marks.groupby('scan')]
-    parts = [g.assign(track=_link_clip(g, least, int(g.frame.max()) + 1)) for g in parts]
+    parts = [g.assign(track=_link_clip(g, least)) for g in parts]
     t = pd.concat(parts, ignore_index=True) if parts else marks.assign(track='')
     t = t[t.track != -1]
     how = dict(mean='mean', max='max', best=lambda s: s.nlargest(length).sum()/length)[rescore]
@@ -502,13 +500,16 @@ class TrackNet(nn.Module):
         pooled = torch.cat([total/m.sum(2), z.amax(2), total/8], 1)
         return x[:, 0, 0] + self.shift + self.last(self.drop(pooled))[:, 0]
 
-# %% ../../nbs/learn/02_detect.ipynb #fdaefde8
-def linked(marks:pd.DataFrame, **kw)->pd.DataFrame: # as `link`, with the detector's own score in a column own
-    "Tracks as the temporal network wants them: the detector's own score, and the track's score by step (b) in `start`"
+# %% ../../nbs/learn/02_detect.ipynb #5073f038
+def linked(marks:pd.DataFrame, keep:int=10, **kw # tracks kept of each clip; the rest as in `link`
+          )->pd.DataFrame:
+    "The best tracks of each clip by step (b), as the temporal network wants them: the detector's own score, the track's in `start`"
     t = link(marks, rescore='max', **kw)
     t = t.assign(own=t.score)
     best = t.groupby(['scan', 'track']).own.agg(lambda s: s.nlargest(8).sum()/8)
-    return t.assign(start=best.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy())
+    t = t.assign(start=best.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy())
+    place = best.groupby('scan').rank(ascending=False, method='first')
+    return t[(place.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])) <= keep).to_numpy()].reset_index(drop=True)
 
 def is_lesion(t:pd.DataFrame, index, boxes:pd.DataFrame, least:float=.3 # tracks; (scan, track) wanted; true boxes
              )->np.ndarray: # (n,) 0 or 1
