@@ -9,7 +9,7 @@ from usbook.classroom.exercises import make_notebook, prove, read_pieces, source
 from usbook.settings import BadInput
 from usbook.study import STUDIES
 
-SOURCES = sources()
+ROOT, SOURCES = Path(__file__).parents[1], sources()
 PROOFS = {}
 
 @pytest.fixture(params=list(SOURCES))
@@ -35,6 +35,11 @@ def test_hints_are_their_own(proofs):
     texts = [p.wrong.text for p in proofs]
     assert len(set(texts)) == len(texts) and EMPTY not in texts
     for p in proofs: assert len(p.wrong.text) < 260 and p.wrong.text.endswith('.') and p.solution.text.endswith('.'), p.wrong
+
+def test_chapter_and_exercises_lead_to_one_another(study):
+    chapter = next((ROOT/'nbs'/'chapters').glob(f'[0-9]*_{study}.ipynb'))
+    assert f'](../exercises/{SOURCES[study].name})' in lines_of(json.loads(chapter.read_text(encoding='utf-8')), 'markdown')
+    assert f'](../chapters/{chapter.name})' in lines_of(make_notebook(SOURCES[study], 'learner'), 'markdown')
 
 def test_pieces_are_whole(study):
     "Each task has a check, a solution and a wrong answer, in this order"
