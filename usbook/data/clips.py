@@ -223,11 +223,11 @@ def _patients(folder, files, boxes, rule):
                        r"or give a rule, for example --patients '^(P\d+)_'")
     return who, {}, {}
 
-# %% ../../nbs/data/04_clips.ipynb #f2aa053c
+# %% ../../nbs/data/04_clips.ipynb #02d7ff9d
 def _see_clips(m):
     "Decode every clip once: (scan -> shape, hash of each, problems)"
     shapes, digests, found = {}, [], []
-    for row, scan, image in zip(m.rows, tqdm(m.table.scan, 'looking at clips', delay=2, leave=False), m.table.image):
+    for row, scan, image in tqdm(list(zip(m.rows, m.table.scan, m.table.image)), 'looking at clips', delay=2, leave=False):
         try:
             if wrong := _outside(m.root, image): raise BadInput(f'{m.root/image}: {wrong}')
             a = m.clip(scan)
