@@ -377,7 +377,7 @@ def _train(clips, recipe, mode, n_frames, weights, device, seed, say, splits, st
                 device=device.type, dtype=str(pyramid.dtype or torch.float32), torch=torch.__version__)
     return DetectorFit(mode, n_frames, recipe, weights, learn, frames, marks, learn.follow.history(), time.perf_counter() - started, meta, proof)
 
-# %% ../../nbs/learn/02_detect.ipynb #1ff44487
+# %% ../../nbs/learn/02_detect.ipynb #6b2cd3bf
 def plot_losses(*fits:DetectorFit):
     "Training and validation loss, epoch by epoch"
     import matplotlib.pyplot as plt
@@ -387,6 +387,7 @@ def plot_losses(*fits:DetectorFit):
         ax.plot(e, f.history.train_loss, ':', color=f'C{k}')
         if 'valid_loss' in f.history: ax.plot(e, f.history.valid_loss, '.-', color=f'C{k}', label=name)
     ax.set(xlabel='epoch', ylabel='loss', ylim=(0, None))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False, fontsize=8)
     ax.spines[['top', 'right']].set_visible(False)
     return fig
