@@ -143,11 +143,11 @@ def compare(arms:dict, seed=0)->dict|None: # name -> Arm; None where there is no
     out = compare_froc(pair[0].test, pair[1].test, RATES, seed=seed, **HIT)
     return dict(title=f"Single frame against sequence ({pair[1].measured['step']})", **out)
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #f0368977
-def long_run(folder, settings=None # where to; seed 0, the weights and the cache of settings.ini if None
+# %% ../../nbs/chapters/03_breast_cine.ipynb #fd0b8090
+def long_run(folder, settings=None # where to; as committed if None: seed 0, random weights
             )->Path:
     "Make the longer run's detections again, and write them to `folder`"
-    s, plan = settings or read_settings(data='phantom', profile='workshop', seed=0), PLANS['workshop']
+    s, plan = settings or read_settings(data='phantom', profile='workshop', seed=0, weights='random'), PLANS['workshop']
     clips, source = find_images(STUDY, s, plan, read=read)
     clips = split_by_patient(clips, plan.fractions, seed=s.seed)
     check_leaks(clips)
