@@ -118,6 +118,13 @@ def drive_confusion(page, w):
     expect(box.locator('.thumb').first).to_contain_text(Path(first).name)
 
 
+def drive_pair(page, w):
+    box = page.locator('.usbook-widget', has=page.locator('[data-name=only_a]'))
+    for cell, n in ask(page, f'import json; print(json.dumps({w}.counts))').items(): expect(box.locator(f'[data-name={cell}]').first).to_have_text(str(n))
+    box.locator('button[data-row="0"][data-col="0"]').click()
+    until(lambda: ask(page, f'print(json.dumps({w}.cell))'), 'both_right')
+
+
 def drive_cine(page, w):
     box = region(page, 'Cine player')
     before = ask(page, f'import json; print(json.dumps({w}.frame))')
@@ -126,7 +133,7 @@ def drive_cine(page, w):
     until(lambda: ask(page, f'print(json.dumps({w}.frame))'), before + 1)
 
 
-DRIVE = dict(ThresholdExplorer=drive_threshold, ConfusionExplorer=drive_confusion, CinePlayer=drive_cine)
+DRIVE = dict(ThresholdExplorer=drive_threshold, ConfusionExplorer=drive_confusion, FrozenVersusFinetuned=drive_pair, CinePlayer=drive_cine)
 
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
