@@ -5,11 +5,12 @@ backbone, frozen and fine-tuned, exactly as `judge_backbone.py` trains it on rea
 must hold: the plain reference clearly below the better network (interval of the difference above zero), the network below 1.
 """
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from judge_backbone import EPOCHS, FINE_SIZE, FOLDS, SIZE, bootstrap, finetuned, folds, frozen, interval
+from judge_backbone import EPOCHS, FINE_FOLDS, FINE_SIZE, FOLDS, SIZE, bootstrap, finetuned, folds, frozen, interval
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -66,7 +67,9 @@ def judge(study, cache, say=print):
     return row
 
 if __name__ == '__main__':
-    rows = [judge(s, read_settings().path('cache')/'samples') for s in TASKS]
     how = dict(metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients', folds=FOLDS, image_size=SIZE,
-               finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px', pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks')
-    RECORD.write_text(json.dumps(dict(how=how, rows=rows), indent=1) + '\n')
+               finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds', pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks')
+    rows = []
+    for s in sys.argv[1:] or TASKS:
+        rows.append(judge(s, read_settings().path('cache')/'samples'))
+        RECORD.write_text(json.dumps(dict(how=how, rows=rows), indent=1) + '\n')

@@ -138,7 +138,8 @@ DRIVE = dict(ThresholdExplorer=drive_threshold, ConfusionExplorer=drive_confusio
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
 def test_chapter_in_jupyterlab(chapter, tmp_path, chromium):
-    for f in (chapter, ROOT/'settings.ini'): shutil.copy(f, tmp_path)
+    shutil.copytree(chapter.parent, tmp_path, dirs_exist_ok=True)             # with the recorded figures beside it
+    shutil.copy(ROOT/'settings.ini', tmp_path)
     (tmp_path/'data_samples').symlink_to(ROOT/'data_samples')
     config = tmp_path/'.jupyter'/'config'/'labconfig'
     config.mkdir(parents=True)
