@@ -128,7 +128,7 @@ def drive_pair(page, w):
 def drive_cine(page, w):
     box = region(page, 'Cine player')
     before = ask(page, f'import json; print(json.dumps({w}.frame))')
-    box.get_by_role('slider', name='Frame').focus()
+    box.get_by_role('slider', name='Frame', exact=True).focus()
     page.keyboard.press('ArrowRight')
     until(lambda: ask(page, f'print(json.dumps({w}.frame))'), before + 1)
 
