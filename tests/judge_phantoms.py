@@ -59,9 +59,10 @@ def judge(study, cache, say=print):
     probs = dict(plain=plain(x, y, patients), frozen=frozen('usbook', None, x, y, patients, 0), finetuned=finetuned('usbook', None, x, y, patients, 0))
     b = bootstrap(y, patients, {k: p[None] for k, p in probs.items()})
     best = max(('frozen', 'finetuned'), key=lambda k: b[k][0])
+    alike = icc(probs[best].argmax(1) == y, np.unique(patients, return_inverse=True)[1]) # in being right; None with one image a patient
     row = dict(study=study, task=TASKS[study], images=len(y), patients=len(set(patients)), **{k: interval(*v) for k, v in b.items()},
                accuracy={k: round(float((p.argmax(1) == y).mean()), 3) for k, p in probs.items()}, commonest=round(float(np.bincount(y).max()/len(y)), 3),
-               icc=round(float(icc(probs[best].argmax(1) == y, np.unique(patients, return_inverse=True)[1])), 3), # of being right
+               icc=alike and round(alike, 3),
                best=best, best_minus_plain=interval(b[best][0] - b['plain'][0], b[best][1] - b['plain'][1]))
     say(row)
     return row
@@ -69,7 +70,8 @@ def judge(study, cache, say=print):
 if __name__ == '__main__':
     how = dict(metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients', folds=FOLDS, image_size=SIZE,
                finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds', pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks')
-    rows = []
+    old = {r['study']: r for r in json.loads(RECORD.read_text())['rows']} if RECORD.exists() else {}
     for s in sys.argv[1:] or TASKS:
-        rows.append(judge(s, read_settings().path('cache')/'samples'))
+        old[s] = judge(s, read_settings().path('cache')/'samples')
+        rows = [old[k] for k in TASKS if k in old]
         RECORD.write_text(json.dumps(dict(how=how, rows=rows), indent=1) + '\n')
