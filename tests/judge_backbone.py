@@ -52,10 +52,13 @@ def features(body, w, x): return torch.cat([body(tensor(b, w)).mean((2, 3)) for 
 
 def frozen(net, folder, x, y, patients, seed):
     "Probabilities of held-out patients: logistic regression on pooled features that never change"
-    f = features(*body_of(net, folder, seed), x)
+    return probe(features(*body_of(net, folder, seed), x), y, patients, seed)
+
+def probe(f, y, patients, seed, penalty=PENALTY):
+    "Probabilities of held-out patients, by logistic regression on features (n, c)"
     out = np.zeros((len(y), y.max() + 1))
     for a, b in folds(y, patients, seed):
-        head = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=2000)).fit(f[a], y[a])
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=2000)).fit(f[a], y[a])
         out[b] = head.predict_proba(f[b])
     return out
 

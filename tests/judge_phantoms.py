@@ -9,13 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
-from judge_backbone import EPOCHS, FINE_FOLDS, FINE_SIZE, FOLDS, SIZE, bootstrap, finetuned, folds, frozen, interval
+from judge_backbone import EPOCHS, FINE_FOLDS, FINE_SIZE, FOLDS, SIZE, bootstrap, finetuned, frozen, interval, probe
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from usbook.chapters.pneumoconiosis import box
 from usbook.data.manifest import Manifest, load_image
 from usbook.evidence.compare import icc
 from usbook.phantoms.nuisance import simple_statistics
@@ -30,8 +27,8 @@ TASKS = dict(lung_signs='four signs', head_ct='finding or none', breast_cine='a 
 
 def lung_window(image, mask):
     "The film cut to the box around both lungs"
-    y, x = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return Image.fromarray(np.asarray(image)[y[0]:y[-1] + 1, x[0]:x[-1] + 1])
+    y0, y1, x0, x1 = box(mask, 0)
+    return image.crop((x0, y0, x1, y1))
 
 def load(study, cache):
     "(images (n, SIZE, SIZE) uint8, classes (n,), patients (n,))"
@@ -48,15 +45,9 @@ def load(study, cache):
     if study == 'pneumoconiosis': y = (y != m.classes.index('normal')).astype(int)
     return np.stack(grey), y, np.asarray(m.patients)[rows]
 
-def plain(x, y, patients, seed=0):
-    f, out = simple_statistics(x), np.zeros((len(y), y.max() + 1))
-    for a, b in folds(y, patients, seed):
-        out[b] = make_pipeline(StandardScaler(), LogisticRegression(C=.03, max_iter=2000)).fit(f[a], y[a]).predict_proba(f[b])
-    return out
-
 def judge(study, cache, say=print):
     x, y, patients = load(study, cache)
-    probs = dict(plain=plain(x, y, patients), frozen=frozen('usbook', None, x, y, patients, 0), finetuned=finetuned('usbook', None, x, y, patients, 0))
+    probs = dict(plain=probe(simple_statistics(x), y, patients, 0, .03), frozen=frozen('usbook', None, x, y, patients, 0), finetuned=finetuned('usbook', None, x, y, patients, 0))
     b = bootstrap(y, patients, {k: p[None] for k, p in probs.items()})
     best = max(('frozen', 'finetuned'), key=lambda k: b[k][0])
     alike = icc(probs[best].argmax(1) == y, np.unique(patients, return_inverse=True)[1]) # in being right; None with one image a patient

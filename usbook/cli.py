@@ -213,14 +213,12 @@ def _exercises(args):
     for p in written: print(_short(p))
     for p in kept: print(f'{_short(p)} is there already, and was left as it is')
 
-# %% ../nbs/05_cli.ipynb #e5dc70e5
+# %% ../nbs/05_cli.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, in_words, make_workshop
-    where = args.packages_from
-    source = () if not where else ('--no-index', '--find-links', where) if Path(where).is_dir() else ('--index-url', where)
+    from usbook.classroom.workshop import CPU_TORCH, in_words, make_workshop, packages_from
     say = (lambda line: _say(line)) if args.json else lambda line: print(line, flush=True)
-    parts = make_workshop(args.out, args.platform or (), args.python or (), source=source, torch=CPU_TORCH if args.torch is None else args.torch,
+    parts = make_workshop(args.out, args.platform or (), args.python or (), source=packages_from(args.packages_from), torch=CPU_TORCH if args.torch is None else args.torch,
                           book=not args.no_book, key=args.key, say=say)
     if args.json: return _print_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
     print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')

@@ -138,7 +138,7 @@ def print_froc(r, console):
     "Sensitivities at the given rates"
     _print_dict(r, console)
 
-# %% ../nbs/03_report.ipynb #6141c587
+# %% ../nbs/03_report.ipynb #81c9418e
 def _svg(fig)->bytes:
     "A figure as SVG, the same bytes for the same figure"
     import matplotlib.pyplot as plt
@@ -151,8 +151,8 @@ def figures_of(out)->dict: # caption -> matplotlib Figure
     "The intervals of all arms side by side and a confusion matrix an arm, where there are classes; then the chapter's own figures"
     from usbook.evidence.metrics import plot_confusion, plot_intervals
     names, arms = ('accuracy', 'macro_precision', 'macro_recall', 'macro_f1', 'macro_auc'), {_arm_title(a.name): a.evaluation for a in out.arms.values()}
+    if not all(hasattr(e, 'confusion') for e in arms.values()): return out.figures
     ax = plot_intervals({n.replace('_', ' '): {t: e.overall[n] for t, e in arms.items() if n in e.overall} for n in names}, reference=1/len(out.study.classes))
-    if not all(hasattr(a.evaluation, 'confusion') for a in out.arms.values()): return out.figures
     figs = {'Overall figures with 95 % intervals; the dashed line is chance': ax.figure}
     for a in out.arms.values():
         ax = plot_confusion(a.evaluation)

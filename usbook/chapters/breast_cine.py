@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #bed21ef9
+# %% ../../nbs/chapters/03_breast_cine.ipynb #e7197640
 from ..data.clips import Clips, read_clips, stills_with_masks
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, split_by_patient
 from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match, plot_froc
 from ..evidence.metrics import Interval
 from ..predictions import Detections
-from ..report import as_json
-from ..run import Arm, Chapter, Plan, describe, find_images
+from ..report import MODE_NAMES, as_json
+from ..run import Arm, Chapter, Plan, between, describe, find_images
 from ..settings import read_settings
 from ..study import get_study
 from ..widgets.cine import play_cine
@@ -194,23 +194,22 @@ def measure(arms:dict, # name -> Arm
     n = f"{both['n']['lesions']} masses in {both['n']['scans']} test scans of {both['n']['patients']} patients" if both else 'one arm only'
     return differences(both), {c.id: n for c in STUDY.claims}
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #ed03cd4f
+# %% ../../nbs/chapters/03_breast_cine.ipynb #02627347
 def train_all(m, plan, settings, modes, progress=None)->dict: # name -> Arm
     "Two detectors a mode, the steps on top of them, and the two arms"
     m, recipe = split_by_patient(m, plan.fractions, seed=settings.seed), plan.recipe # a split that came with the data is kept, and gets validation patients
     weights, arms, jobs = find_weights(recipe.arch, settings), {}, [(mode, n) for mode in modes for n in (1, 3)]
     fits = {}
     for i, (mode, n) in enumerate(jobs):
-        name = f"{dict(frozen='frozen', finetuned='fine-tuned')[mode]}, {'single frames' if n == 1 else 'three frames'}"
-        say = (lambda text='', fraction=None, i=i, name=name: progress(name, None if fraction is None else .05 + .8*(i + fraction)/len(jobs))) if progress else False
-        if progress: progress(name, .05 + .8*i/len(jobs))
-        fits[mode, n] = train_detector(m, recipe, mode, n, weights, settings, progress=say)
+        name = f"{MODE_NAMES[mode]}, {'single frames' if n == 1 else 'three frames'}"
+        say = between(progress, .05 + .8*i/len(jobs), .05 + .8*(i + 1)/len(jobs), name)
+        fits[mode, n] = train_detector(m, recipe, mode, n, weights, settings, progress=say or False)
     for mode in modes:
         if progress: progress('linking frames', .86)
         arms |= arms_of(Steps(fits[mode, 1], fits[mode, 3], settings.seed), mode, weights, recipe, settings.seed, round(fits[mode, 1].seconds + fits[mode, 3].seconds, 1))
     return arms
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #7fb72699
+# %% ../../nbs/chapters/03_breast_cine.ipynb #c41a306f
 def figures(arms:dict)->dict: # caption -> Figure
     "FROC curves with chance, and a strip of a clip"
     import matplotlib.pyplot as plt
@@ -219,7 +218,7 @@ def figures(arms:dict)->dict: # caption -> Figure
         a, b = [x for x in arms.values() if x.mode == mode][:2]
         curves = {'single frame': a.evaluation, b.measured['step']: b.evaluation, 'dealt out at random': froc(dealt(a.test), RATES, n_boot=200, **HIT)}
         ax = plot_froc(curves)
-        ax.set_title(f"{dict(frozen='frozen', finetuned='fine-tuned')[mode]}", fontsize=11)
+        ax.set_title(MODE_NAMES[mode], fontsize=11)
         out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = ax.figure
         plt.close(ax.figure)
     return out | cine_strip(a, b)

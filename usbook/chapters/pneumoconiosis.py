@@ -6,7 +6,7 @@
 __all__ = ['STUDY', 'TWO', 'PLANS', 'VIEWS', 'CONDITIONS', 'CHAPTER', 'usable', 'TwoStagePlan', 'parts_of', 'stamped', 'teachers',
            'Lungs', 'find_all_lungs', 'judged', 'outline_figures', 'box', 'view', 'make_view', 'two_classes',
            'as_films', 'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'shortcut', 'by_condition',
-           'ratio_over_patients', 'order_figures', 'harder', 'train_both_stages', 'remarks', 'measure', 'figures']
+           'order_figures', 'harder', 'train_both_stages', 'remarks', 'measure', 'figures']
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #37d182ad
 import hashlib
@@ -17,11 +17,11 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #d284f05c
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #cdd58abb
 from ..data.manifest import Manifest
 from ..data.split import folds_by_patient
 from ..evidence.compare import compare
-from ..evidence.metrics import Interval, boot_interval, mean_over_patients, plot_intervals
+from ..evidence.metrics import Interval, mean_over_patients, plot_intervals, ratio_over_patients
 from ..learn.segment import (SIDES, SegRecipe, check_films, failures, find_lungs, has_mask, plot_worst, read_lungs, score_lungs,
                                   train_unet)
 from ..learn.transfer import MODES, Recipe, train
@@ -310,22 +310,12 @@ def by_condition(stamps # of `shortcut`
     "The AUCs of `shortcut`, set out for a figure"
     return {text: {kind: auc_of(p) for (kind, c2), p in stamps.items() if c2 == c} for c, text in CONDITIONS.items()}
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #c04a50e6
-def ratio_over_patients(above, below, patients, n_boot=2000, seed=0 # (n,) counts; (n,) ids
-                       )->Interval:
-    "Sum over sum, with an interval that draws patients"
-    codes = np.unique(np.asarray(patients, str), return_inverse=True)[1]
-    a, b = (np.bincount(codes, np.asarray(x, float)) for x in (above, below))
-    drawn = np.random.default_rng(seed).multinomial(len(a), np.full(len(a), 1/len(a)), n_boot)
-    top, bottom = drawn @ a, drawn @ b
-    reps = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
-    return boot_interval(a.sum()/b.sum() if b.sum() else None, reps, int((b > 0).sum()), 'patients with an error')
-
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #510d214c
 def order_figures(four:Predictions)->dict: # measure -> Interval
     "Claim d: how many errors are one stage off, and what the quadratic kappa adds"
     off = abs(four.pred - four.target)
     gain = measure_figures(four, lambda o, e: dict(gain=o['kappa_quadratic'] - o['kappa']))['gain']
-    return dict(neighbour_share=ratio_over_patients(off == 1, off > 0, four.patient), quadratic_minus_plain_kappa=gain)
+    return dict(neighbour_share=ratio_over_patients(off == 1, off > 0, four.patient, 'patients with an error'), quadratic_minus_plain_kappa=gain)
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #bbaf130a
 def harder(two:Predictions, four:Predictions # the same films
@@ -420,12 +410,12 @@ def remarks(found:dict, mode:str # measures; frozen or finetuned
         out['c'] += '; guessing alone would differ as much, and the AUC with two classes is not above chance'
     return out
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #637a10d2
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #a9e5618c
 def measure(arms:dict # name -> Arm, from `train_both_stages`
            )->tuple:  # measure -> Interval, claim -> remark
     "What the claims stand on: the arm with an ablation, fine-tuned before frozen"
-    arm = next((arms[n] for n in arms for mode in ('finetuned', 'frozen') if arms[n].mode == mode and 'auc' in arms[n].measured
-                and not any(a.mode == 'finetuned' and 'auc' in a.measured for a in arms.values() if mode == 'frozen')), None)
+    ablated = [a for a in arms.values() if 'auc' in a.measured]
+    arm = next((a for mode in ('finetuned', 'frozen') for a in ablated if a.mode == mode), None)
     if arm is None: return {}, {c.id: 'the ablation was not run in this mode; run it with --modes frozen' for c in STUDY.claims}
     found = {k: v for k, v in arm.measured.items() if isinstance(v, Interval)}
     return found, remarks(found, arm.mode)

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['PLATFORMS', 'CPU_TORCH', 'INSTALL_SH', 'INSTALL_BAT', 'DOCKERFILE', 'HUB', 'POST_BUILD', 'README', 'Platform',
-           'this_platform', 'run', 'Pip', 'own_wheel', 'lock', 'download', 'cpu_torch', 'project_folder', 'fill_lab',
-           'fill_book', 'write_scripts', 'size', 'in_words', 'write_readme', 'make_workshop']
+           'this_platform', 'run', 'Pip', 'own_wheel', 'lock', 'download', 'packages_from', 'cpu_torch',
+           'project_folder', 'fill_lab', 'fill_book', 'write_scripts', 'size', 'in_words', 'write_readme',
+           'make_workshop']
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a979feab
 import json
@@ -105,14 +106,18 @@ def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), 
         pip('download', '--no-deps', '--only-binary=:all:', *tags, '--python-version', python, '--implementation', 'cp', *abis, '--progress-bar', 'off',
             '-d', out, '--find-links', out, *source, '-r', Path(d, 'in.txt'), what=f'downloading packages for {platform}, Python {python},', say=say, **kw)
 
-# %% ../../nbs/classroom/03_workshop.ipynb #890003b8
+# %% ../../nbs/classroom/03_workshop.ipynb #5ef19e85
 CPU_TORCH = 'https://download.pytorch.org/whl/cpu'
+
+def packages_from(where:str|None)->tuple: # an index, a folder of wheels, or nothing
+    "What pip and uv are told of where packages come from"
+    return () if not where else ('--no-index', '--find-links', where) if Path(where).is_dir() else ('-i', where)
 
 def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH, say=print # an index, or a folder of wheels
              )->list:                                                           # exact versions of torch and torchvision; empty if there are none
     "PyTorch without GPU libraries"
     if not platform.startswith('linux') or not source: return []
-    where = ['--no-index', '--find-links', source] if Path(source).is_dir() else ['--index-url', source, '--retries', '1', '--timeout', '20']
+    where = [*packages_from(source), '--retries', '1', '--timeout', '20']
     with tempfile.TemporaryDirectory() as d:
         try:
             download(['torch', 'torchvision'], platform, python, Path(d), pip, where, say, env=dict(PIP_CONFIG_FILE=os.devnull))

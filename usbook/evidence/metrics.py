@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['HEADLINE', 'CLASS_HEADLINE', 'COLOURS', 'LINES', 'Interval', 'wilson', 'clopper_pearson', 'confusion_matrix',
            'class_scores', 'kappa', 'mcc', 'overall_scores', 'predictive_values', 'auc', 'in_top', 'calibration_bins',
-           'calibration_error', 'Resampler', 'replicates', 'boot_interval', 'few', 'mean_over_patients', 'Evaluation',
-           'evaluate', 'evaluate_matrix', 'line_style', 'plot_confusion', 'curve', 'plot_roc', 'plot_intervals']
+           'calibration_error', 'Resampler', 'replicates', 'boot_interval', 'few', 'ratio_over_patients',
+           'mean_over_patients', 'Evaluation', 'evaluate', 'evaluate_matrix', 'line_style', 'plot_confusion', 'curve',
+           'plot_roc', 'plot_intervals']
 
 # %% ../../nbs/evidence/00_metrics.ipynb #f262220a
 from dataclasses import dataclass
@@ -291,14 +292,23 @@ def _silent(value, n, unit, notes, alpha):
     how = f'Wilson with {n} {unit} as the effective number of images'
     return Interval(value, w.low, w.high, how, '; '.join(['every resample gives the same'] + notes))
 
-# %% ../../nbs/evidence/00_metrics.ipynb #3e7048e5
+# %% ../../nbs/evidence/00_metrics.ipynb #b1c4e0f1
+def ratio_over_patients(above, below, patients,  # (n,) numbers, (n,) numbers from 0, (n,) ids
+                        unit:str='patients', least:int|None=None, # as in `boot_interval`
+                        n_boot=2000, seed=0
+                       )->Interval:
+    "Sum over sum; its interval draws patients with all their images"
+    codes = np.unique(np.asarray(patients, str), return_inverse=True)[1]
+    a, b = (np.bincount(codes, np.asarray(x, float)) for x in (above, below))
+    drawn = np.random.default_rng(seed).multinomial(len(a), np.full(len(a), 1/len(a)), n_boot)
+    top, bottom = drawn @ a, drawn @ b
+    reps = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+    return boot_interval(a.sum()/b.sum() if b.sum() else None, reps, int((b > 0).sum()), unit, least)
+
 def mean_over_patients(values, patients, n_boot=2000, seed=0 # (n,) numbers, (n,) ids
                       )->Interval:
-    "A mean over images; its interval draws patients with all their images"
-    codes = np.unique(np.asarray(patients, str), return_inverse=True)[1]
-    total, n = np.bincount(codes, np.asarray(values, float)), np.bincount(codes)
-    drawn = np.random.default_rng(seed).multinomial(len(n), np.full(len(n), 1/len(n)), n_boot)
-    return boot_interval(np.mean(values), drawn @ total/(drawn @ n), len(n), least=0)
+    "A mean over images"
+    return ratio_over_patients(values, np.ones(len(values)), patients, least=0, n_boot=n_boot, seed=seed)
 
 # %% ../../nbs/evidence/00_metrics.ipynb #91bf5901
 @dataclass(repr=False)

@@ -34,11 +34,11 @@ with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     from fastai.vision.all import Callback, DataLoader, DataLoaders, GradientClip, L, Learner, no_random, params
 
-# %% ../../nbs/learn/02_detect.ipynb #c7186353
+# %% ../../nbs/learn/02_detect.ipynb #0cd64e4f
 from ..data.clips import Clips
 from ..data.split import split_hash
-from .transfer import Follow, assert_frozen, pick_device, pick_dtype, snapshot, split_rows
-from .weights import Weights, backbone, find_weights
+from .transfer import Follow, assert_frozen, pick_device, pick_dtype, silence, snapshot, split_rows
+from .weights import Weights, backbone, find_weights, unwrap
 from ..predictions import Detections
 from ..settings import BadInput, Settings, read_settings
 
@@ -128,12 +128,7 @@ class Batches:
         x, y = zip(*(self.one(*i) for i in items))
         return torch.stack(x).to(self.device), torch.stack(y).to(self.device)
 
-# %% ../../nbs/learn/02_detect.ipynb #1a93de29
-def _trunk(body):
-    "The module whose children are the layers, in order"
-    while len(list(body.children())) == 1: body = next(body.children())
-    return body
-
+# %% ../../nbs/learn/02_detect.ipynb #270282ee
 def stages(trunk:nn.Module, strides=(8, 16, 32) # layers in order; how many pixels a step of the map is
           )->list:                              # (name of the last layer at that stride, its channels)
     "Where a body's feature maps are taken"
@@ -146,12 +141,12 @@ def stages(trunk:nn.Module, strides=(8, 16, 32) # layers in order; how many pixe
             seen[2**round(np.log2(256/x.shape[-1]))] = name, x.shape[1]
     return [seen[s] for s in strides if s in seen]
 
-# %% ../../nbs/learn/02_detect.ipynb #7bd88017
+# %% ../../nbs/learn/02_detect.ipynb #f4d7a64d
 class Pyramid(nn.Module):
     "Body and feature pyramid (Lin 2017): images (n,3,h,w) uint8 to maps of one number of channels, the finest first"
     def __init__(self, body, weights, recipe):
         super().__init__()
-        trunk = _trunk(body)
+        trunk = unwrap(body)
         taken = stages(trunk)
         if not taken: raise BadInput(f"{recipe.arch} gives no feature maps of stride 8, 16 or 32; choose another architecture, for example resnet18")
         self.body = IntermediateLayerGetter(trunk, {n: str(i) for i, (n, _) in enumerate(taken)})
@@ -243,17 +238,14 @@ def frame_loaders(frames:Frames, recipe:DetectRecipe, n_frames:int=1, device:tor
     return DataLoaders(DataLoader(train, bs=min(recipe.batch, len(train)), shuffle=True, drop_last=True, create_batch=some, device=device),
                        DataLoader(valid, bs=16, create_batch=plain, device=device), device=device)
 
-# %% ../../nbs/learn/02_detect.ipynb #6a9ecb53
+# %% ../../nbs/learn/02_detect.ipynb #c7b3638d
 def detector_learner(dls:DataLoaders, net:Detector, recipe:DetectRecipe, say=None, cbs=() # None: fastai's bars; False: silent
                     )->Learner:
     "A fastai learner for a torchvision detector"
     follow = Follow(recipe.epochs, say or None)
     learn = Learner(dls, net, loss_func=summed, splitter=body_and_rest, cbs=[GiveBoxes(), GradientClip(5.), follow, *cbs], wd=.01)
     learn.follow = follow
-    if say is None: return learn
-    if hasattr(learn, 'progress'): learn.remove_cb(learn.progress)
-    learn.logger = lambda *_: None
-    return learn
+    return learn if say is None else silence(learn)
 
 # %% ../../nbs/learn/02_detect.ipynb #b6012bbf
 def find_marks(learn:Learner, frames:Frames, split:str, n_frames:int=1
@@ -522,7 +514,7 @@ def is_lesion(t:pd.DataFrame, index, boxes:pd.DataFrame, least:float=.3 # tracks
         return 0 if g is None else int(box_iou(_xyxy(row.to_frame().T), _xyxy(g)).max() >= least)
     return np.array([hit(k[0], r) for k, r in best.iterrows()])
 
-# %% ../../nbs/learn/02_detect.ipynb #406bec1e
+# %% ../../nbs/learn/02_detect.ipynb #6616e33c
 def fit_tracks(x, mask, y, epochs:int=30, seed:int=0, lr=3e-3 # features, mask, 0 or 1
               )->TrackNet:
     "Train the temporal network, by fastai as everything else"
@@ -531,9 +523,7 @@ def fit_tracks(x, mask, y, epochs:int=30, seed:int=0, lr=3e-3 # features, mask, 
     with no_random(seed):
         dl = DataLoader(list(range(n)), bs=min(64, n), shuffle=True, drop_last=True, create_batch=batch)
         learn = Learner(DataLoaders(dl, DataLoader([], bs=1, create_batch=batch)), TrackNet(x.shape[1]), loss_func=nn.BCEWithLogitsLoss(), wd=.1, cbs=Follow(epochs))
-        if hasattr(learn, 'progress'): learn.remove_cb(learn.progress)
-        learn.logger = lambda *_: None
-        learn.fit_one_cycle(epochs, lr)
+        silence(learn).fit_one_cycle(epochs, lr)
     return learn.model.eval()
 
 # %% ../../nbs/learn/02_detect.ipynb #761d7855

@@ -27,10 +27,10 @@ with warnings.catch_warnings():
     from fastai.vision.all import (CrossEntropyLossFlat, DataBlock, DataLoaders, DiceMulti, DynamicUnet, ImageBlock, Learner,
                                    MaskBlock, PILMask, no_random, params)
 
-# %% ../../nbs/learn/03_segment.ipynb #604dc5f4
+# %% ../../nbs/learn/03_segment.ipynb #07970381
 from ..data.manifest import Manifest, Problem, load_image, refuse
-from .transfer import Follow, Network, Pixels, augmentation, normalize, pick_device, pick_dtype, split_rows
-from .weights import Weights, backbone, find_weights
+from .transfer import Follow, Network, Pixels, augmentation, normalize, pick_device, pick_dtype, silence, split_rows
+from .weights import Weights, backbone, find_weights, unwrap
 from ..settings import BadInput, Settings, read_settings
 
 # %% ../../nbs/learn/03_segment.ipynb #11ee3058
@@ -143,16 +143,14 @@ class SegRecipe:
     flip: bool = False        # never: a flipped right lung is not a left one
     precision: str = 'auto'
 
-# %% ../../nbs/learn/03_segment.ipynb #517a4600
+# %% ../../nbs/learn/03_segment.ipynb #0cb44c14
 def encoder(body:nn.Module # from `backbone`
            )->nn.Sequential: # the same layers, one after the other
     "A body as the plain sequence that a U-Net can hook into"
     if hasattr(body, 'model'):
         head = body.model.default_cfg.get('classifier') or 'head'
         layers = [c for n, c in body.model.named_children() if n not in (head, 'global_pool')]
-    else:
-        while len(list(body.children())) == 1: body = next(body.children())
-        layers = list(body.children())
+    else: layers = unwrap(body).children()
     return nn.Sequential(*layers)
 
 # %% ../../nbs/learn/03_segment.ipynb #a283b60a
@@ -228,15 +226,12 @@ def train_unet(m:Manifest,                 # films with splits and masks
     history = pd.DataFrame([r[:3] for r in follow.rows]).set_axis(['train_loss', 'valid_loss', 'dice'][:len(follow.rows[0])], axis=1)
     return Segmenter(net.eval(), recipe, weights, history.astype(float), time.perf_counter() - started, len(learn.dls.train_ds), learn)
 
-# %% ../../nbs/learn/03_segment.ipynb #04df9690
+# %% ../../nbs/learn/03_segment.ipynb #faca5bd0
 def _learner(net, dls, recipe, progress):
     "A learner and what follows it"
     follow = Follow(recipe.epochs, progress or None)
     learn = Learner(dls, net, loss_func=CrossEntropyLossFlat(axis=1), metrics=DiceMulti(), cbs=follow, splitter=_two_groups)
-    if progress is not None:
-        if hasattr(learn, 'progress'): learn.remove_cb(learn.progress)
-        learn.logger = lambda *_: None
-    return learn, follow
+    return learn if progress is None else silence(learn), follow
 
 # %% ../../nbs/learn/03_segment.ipynb #2040d534
 def scores(seg:Segmenter, m:Manifest, rows, batch:int=16 # numbers of rows

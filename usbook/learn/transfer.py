@@ -8,7 +8,7 @@ __all__ = ['KEEP_BYTES', 'KEPT', 'MODES', 'Recipe', 'pick_device', 'fast_bf16', 
            'NotFrozen', 'assert_frozen', 'KeepFrozen', 'what_is_frozen', 'cut_head', 'compute_features',
            'image_digests', 'feature_key', 'write_whole', 'read_whole', 'rows_loader', 'features', 'Rows',
            'feature_loaders', 'feature_rows', 'class_weights', 'loss_function', 'probabilities', 'as_predictions',
-           'Follow', 'Fit', 'fit_frozen', 'fit_finetuned', 'train', 'plot_curves']
+           'Follow', 'Fit', 'silence', 'fit_frozen', 'fit_finetuned', 'train', 'plot_curves']
 
 # %% ../../nbs/learn/01_transfer.ipynb #d0ecce47
 import hashlib, json, os, tempfile, time, warnings
@@ -402,16 +402,20 @@ class Fit:
     frozen: dict|None = None # frozen: what was compared for the proof
     notes: list = field(default_factory=list)
 
-# %% ../../nbs/learn/01_transfer.ipynb #f75b8799
+# %% ../../nbs/learn/01_transfer.ipynb #efdef66e
+def silence(learn:Learner)->Learner: # the same
+    "No bar and no table, where somebody else shows the progress"
+    if hasattr(learn, 'progress'): learn.remove_cb(learn.progress)
+    learn.logger = lambda *_: None
+    return learn
+
+# %% ../../nbs/learn/01_transfer.ipynb #4b291810
 def _learner(dls, model, m, recipe, say, **kwargs):
-    "A learner, and the callback that follows it; no bar and no table where somebody else shows the progress"
+    "A learner, and the callback that follows it"
     follow = Follow(recipe.epochs, say or None)
     learn = Learner(dls, model, loss_func=loss_function(m, recipe, dls.device), metrics=BalancedAccuracy(),
                     cbs=follow, **kwargs)
-    if say is None: return learn, follow
-    if hasattr(learn, 'progress'): learn.remove_cb(learn.progress)
-    learn.logger = lambda *_: None
-    return learn, follow
+    return learn if say is None else silence(learn), follow
 
 # %% ../../nbs/learn/01_transfer.ipynb #58a0b91a
 def fit_frozen(net:Network, m:Manifest, dls:DataLoaders, recipe:Recipe, weights:Weights,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IMAGENET_MEAN', 'IMAGENET_STD', 'SOURCES', 'Weights', 'library_of', 'sha256_file', 'read_state', 'files_for',
-           'weights_file', 'shipped_folder', 'find_weights', 'backbone', 'layer_groups']
+           'weights_file', 'shipped_folder', 'find_weights', 'unwrap', 'backbone', 'layer_groups']
 
 # %% ../../nbs/learn/00_weights.ipynb #e0b33f3d
 import contextlib, hashlib, json, pickle, re, socket, warnings
@@ -243,6 +243,12 @@ def _timm_body(arch, state, what):
     heads = tuple(f'{h}.' for h in ([head] if isinstance(head, str) else head))
     if state is not None: _fits(net, state, lambda k: k.startswith(heads), what)
     return TimmBody(net, False, None, 3)
+
+# %% ../../nbs/learn/00_weights.ipynb #b991041a
+def unwrap(body:nn.Module)->nn.Module:
+    "The module whose children are the layers, in order"
+    while len(list(body.children())) == 1: body = next(body.children())
+    return body
 
 # %% ../../nbs/learn/00_weights.ipynb #13a9a109
 def backbone(arch:str,               # torchvision's or timm's name
