@@ -23,9 +23,9 @@ from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
 from usbook.learn.explain import energy_in_mask, heat_maps
-from usbook.learn.transfer import MODES, Recipe, dataloaders, rows_loader, split_rows, train
+from usbook.learn.transfer import Recipe, dataloaders, rows_loader, split_rows, train
 from usbook.predictions import Predictions
-from usbook.settings import Settings
+from usbook.settings import MODES, Settings
 
 CLASSES = list(STUDY.classes)
 RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_head_ct.json'

@@ -15,9 +15,9 @@ from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
-from usbook.learn.transfer import MODES, Recipe, train
+from usbook.learn.transfer import Recipe, train
 from usbook.predictions import Predictions
-from usbook.settings import Settings
+from usbook.settings import MODES, Settings
 
 CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
 RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_lung_signs.json'

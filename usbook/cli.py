@@ -29,25 +29,6 @@ class _Parser(argparse.ArgumentParser):
         _say(f'{self.prog}: {message} (see {self.prog} --help)')
         raise SystemExit(2)
 
-# %% ../nbs/05_cli.ipynb #26b9ef82
-def _progress(args):
-    "A function (text, fraction) that moves one bar, or prints a line a stage where no one watches"
-    if args.json: return lambda text, fraction=None: None
-    if not sys.stderr.isatty():
-        seen = set()
-        def lines(text, fraction=None):
-            if text not in seen: print(f'  {text}', flush=True)
-            seen.add(text)
-        return lines
-    from tqdm import tqdm
-    bar = tqdm(total=1., bar_format='{percentage:3.0f}% {bar:30} {elapsed} {desc}', leave=False)
-    def move(text, fraction=None):
-        bar.set_description_str(text, refresh=False)
-        if fraction is not None: bar.n = min(max(fraction, bar.n), 1.)
-        bar.refresh()
-        if fraction is not None and fraction >= 1: bar.close()
-    return move
-
 # %% ../nbs/05_cli.ipynb #7225bc8c
 def _list(args):
     from usbook.study import STUDIES
@@ -80,7 +61,7 @@ def _audit(args):
         print(f'\n{name}')
         for f in findings: _console().print(f'  - {f}', markup=False, soft_wrap=True)
 
-# %% ../nbs/05_cli.ipynb #0c562a4e
+# %% ../nbs/05_cli.ipynb #632a891b
 def _chapters(study):
     "The chapters to run: one, or every one that exists"
     from usbook.study import STUDIES, get_study
@@ -96,10 +77,10 @@ def _reproduce(args):
         raise BadInput(f'--data {s.data} belongs to one study; name it instead of "all"')
     done = []
     for chapter in _chapters(args.study):
-        from usbook.run import reproduce
+        from usbook.run import reproduce, show_progress
         if not args.json: print(f'{chapter.study.id}: {chapter.study.title}', flush=True)
         run = reproduce(chapter, s, modes=modes, arch=args.arch, patients=args.patients,
-                        image_level=args.image_level, same_patient=args.same_patient, progress=_progress(args))
+                        image_level=args.image_level, same_patient=args.same_patient, progress=(lambda *_: None) if args.json else show_progress())
         done.append(run)
         if not args.json:
             from usbook.report import print_results

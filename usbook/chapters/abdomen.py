@@ -22,12 +22,13 @@ from ..evidence.metrics import Evaluation, Interval, plot_intervals
 from ..learn.transfer import Recipe, train
 from ..learn.weights import find_weights
 
-# %% ../../nbs/chapters/04_abdomen.ipynb #8a47d063
+# %% ../../nbs/chapters/04_abdomen.ipynb #1fb0d23f
 from ..phantoms.abdomen import ABDOMEN_TEXT, TEXT_STRIP
 from ..phantoms.nuisance import burn_text
 from ..phantoms.samples import png_bytes, write_whole
 from ..predictions import Predictions
-from ..run import MODES, Chapter, Plan, measure_figures, train_arms
+from ..run import Chapter, Plan, measure_figures, train_arms
+from ..settings import MODES
 from ..study import get_study
 from ..widgets.reader import add_readers, simulate_reader
 

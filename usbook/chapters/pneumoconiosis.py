@@ -17,23 +17,23 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #cdd58abb
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #31e043df
 from ..data.manifest import Manifest
 from ..data.split import folds_by_patient
 from ..evidence.compare import compare
 from ..evidence.metrics import Interval, mean_over_patients, plot_intervals, ratio_over_patients
 from ..learn.segment import (SIDES, SegRecipe, check_films, failures, find_lungs, has_mask, plot_worst, read_lungs, score_lungs,
                                   train_unet)
-from ..learn.transfer import MODES, Recipe, train
+from ..learn.transfer import Recipe, train
 from ..learn.weights import find_weights
 
-# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #9e240cf8
+# %% ../../nbs/chapters/05_pneumoconiosis.ipynb #bc20751e
 from ..phantoms.chest import check_up
 from ..phantoms.nuisance import rng
 from ..phantoms.samples import png_bytes, write_whole
 from ..predictions import Predictions
 from ..run import Arm, Chapter, Plan, find_images, measure_figures
-from ..settings import BadInput
+from ..settings import BadInput, MODES
 from ..study import get_study
 
 # %% ../../nbs/chapters/05_pneumoconiosis.ipynb #2ef958d7
