@@ -8,7 +8,7 @@ PY ?= python3
 BIN := .venv/bin
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata difficulty benchmarks clean
+.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation difficulty benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -28,7 +28,8 @@ export: .venv/.ready
 # run every notebook and keep its outputs
 notebooks: .venv/.ready
 	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
-	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 "$$nb" || exit 1; \
+	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 \
+	    --ExecutePreprocessor.store_widget_state=False --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live "$$nb" || exit 1; \
 	done; $(BIN)/nbdev-clean
 
 # build/book: the notebooks with their outputs as a site that needs no network
@@ -47,6 +48,10 @@ backbone: .venv/.ready
 realdata: .venv/.ready
 	@$(RUN) tests/judge_backbone.py $(if $(FINETUNED),--finetuned)
 	@$(RUN) -m pytest -m slow
+
+# what helped the backbone: short pretrainings, each with one thing left out; half an hour on two cores
+ablation: .venv/.ready
+	@$(RUN) tests/judge_backbone.py --ablate
 
 # how hard the samples are: a plain reference beside networks, into nbs/phantoms/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready

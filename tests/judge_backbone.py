@@ -3,8 +3,10 @@
 Five sets, patient-grouped cross-validation, three seeds, area under the ROC curve (macro, one class against the rest).
 Nothing is tuned here: image size, folds, penalty, rates and epochs are fixed for all networks alike.
 Frozen takes minutes, fine-tuned (--finetuned) an hour on two cores; what is done is kept in the cache.
+--ablate asks what helped: short pretrainings, each with one thing left out, judged frozen; half an hour on two cores.
 """
 import argparse, json, os, sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +19,20 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from usbook.data.manifest import Manifest, load_image
+from usbook.learn.backbone import TEXTURES, Recipe, make_backbone
 from usbook.learn.weights import Weights, backbone, find_weights
 from usbook.settings import Settings, read_settings
 
 RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'backbone_realdata.json'
+ABLATION = RECORD.with_name('backbone_ablation.json')
 SETS = dict(lung_signs=['a_lines', 'b_lines', 'effusion', 'consolidation'], head_ct=['no_finding', 'finding'],
             gallbladder=['no_atresia', 'atresia'], chest_shenzhen=['normal', 'tuberculosis'], breast=['benign', 'malignant'])
 NETS = dict(random='resnet10t', usbook='resnet10t', squeezenet1_0='squeezenet1_0', mobilenet_v2='mobilenet_v2')
 SIZE, FOLDS, SEEDS, PENALTY = 160, 5, (0, 1, 2), .01
 EPOCHS, RATE_BODY, RATE_HEAD, BATCH, FINE_SIZE, FINE_FOLDS = 8, 5e-4, 2e-3, 32, 128, 3
 SMALL = dict(gallbladder=64)                           # its images have 60 pixels
+SHORT = dict(steps=300, sizes=((0., 64),))             # an eighth of the steps, small images
+ABLATIONS = {'short': {}, 'textures only': dict(families=TEXTURES), 'naming only': dict(contrast=0.), 'SimCLR only': dict(name_it=0.)}
 
 def load(folder, name):
     "(images (n, SIZE, SIZE) uint8, classes (n,), patients (n,)); rows with other labels are left out, twins are one patient"
@@ -35,11 +41,11 @@ def load(folder, name):
     return x, np.asarray(m.targets), np.asarray(m.patients)
 
 def body_of(net, folder, seed):
-    "The network's body and the statistics its images are standardised with"
-    if net == 'random': w = Weights(NETS[net], 'random')
-    elif net == 'usbook': w = find_weights(NETS[net], Settings(weights='auto', offline=True))
-    else: w = find_weights(NETS[net], Settings(weights=str(Path(folder)/'weights'), offline=True))
-    return backbone(NETS[net], w, seed=seed), w
+    "The network's body and the statistics its images are standardised with; `net` is one of NETS, or a folder with a resnet10t"
+    arch = NETS.get(net, 'resnet10t')
+    where = net if net not in NETS else 'auto' if net == 'usbook' else str(Path(folder)/'weights')
+    w = Weights(arch, 'random') if net == 'random' else find_weights(arch, Settings(weights=where, offline=True))
+    return backbone(arch, w, seed=seed), w
 
 def tensor(x, w):
     x = torch.from_numpy(x)[:, None].expand(-1, 3, -1, -1).float()/255
@@ -154,10 +160,30 @@ def record(rows, file=RECORD):
                finetuned=f'{EPOCHS} epochs, one cycle, AdamW, rates {RATE_BODY} body and {RATE_HEAD} head, batch {BATCH}, {FINE_SIZE} px (gallbladder {SMALL["gallbladder"]}), {FINE_FOLDS} folds')
     file.write_text(json.dumps(dict(how=how, rows=sorted(kept + rows, key=order)), indent=1) + '\n')
 
+# What helped -----------------------------------------------------------------------------------------------------
+
+def ablate(folder, cache=None, file=ABLATION, say=print):
+    "Short pretrainings, each with one thing left out; mean over seeds of the frozen AUC on each set"
+    cache, rows = Path(cache or read_settings().path('cache')/'backbone'), []
+    nets = {}
+    for name, left_out in ABLATIONS.items():
+        to = cache/f'ablation_{name.replace(" ", "_")}'
+        if not list(to.glob('*.safetensors')): make_backbone(replace(Recipe(), **SHORT, **left_out), cache, to, say=say)
+        nets[name] = str(to)
+    for name in SETS:
+        data = load(folder, name)
+        b = bootstrap(data[1], data[2], {n: np.stack([frozen(net, folder, *data, s) for s in SEEDS]) for n, net in nets.items()})
+        first = b['short']
+        for n, (v, vs) in b.items():
+            rows.append(dict(set=name, net=n, auc=interval(v, vs)) | ({} if n == 'short' else dict(minus_short=interval(v - first[0], vs - first[1]))))
+            say(*rows[-1].values())
+    file.write_text(json.dumps(dict(how=f"{SHORT['steps']} steps of {2*Recipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the frozen rows of {RECORD.name}", rows=rows), indent=1) + '\n')
+
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__)
-    a.add_argument('--finetuned', action='store_true'); a.add_argument('--nets', nargs='+', default=list(NETS)); a.add_argument('--sets', nargs='+', default=list(SETS))
+    a.add_argument('--finetuned', action='store_true'); a.add_argument('--ablate', action='store_true'); a.add_argument('--nets', nargs='+', default=list(NETS)); a.add_argument('--sets', nargs='+', default=list(SETS))
     a = a.parse_args()
     folder = os.environ.get('USBOOK_REALDATA')
     if not folder: sys.exit('USBOOK_REALDATA is not set, so there are no real images to judge the backbone on')
+    if a.ablate: sys.exit(ablate(folder))
     record(judge(folder, ('frozen', 'finetuned') if a.finetuned else ('frozen',), a.sets, a.nets, device='cuda' if torch.cuda.is_available() else 'cpu'))
