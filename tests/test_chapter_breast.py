@@ -10,7 +10,7 @@ from PIL import Image
 
 from usbook.chapters.breast_cine import (CHAPTER, HIT, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long,
                                          sensitivities, short)
-from usbook.evidence.froc import froc, toy_detections
+from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
 from usbook.predictions import Detections
 from usbook.run import Arm
@@ -49,8 +49,11 @@ def test_chance_is_below_a_detector_and_not_nothing():
     d = toy_detections(40, skill=2., fps=3.)
     moved = dealt(d, 3)
     assert len(moved.detections) == len(d.detections) and (moved.detections.scan.to_numpy() != d.detections.scan.to_numpy()).all()
-    assert chance(d)['0.5'] < froc(d, RATES, n_boot=10, **HIT).sensitivity[.5].value
-    assert chance(d, 3) == chance(d, 3)
+    t = chance(d, 40)
+    assert t.found['0.5'] == froc(d, RATES, n_boot=10, **HIT).sensitivity[.5].value
+    assert 0 < t.chance['0.5'] < t.chance_95['0.5'] < t.found['0.5'] and t.p['0.5'] == 1/41 and chance(d, 3).equals(chance(d, 3))
+    blind = chance(dealt(d, 99), 40)
+    assert blind.p['0.5'] > .05 and blind.found['0.5'] <= 2*t.chance_95['0.5']
 
 
 def test_declared_measures_are_delivered_or_explained():
@@ -141,15 +144,18 @@ def test_bad_boxes_end_in_one_sentence(usbook, clips, tmp_path):
 
 def test_the_committed_run_is_what_the_chapter_says():
     long, facts = read_long(COMMITTED), json.loads((COMMITTED/'run.json').read_text())
-    assert list(long) == list(facts['steps']) == [f'resnet10t-finetuned_{s}' for s in ('single', 'sequence')]
+    assert list(long) == list(facts['steps']) == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
     first = next(iter(long.values()))
     assert all(d.scans.equals(first.scans) and d.lesions.equals(first.lesions) for d in long.values())
     plan = PLANS['workshop']
     assert facts['data']['images'] == plan.phantom['n'] and facts['seed'] == 0 and 'simulated' in facts['data']['source']
     assert sum(f.stat().st_size for f in COMMITTED.rglob('*') if f.is_file()) < 3e6
     for n, d in long.items():
-        f = froc(d, RATES, n_boot=400, **HIT)
-        assert f.sensitivity[.5].low > chance(d, 5)['0.5'], n
+        t = chance(d, 40)
+        assert (t.p == 1/41).all() and froc(d, RATES, n_boot=400, **HIT).sensitivity[.5].low > t.chance_95['0.5'], n
+    pairs = dict(tuning=('frozen_single', 'finetuned_single'), frozen=('frozen_single', 'frozen_sequence'), finetuned=('finetuned_single', 'finetuned_sequence'))
+    said = {n: differences(compare_froc(*(long[f'resnet10t-{k}'] for k in p), RATES, **HIT)) for n, p in pairs.items()}
+    assert all((d.low < 0 < d.high) == (n == 'tuning') and (n == 'tuning' or d.low > 0) for n, ds in said.items() for d in ds.values())
     for k, step in facts['steps'].items():
         if k.endswith('sequence'):
             t = pd.DataFrame(facts['valid'][k]).T.drop('single frame')

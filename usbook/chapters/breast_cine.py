@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'PLANS', 'HIT', 'RATES', 'STEPS', 'CHAPTER', 'read', 'sensitivities', 'Steps', 'choose', 'arms_of', 'dealt',
-           'chance', 'compare', 'long_run', 'keep_long', 'short', 'read_long', 'differences', 'measure', 'train_all',
-           'figures', 'cine_strip']
+           'chance', 'with_chance', 'compare', 'differences', 'long_run', 'keep_long', 'short', 'read_long', 'measure',
+           'train_all', 'figures', 'cine_strip']
 
 # %% ../../nbs/chapters/03_breast_cine.ipynb #78b14b4f
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #e7197640
+# %% ../../nbs/chapters/03_breast_cine.ipynb #771333b8
 from ..data.clips import Clips, read_clips, stills_with_masks
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, split_by_patient
@@ -23,7 +23,7 @@ from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match, plot
 from ..evidence.metrics import Interval
 from ..predictions import Detections
 from ..report import MODE_NAMES, as_json
-from ..run import Arm, Chapter, Plan, between, describe, find_images
+from ..run import Arm, Chapter, Plan, between, describe, environment, find_images, show_progress
 from ..settings import read_settings
 from ..study import get_study
 from ..widgets.cine import play_cine
@@ -121,18 +121,24 @@ def arms_of(s:Steps, mode, weights, recipe, seed, seconds=0.)->dict: # name -> A
         out[arm.name] = arm
     return out
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #fd61e734
+# %% ../../nbs/chapters/03_breast_cine.ipynb #74ab29f8
 def dealt(d:Detections, seed:int=0)->Detections: # the same marks in other clips
     "What a detector would hit that has not looked: each clip's marks go to another clip, frames in proportion"
-    names, n = d.scans.scan.to_numpy(), d.scans.set_index('scan').n_frames
-    to = pd.Series(np.roll(names, 1 + np.random.default_rng(seed).integers(max(1, len(names) - 1))), names)
+    names, n = np.random.default_rng(seed).permutation(d.scans.scan.to_numpy()), d.scans.set_index('scan').n_frames
+    to = pd.Series(np.roll(names, 1), names)
     t = d.detections.assign(scan=to.loc[d.detections.scan].to_numpy())
     frame = d.detections.frame.to_numpy()*n.loc[t.scan].to_numpy()//n.loc[d.detections.scan].to_numpy()
     return Detections(d.scans, d.lesions, t.assign(frame=frame))
 
-def chance(d:Detections, n:int=20)->dict: # rate -> sensitivity
-    "Mean sensitivities of dealt-out marks"
-    return pd.DataFrame([sensitivities(dealt(d, s)) for s in range(n)])[[f'{r:g}' for r in RATES]].mean().to_dict()
+def chance(d:Detections, n:int=200)->pd.DataFrame: # one row a rate: sensitivity, mean and 95th percentile of chance, p
+    "What marks reach in their own clips, and in others: a permutation test, one-sided"
+    rates = [f'{r:g}' for r in RATES]
+    own, t = pd.Series(sensitivities(d))[rates], pd.DataFrame([sensitivities(dealt(d, s)) for s in range(n)])[rates]
+    return pd.DataFrame(dict(found=own, chance=t.mean(), chance_95=t.quantile(.95), p=(1 + (t >= own).sum())/(1 + n)))
+
+def with_chance(curves:dict, d:Detections)->dict: # name -> FROC
+    "Curves, and the one that the marks `d` reach in other clips"
+    return curves | {'dealt out at random': froc(dealt(d), RATES, n_boot=200, **HIT)}
 
 # %% ../../nbs/chapters/03_breast_cine.ipynb #4dd927ee
 def compare(arms:dict, seed=0)->dict|None: # name -> Arm; None where there is no pair
@@ -143,25 +149,31 @@ def compare(arms:dict, seed=0)->dict|None: # name -> Arm; None where there is no
     out = compare_froc(pair[0].test, pair[1].test, RATES, seed=seed, **HIT)
     return dict(title=f"Single frame against sequence ({pair[1].measured['step']})", **out)
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #fd0b8090
-def long_run(folder, settings=None # where to; as committed if None: seed 0, random weights
+# %% ../../nbs/chapters/03_breast_cine.ipynb #5fac65b6
+def differences(both:dict|None)->dict: # of `compare` -> measure name -> Interval
+    "What the claims stand on"
+    keys = ('value', 'low', 'high', 'method', 'note')
+    return {k: Interval(**{**dict(value=None, low=None, high=None, method=''), **{n: v[n] for n in keys if n in v}}) for k, v in (both or {}).items() if k.startswith('difference_at_')}
+
+# %% ../../nbs/chapters/03_breast_cine.ipynb #1d67466c
+def long_run(folder, settings=None # where to; as committed if None: seed 0, the weights that usbook ships
             )->Path:
     "Make the longer run's detections again, and write them to `folder`"
-    s, plan = settings or read_settings(data='phantom', profile='workshop', seed=0, weights='random'), PLANS['workshop']
+    s, plan = settings or read_settings(data='phantom', profile='workshop', seed=0, weights='auto', offline=True), PLANS['workshop']
     clips, source = find_images(STUDY, s, plan, read=read)
     clips = split_by_patient(clips, plan.fractions, seed=s.seed)
     check_leaks(clips)
     started = time.process_time()
-    arms = train_all(clips, plan, s, ('finetuned',))
+    arms = train_all(clips, plan, s, ('frozen', 'finetuned'), show_progress())
     return keep_long(folder, arms, describe(clips, source), s.seed, time.process_time() - started)
 
 def keep_long(folder, arms, data, seed, seconds)->Path:
     "Write a longer run"
     folder = Path(folder)
     for a in arms.values(): short(a.test).write(folder/a.name)
-    one = next(iter(arms.values())).fits[0].one
+    one = next(a for a in arms.values() if a.mode == 'finetuned').fits[0].one
     short(as_detections(one.frames.clips, 'test', one.marks['test'])).detections.to_csv(folder/'single_frames.csv', index=False)
-    facts = dict(data=data, weights=next(iter(arms.values())).weights, seed=seed, cpu_seconds=round(seconds),
+    facts = dict(data=data, weights=next(iter(arms.values())).weights, seed=seed, cpu_seconds=round(seconds), threads=environment()['threads'],
                  steps={k: a.measured['step'] for k, a in arms.items()}, valid={k: a.measured['table'].round(3).to_dict('index') for k, a in arms.items() if k.endswith('sequence')})
     (folder/'run.json').write_text(as_json(facts) + '\n', encoding='utf-8')
     return folder
@@ -179,12 +191,7 @@ def read_long(folder)->dict: # name -> Detections
     names = json.loads((Path(folder)/'run.json').read_text(encoding='utf-8'))['steps']
     return {k: Detections.read(*(Path(folder)/k/f'{o}.csv' for o in ('detections', 'lesions', 'scans'))) for k in names}
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #84ef62ee
-def differences(both:dict|None)->dict: # of `compare` -> measure name -> Interval
-    "What the claims stand on"
-    keys = ('value', 'low', 'high', 'method', 'note')
-    return {k: Interval(**{**dict(value=None, low=None, high=None, method=''), **{n: v[n] for n in keys if n in v}}) for k, v in (both or {}).items() if k.startswith('difference_at_')}
-
+# %% ../../nbs/chapters/03_breast_cine.ipynb #ffaa2572
 def measure(arms:dict, # name -> Arm
            )->tuple:   # measure -> Interval, claim -> remark
     "Differences of the fine-tuned arms; stills have no sequence, so nothing is tested on them"
@@ -209,15 +216,14 @@ def train_all(m, plan, settings, modes, progress=None)->dict: # name -> Arm
         arms |= arms_of(Steps(fits[mode, 1], fits[mode, 3], settings.seed), mode, weights, recipe, settings.seed, round(fits[mode, 1].seconds + fits[mode, 3].seconds, 1))
     return arms
 
-# %% ../../nbs/chapters/03_breast_cine.ipynb #c41a306f
+# %% ../../nbs/chapters/03_breast_cine.ipynb #2e06a309
 def figures(arms:dict)->dict: # caption -> Figure
     "FROC curves with chance, and a strip of a clip"
     import matplotlib.pyplot as plt
     out = {}
     for mode in dict.fromkeys(a.mode for a in arms.values()):
         a, b = [x for x in arms.values() if x.mode == mode][:2]
-        curves = {'single frame': a.evaluation, b.measured['step']: b.evaluation, 'dealt out at random': froc(dealt(a.test), RATES, n_boot=200, **HIT)}
-        ax = plot_froc(curves)
+        ax = plot_froc(with_chance({b.measured['step']: b.evaluation, 'single frame': a.evaluation}, a.test))
         ax.set_title(MODE_NAMES[mode], fontsize=11)
         out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = ax.figure
         plt.close(ax.figure)
