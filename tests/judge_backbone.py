@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from heads import who
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -38,14 +39,19 @@ def load(folder, name):
     "(images (n, SIZE, SIZE) uint8, classes (n,), patients (n,)); rows with other labels are left out, twins are one patient"
     m = Manifest.open(Path(folder)/name, classes=SETS[name], drop_other=True, same_patient=True)
     x = np.stack([np.asarray(load_image(p, SIZE).convert('L')) for p in m.paths])
-    return x, np.asarray(m.targets), np.asarray(m.patients)
+    patients = who([np.asarray(m.load(i).convert('L')) for i in range(len(m))]) if name == 'head_ct' else m.patients
+    return x, np.asarray(m.targets), np.asarray(patients)
 
 def body_of(net, folder, seed):
-    "The network's body and the statistics its images are standardised with; `net` is one of NETS, or a folder with a resnet10t"
+    "The network's body and the statistics its images are standardised with"
+    w = weights_of(net, folder)
+    return backbone(w.arch, w, seed=seed), w
+
+def weights_of(net, folder):
+    "Of one of NETS, or of a folder with a resnet10t"
     arch = NETS.get(net, 'resnet10t')
     where = net if net not in NETS else 'auto' if net == 'usbook' else str(Path(folder)/'weights')
-    w = Weights(arch, 'random') if net == 'random' else find_weights(arch, Settings(weights=where, offline=True))
-    return backbone(arch, w, seed=seed), w
+    return Weights(arch, 'random') if net == 'random' else find_weights(arch, Settings(weights=where, offline=True))
 
 def tensor(x, w):
     x = torch.from_numpy(x)[:, None].expand(-1, 3, -1, -1).float()/255
@@ -127,8 +133,8 @@ def interval(value, values): return dict(value=round(float(value), 4), low=round
 
 def probabilities(name, net, mode, seed, folder, data, cache, device):
     "Held-out probabilities, from the cache where they were made before"
-    tag = find_weights(NETS[net], Settings(weights='auto', offline=True)).sha256[:8] if net == 'usbook' else 'v1'
-    file = cache/f'{name}-{net}-{tag}-{mode}-{seed}.npy'
+    w = weights_of(net, folder)
+    file = cache/f"{name}-{Path(net).name}-{w.sha256[:8] if w.arch == 'resnet10t' and w.sha256 else 'v1'}-{mode}-{seed}.npy"
     if not file.exists():
         p = frozen(net, folder, *data, seed) if mode == 'frozen' else finetuned(net, folder, *data, seed, device, SMALL.get(name, FINE_SIZE))
         np.save(file, p)
@@ -145,8 +151,9 @@ def judge(folder, modes=('frozen',), sets=tuple(SETS), nets=tuple(NETS), cache=N
             b = bootstrap(data[1], data[2], probs)
             for net, (v, vs) in b.items():
                 row = dict(set=name, mode=mode, net=net, n=len(data[1]), patients=len(set(data[2])), auc=interval(v, vs))
-                if net != 'random' and 'random' in b: row['minus_random'] = interval(v - b['random'][0], vs - b['random'][1])
-                rows.append(row); say(name, mode, net, row['auc'], row.get('minus_random', ''))
+                for other in ('random', 'usbook'):
+                    if other in b and list(NETS).index(net) > list(NETS).index(other): row[f'minus_{other}'] = interval(v - b[other][0], vs - b[other][1])
+                rows.append(row); say(*row.values())
     return rows
 
 def record(rows, file=RECORD):
@@ -164,15 +171,16 @@ def record(rows, file=RECORD):
 
 def ablate(folder, cache=None, file=ABLATION, say=print):
     "Short pretrainings, each with one thing left out; mean over seeds of the frozen AUC on each set"
-    cache, rows = Path(cache or read_settings().path('cache')/'backbone'), []
-    nets = {}
+    cache, rows = Path(cache or read_settings().path('cache')), []
+    nets = {'as shipped': 'usbook'}
     for name, left_out in ABLATIONS.items():
-        to = cache/f'ablation_{name.replace(" ", "_")}'
-        if not list(to.glob('*.safetensors')): make_backbone(replace(Recipe(), **SHORT, **left_out), cache, to, say=say)
+        to = cache/'backbone'/f'ablation_{name.replace(" ", "_")}'
+        if not list(to.glob('*.safetensors')): make_backbone(replace(Recipe(), **SHORT, **left_out), cache/'backbone', to, say=say)
         nets[name] = str(to)
     for name in SETS:
         data = load(folder, name)
-        b = bootstrap(data[1], data[2], {n: np.stack([frozen(net, folder, *data, s) for s in SEEDS]) for n, net in nets.items()})
+        probs = {n: np.stack([probabilities(name, net, 'frozen', s, folder, data, cache/'judge_backbone', 'cpu') for s in SEEDS]) for n, net in nets.items()}
+        b = bootstrap(data[1], data[2], probs)
         first = b['short']
         for n, (v, vs) in b.items():
             rows.append(dict(set=name, net=n, auc=interval(v, vs)) | ({} if n == 'short' else dict(minus_short=interval(v - first[0], vs - first[1]))))

@@ -1,6 +1,7 @@
 """The backbone that comes with usbook: its file, its random numbers, its training."""
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +109,23 @@ def test_gradients_reach_the_last_feature_map(shipped):
     f = body(x); f.retain_grad()
     (f.mean((2, 3)) @ torch.randn(f.shape[1], generator=torch.Generator().manual_seed(0))).sum().backward()
     assert f.shape[2] > 1 and f.grad.abs().sum() > 0 and torch.isfinite(f).all()
+
+# What the notebook says of real images -----------------------------------------------------------------------
+
+RECORDS = Path(__file__).parents[1]/'nbs'/'learn'
+
+def test_the_recorded_figures_bear_the_text():
+    rows = json.loads((RECORDS/'backbone_realdata.json').read_text())['rows']
+    clear = lambda d: (d['low'] > 0) - (d['high'] < 0)
+    of = lambda net, mode, what: {r['set']: r[what] for r in rows if (r['net'], r['mode']) == (net, mode)}
+    for mode, least in dict(frozen=3, finetuned=5).items():
+        gain = of('usbook', mode, 'minus_random')
+        assert len(gain) == 5 and all(d['value'] > 0 for d in gain.values()) and sum(clear(d) > 0 for d in gain.values()) == least
+    said = {('mobilenet_v2', 'finetuned'): dict(lung_signs=1, breast=1, gallbladder=-1), ('mobilenet_v2', 'frozen'): {},
+            ('squeezenet1_0', 'frozen'): dict(lung_signs=1, breast=1, head_ct=-1), ('squeezenet1_0', 'finetuned'): dict(head_ct=-1, gallbladder=-1, chest_shenzhen=-1, breast=-1)}
+    for k, better in said.items(): assert {s: clear(d) for s, d in of(*k, 'minus_usbook').items() if clear(d)} == better, k
+
+def test_the_recorded_ablation_bears_the_text():
+    rows = [r for r in json.loads((RECORDS/'backbone_ablation.json').read_text())['rows'] if 'minus_short' in r]
+    clear = {(r['net'], r['set']) for r in rows if not r['minus_short']['low'] < 0 < r['minus_short']['high']}
+    assert len(rows) == 20 and clear == {('as shipped', 'head_ct'), ('as shipped', 'gallbladder')}

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from heads import head_of, who
 from PIL import Image
 from scipy import ndimage
-from scipy.sparse.csgraph import connected_components
 
 from usbook.chapters.head_ct import STUDY
 from usbook.data.manifest import Manifest
@@ -31,16 +31,6 @@ CLASSES = list(STUDY.classes)
 RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_head_ct.json'
 QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=5, batch=16)
 FULLER = Recipe(arch='squeezenet1_0', size=128, epochs=6, batch=16, flip=True)
-ALIKE = .8  # correlation of fine structure; above it pairs are of one head by eye, below .78 some are not
-
-
-def head_of(a):
-    "Where the head is: the largest bright thing, its holes filled (H, W)"
-    a = np.pad(a, 20)
-    parts, n = ndimage.label(ndimage.binary_opening(a > 100, iterations=2))
-    skull = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if n else a > 100
-    whole = ndimage.binary_fill_holes(ndimage.binary_closing(skull, iterations=8))
-    return ndimage.binary_dilation(whole, iterations=3)[20:-20, 20:-20]
 
 
 def letters_of(a, head):
@@ -51,15 +41,6 @@ def letters_of(a, head):
     return np.isin(parts, small)
 
 
-def fine_structure(a, head):
-    "The head cut out, scaled, without its coarse shading: what is alike in slices of one person (n,)"
-    y, x = np.where(head)
-    c = np.where(head, a, 0)[y.min():y.max() + 1, x.min():x.max() + 1].astype('uint8')
-    c = np.asarray(Image.fromarray(c).resize((64, 64))).astype(float)
-    c = (c - ndimage.gaussian_filter(c, 4))[8:-8, 8:-8].ravel()
-    return (c - c.mean())/c.std()
-
-
 @pytest.fixture(scope='module')
 def slices(realdata):
     "Manifest with look-alikes merged, grey images, heads, letters"
@@ -67,9 +48,7 @@ def slices(realdata):
     assert (len(m), len(set(m.patients))) == (199, 199)
     grey = [np.asarray(m.load(i).convert('L')) for i in range(len(m))]
     heads = [head_of(a) for a in grey]
-    v = np.array([fine_structure(a, h) for a, h in zip(grey, heads)])
-    _, who = connected_components(v @ v.T/v.shape[1] > ALIKE)
-    m = replace(m, table=m.table.assign(given=m.table.patient, patient=[f'P{k:03d}' for k in who]))
+    m = replace(m, table=m.table.assign(given=m.table.patient, patient=who(grey)))
     return m, grey, heads, [letters_of(a, h) for a, h in zip(grey, heads)]
 
 
