@@ -51,7 +51,7 @@ def test_masses_are_found_on_real_stills(folds, realdata, tmp_path):
     for mode in ('frozen', 'finetuned'):
         d, (fit,) = arm(folds[:1], QUICK, mode, settings)
         assert fit.weights.source == 'folder' and (mode == 'finetuned' or fit.frozen['moved'] == 0)
-        f, luck = froc(d, RATES, n_boot=400, **HIT), chance(d)
+        f, luck = froc(d, RATES, n_boot=400, **HIT), chance(d).chance
         assert f.sensitivity[.5].value > luck['0.5'] + .15 and f.sensitivity[.5].low > luck['0.5'], (mode, f.sensitivity, luck)
         assert f.sensitivity[.5].high - f.sensitivity[.5].low > .05
 
@@ -63,7 +63,7 @@ def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
         for mode in ('frozen', 'finetuned'):
             d, fits = arm(folds, FULLER, mode, Settings(weights=weights, cache=str(tmp_path), device='cpu', offline=True))
             f, strict = froc(d, RATES, **HIT), froc(d, RATES, min_iou=.5)
-            arms[f'{name}-{mode}'] = dict(weights=fits[0].weights.name, seconds=round(sum(x.seconds for x in fits)), jafroc=f.jafroc.as_dict(), chance=chance(d),
+            arms[f'{name}-{mode}'] = dict(weights=fits[0].weights.name, seconds=round(sum(x.seconds for x in fits)), jafroc=f.jafroc.as_dict(), chance=chance(d).chance.to_dict(),
                                           sensitivity={f'{r:g}': i.as_dict() for r, i in f.sensitivity.items()},
                                           sensitivity_iou_half={f'{r:g}': i.as_dict() for r, i in strict.sensitivity.items()})
     n = dict(stills=150, with_mass=int((folds[0].table.label == 'mass').sum()), parts=3)

@@ -40,10 +40,10 @@ def arm(folds, recipe, mode, settings, seed=0):
     return Predictions(table, CLASSES, fits[0].predictions['test'].meta, f'{mode}, {fits[0].weights.source} weights'), fits
 
 
-def arms(folds, recipe, realdata, cache, seeds=(0,)):
+def arms(folds, recipe, realdata, cache, seeds=(0,), sources=('imagenet', 'random')):
     "(weights, mode) -> [(Predictions, fits) for each seed]"
-    sources = dict(imagenet=str(realdata/'weights'), random='random')
-    settings = {k: Settings(weights=w, cache=str(cache), device='cpu', offline=True) for k, w in sources.items()}
+    where = dict(imagenet=str(realdata/'weights'), random='random')
+    settings = {k: Settings(weights=where[k], cache=str(cache), device='cpu', offline=True) for k in sources}
     return {(k, mode): [arm(folds, recipe, mode, settings[k], seed) for seed in (seeds if mode == 'frozen' else seeds[:1])]
             for k in sources for mode in MODES}
 
@@ -57,10 +57,10 @@ def test_patients_are_on_one_side_and_tested_once(folds):
 
 
 def test_both_modes_on_real_images(folds, realdata, tmp_path):
-    done = {k: v[0] for k, v in arms(folds, QUICK, realdata, tmp_path).items()}
-    for (weights, mode), (preds, fits) in done.items():
+    done = {k: v[0] for k, v in arms(folds, QUICK, realdata, tmp_path, sources=('imagenet',)).items()}
+    for (_, mode), (preds, fits) in done.items():
         assert len(preds) == 413 and preds.n_patients == 52
-        assert all((f.weights.source, f.weights.name[:13]) == ('folder', 'squeezenet1_0') for f in fits) or weights == 'random'
+        assert all((f.weights.source, f.weights.name[:13]) == ('folder', 'squeezenet1_0') for f in fits)
         assert all(f.frozen == dict(parameters=50, buffers=0, moved=0) for f in fits) or mode == 'finetuned'
         assert all(len(f.history) == QUICK.epochs for f in fits)
     rows = [p.table[['image', 'patient', 'target']] for p, _ in done.values()]
