@@ -6,6 +6,7 @@
 
 PY ?= python3
 BIN := .venv/bin
+NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
 .PHONY: reproduce test lab export notebooks book samples backbone realdata ablation difficulty benchmarks clean
@@ -28,8 +29,8 @@ export: .venv/.ready
 # run every notebook and keep its outputs
 notebooks: .venv/.ready
 	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
-	  $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 \
-	    --ExecutePreprocessor.store_widget_state=False --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live "$$nb" || exit 1; \
+	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False "$$nb" && \
+	  $(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live "$$nb" || exit 1; \
 	done; $(BIN)/nbdev-clean
 
 # build/book: the notebooks with their outputs as a site that needs no network

@@ -133,6 +133,16 @@ def drive_cine(page, w):
     until(lambda: ask(page, f'print(json.dumps({w}.frame))'), before + 1)
 
 
+def drive_leaf(page):
+    "Head CT: a slider leafs through the heat maps"
+    seen = lambda: ask(page, 'import hashlib, json; print(json.dumps(hashlib.sha256(picture.value).hexdigest()))')
+    first = seen()
+    page.locator('.widget-slider .noUi-handle').first.focus()
+    page.keyboard.press('ArrowRight')
+    until(lambda: ask(page, 'print(json.dumps(slider.value))'), 5)
+    assert seen() != first
+
+
 DRIVE = dict(ThresholdExplorer=drive_threshold, ConfusionExplorer=drive_confusion, FrozenVersusFinetuned=drive_pair, CinePlayer=drive_cine)
 
 
@@ -153,4 +163,5 @@ def test_chapter_in_jupyterlab(chapter, tmp_path, chromium):
         for name, kind in found.items():
             if kind in DRIVE: DRIVE[kind](page, name)
         assert any(kind in DRIVE for kind in found.values())
+        if chapter.stem == '02_head_ct': drive_leaf(page)
         context.close()

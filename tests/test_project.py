@@ -172,3 +172,35 @@ def test_cells_are_short(nb):
     lesson, export = lines(lambda c: nb in CHAPTERS or '#| export' not in source(c)), lines(lambda c: '#| export' in source(c))
     if lesson: assert statistics.median(lesson) <= 5 and nine_in_ten(lesson) <= 15, lesson
     assert nine_in_ten(export) <= 30, export
+
+def test_every_widget_of_a_chapter_has_a_picture_beneath_it():
+    "A printed page, or one that is not trusted to run scripts, still teaches"
+    for nb in sorted((ROOT/'nbs'/'chapters').glob('*.ipynb')):
+        shown = [(''.join(c['source']), [o.get('data', {}) for o in c['outputs']]) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+        figures = [outs for source, outs in shown if re.search(r'^\w+\.figure\(\)', source, re.M)]
+        assert figures and all(any('image/png' in d for d in outs) for outs in figures), f'{nb.name}: a cell with `.figure()` shows none; no semicolon after it'
+
+def test_settings_of_jupyterlab_are_known_to_it():
+    "A misspelt one would be ignored in silence"
+    share = Path(sys.prefix)/'share'/'jupyter'
+    ours = json.loads((ROOT/'usbook'/'widgets'/'static'/'labconfig'/'default_setting_overrides.json').read_text(encoding='utf-8'))
+    for plugin, values in ours.items():
+        package, name = plugin.split(':')
+        file = next(f for f in (share/'lab'/'schemas'/package/f'{name}.json', share/'labextensions'/package/'schemas'/package/f'{name}.json') if f.exists())
+        known = json.loads(file.read_text(encoding='utf-8'))['properties']
+        for k, v in values.items():
+            assert k in known, f'{plugin}: {k}'
+            if isinstance(v, dict): assert set(v) <= set(known[k]['default']), f'{plugin}: {k}'
+
+def test_no_notebook_uses_interact():
+    "Run by nbconvert, a figure inside ipywidgets' Output can stand still for ever (nbconvert 2029); an observed slider and an Image can't"
+    for nb in (ROOT/'nbs').rglob('*.ipynb'):
+        code = ''.join(''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code')
+        assert not re.search(r'\binteract(ive)?(_output)?\(|\bOutput\(', code), nb
+
+def test_no_dead_widgets_are_kept():
+    "The view of a widget whose kernel is gone shows nothing, and its state makes megabytes"
+    for nb in (ROOT/'nbs').rglob('*.ipynb'):
+        d = json.loads(nb.read_text(encoding='utf-8'))
+        views = [o for c in d['cells'] for o in c.get('outputs', []) if 'application/vnd.jupyter.widget-view+json' in o.get('data', {})]
+        assert 'widgets' not in d['metadata'] and not views, nb

@@ -158,9 +158,9 @@ def _lab(args):
                                 f'--LabApp.default_url=/lab/tree/{folder.name}', *args.options], env=lab_environment()).returncode
     except FileNotFoundError: raise BadInput('JupyterLab is missing; install it with: pip install jupyterlab') from None
 
-# %% ../nbs/05_cli.ipynb #3e2ae1b2
+# %% ../nbs/05_cli.ipynb #43d9fc8a
 def lab_environment()->dict:
-    "The environment of JupyterLab: widgets are saved with notebooks, so that they are there when one is reopened; a person's own setting goes first"
+    "The environment of JupyterLab: widgets are saved with notebooks, long lines wrap, nothing asks for news; a person's own settings go first"
     from pathlib import Path
     ours, path = str(Path(__file__).parent/'widgets'/'static'), os.environ.get('JUPYTER_CONFIG_PATH')
     return os.environ | {'JUPYTER_CONFIG_PATH': os.pathsep.join([ours, path] if path else [ours])}
