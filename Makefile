@@ -29,9 +29,10 @@ export: .venv/.ready
 # run every notebook and keep its outputs
 notebooks: .venv/.ready
 	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
-	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False "$$nb" && \
-	  $(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live "$$nb" || exit 1; \
-	done; $(BIN)/nbdev-clean
+	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False "$$nb" || exit 1; \
+	done
+	@$(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live `git ls-files 'nbs/*.ipynb'`
+	@$(BIN)/nbdev-clean
 
 # build/book: the notebooks with their outputs as a site that needs no network
 book: .venv/.ready

@@ -25,7 +25,7 @@ def fine_structure(a, head):
     return (c - c.mean())/c.std()
 
 
-def who(grey):
-    "Slices (h, w) that look alike are one patient (n,)"
-    v = np.array([fine_structure(a, head_of(a)) for a in grey])
+def who(grey, heads):
+    "Slices (h, w) whose heads (h, w) look alike are one patient (n,)"
+    v = np.array([fine_structure(a, h) for a, h in zip(grey, heads)])
     return np.array([f'P{k:03d}' for k in connected_components(v @ v.T/v.shape[1] > ALIKE)[1]])

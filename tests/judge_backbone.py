@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from heads import who
+from heads import head_of, who
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -39,7 +39,10 @@ def load(folder, name):
     "(images (n, SIZE, SIZE) uint8, classes (n,), patients (n,)); rows with other labels are left out, twins are one patient"
     m = Manifest.open(Path(folder)/name, classes=SETS[name], drop_other=True, same_patient=True)
     x = np.stack([np.asarray(load_image(p, SIZE).convert('L')) for p in m.paths])
-    patients = who([np.asarray(m.load(i).convert('L')) for i in range(len(m))]) if name == 'head_ct' else m.patients
+    patients = m.patients
+    if name == 'head_ct':
+        grey = [np.asarray(m.load(i).convert('L')) for i in range(len(m))]
+        patients = who(grey, [head_of(a) for a in grey])
     return x, np.asarray(m.targets), np.asarray(patients)
 
 def body_of(net, folder, seed):
@@ -140,6 +143,11 @@ def probabilities(name, net, mode, seed, folder, data, cache, device):
         np.save(file, p)
     return np.load(file)
 
+def resampled(name, nets, mode, folder, data, cache, device='cpu'):
+    "`bootstrap` of the held-out probabilities of all seeds; nets: name -> one of NETS, or a folder"
+    probs = {n: np.stack([probabilities(name, net, mode, s, folder, data, cache, device) for s in SEEDS]) for n, net in nets.items()}
+    return bootstrap(data[1], data[2], probs)
+
 def judge(folder, modes=('frozen',), sets=tuple(SETS), nets=tuple(NETS), cache=None, device='cpu', say=print):
     "One row for each set, mode and network"
     cache = Path(cache or read_settings().path('cache')/'judge_backbone'); cache.mkdir(parents=True, exist_ok=True)
@@ -147,8 +155,7 @@ def judge(folder, modes=('frozen',), sets=tuple(SETS), nets=tuple(NETS), cache=N
     for name in sets:
         data = load(folder, name)
         for mode in modes:
-            probs = {net: np.stack([probabilities(name, net, mode, s, folder, data, cache, device) for s in SEEDS]) for net in nets}
-            b = bootstrap(data[1], data[2], probs)
+            b = resampled(name, {net: net for net in nets}, mode, folder, data, cache, device)
             for net, (v, vs) in b.items():
                 row = dict(set=name, mode=mode, net=net, n=len(data[1]), patients=len(set(data[2])), auc=interval(v, vs))
                 for other in ('random', 'usbook'):
@@ -175,12 +182,9 @@ def ablate(folder, cache=None, file=ABLATION, say=print):
     nets = {'as shipped': 'usbook'}
     for name, left_out in ABLATIONS.items():
         to = cache/'backbone'/f'ablation_{name.replace(" ", "_")}'
-        if not list(to.glob('*.safetensors')): make_backbone(replace(Recipe(), **SHORT, **left_out), cache/'backbone', to, say=say)
-        nets[name] = str(to)
+        nets[name] = str(make_backbone(replace(Recipe(), **SHORT, **left_out), cache/'backbone', to, say=say).parent)
     for name in SETS:
-        data = load(folder, name)
-        probs = {n: np.stack([probabilities(name, net, 'frozen', s, folder, data, cache/'judge_backbone', 'cpu') for s in SEEDS]) for n, net in nets.items()}
-        b = bootstrap(data[1], data[2], probs)
+        b = resampled(name, nets, 'frozen', folder, load(folder, name), cache/'judge_backbone')
         first = b['short']
         for n, (v, vs) in b.items():
             rows.append(dict(set=name, net=n, auc=interval(v, vs)) | ({} if n == 'short' else dict(minus_short=interval(v - first[0], vs - first[1]))))

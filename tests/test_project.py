@@ -175,10 +175,9 @@ def test_cells_are_short(nb):
 
 def test_every_widget_of_a_chapter_has_a_picture_beneath_it():
     "A printed page, or one that is not trusted to run scripts, still teaches"
-    for nb in sorted((ROOT/'nbs'/'chapters').glob('*.ipynb')):
-        shown = [(''.join(c['source']), [o.get('data', {}) for o in c['outputs']]) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
-        figures = [outs for source, outs in shown if re.search(r'^\w+\.figure\(\)', source, re.M)]
-        assert figures and all(any('image/png' in d for d in outs) for outs in figures), f'{nb.name}: a cell with `.figure()` shows none; no semicolon after it'
+    for nb in CHAPTERS:
+        figures = [c['outputs'] for c in cells(nb) if c['cell_type'] == 'code' and re.search(r'^\w+\.figure\(\)', source(c), re.M)]
+        assert figures and all(any('image/png' in o.get('data', {}) for o in outs) for outs in figures), f'{nb.name}: a cell with `.figure()` shows none; no semicolon after it'
 
 def test_settings_of_jupyterlab_are_known_to_it():
     "A misspelt one would be ignored in silence"
@@ -194,13 +193,13 @@ def test_settings_of_jupyterlab_are_known_to_it():
 
 def test_no_notebook_uses_interact():
     "Run by nbconvert, a figure inside ipywidgets' Output can stand still for ever (nbconvert 2029); an observed slider and an Image can't"
-    for nb in (ROOT/'nbs').rglob('*.ipynb'):
-        code = ''.join(''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code')
+    for nb in NBS:
+        code = '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'code')
         assert not re.search(r'\binteract(ive)?(_output)?\(|\bOutput\(', code), nb
 
 def test_no_dead_widgets_are_kept():
     "The view of a widget whose kernel is gone shows nothing, and its state makes megabytes"
-    for nb in (ROOT/'nbs').rglob('*.ipynb'):
+    for nb in NBS:
         d = json.loads(nb.read_text(encoding='utf-8'))
         views = [o for c in d['cells'] for o in c.get('outputs', []) if 'application/vnd.jupyter.widget-view+json' in o.get('data', {})]
         assert 'widgets' not in d['metadata'] and not views, nb

@@ -48,7 +48,7 @@ def slices(realdata):
     assert (len(m), len(set(m.patients))) == (199, 199)
     grey = [np.asarray(m.load(i).convert('L')) for i in range(len(m))]
     heads = [head_of(a) for a in grey]
-    m = replace(m, table=m.table.assign(given=m.table.patient, patient=who(grey)))
+    m = replace(m, table=m.table.assign(given=m.table.patient, patient=who(grey, heads)))
     return m, grey, heads, [letters_of(a, h) for a, h in zip(grey, heads)]
 
 
