@@ -24,7 +24,7 @@ lab: .venv/.ready
 
 # library from notebooks, README from index.ipynb, notebooks without noise
 export: .venv/.ready
-	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tests/readme.py
+	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/readme.py
 
 # run every notebook and keep its outputs
 notebooks: .venv/.ready
@@ -36,7 +36,7 @@ notebooks: .venv/.ready
 
 # build/book: the notebooks with their outputs as a site that needs no network
 book: .venv/.ready
-	@OMP_NUM_THREADS=1 $(RUN) nbs/_book/book.py build/book
+	@OMP_NUM_THREADS=1 $(RUN) tools/book/book.py build/book
 
 # data_samples/ anew, from its seeds
 samples: .venv/.ready
@@ -44,20 +44,20 @@ samples: .venv/.ready
 
 # usbook/weights/ anew, from nothing but procedural images: up to 90 minutes on two cores; interrupted, it goes on where it was
 backbone: .venv/.ready
-	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.backbone import make_backbone; make_backbone(log="nbs/learn/backbone_log.csv")'
+	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.pretrain import make_backbone; make_backbone(log="nbs/records/backbone_log.csv")'
 
 # the long tests on real public images, and the table of the backbone; USBOOK_REALDATA names their folder
 realdata: .venv/.ready
-	@$(RUN) tests/judge_backbone.py $(if $(FINETUNED),--finetuned)
+	@$(RUN) tools/judge_backbone.py $(if $(FINETUNED),--finetuned)
 	@$(RUN) -m pytest -m slow
 
 # what helped the backbone: short pretrainings, each with one thing left out; half an hour on two cores
 ablation: .venv/.ready
-	@$(RUN) tests/judge_backbone.py --ablate
+	@$(RUN) tools/judge_backbone.py --ablate
 
-# how hard the samples are: a plain reference beside networks, into nbs/phantoms/difficulty.json; half an hour on two cores
+# how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready
-	@$(RUN) tests/judge_phantoms.py
+	@$(RUN) tools/judge_phantoms.py
 
 benchmarks: .venv/.ready
 	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done

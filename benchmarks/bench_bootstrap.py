@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from usbook.evidence import metrics
 from usbook.evidence.metrics import Resampler, evaluate, replicates
-from usbook.predictions import toy_predictions
+from usbook.predictions.predictions import toy_predictions
 
 
 def loop(p, draws):

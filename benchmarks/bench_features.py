@@ -16,7 +16,7 @@ from PIL import Image
 from usbook.data.manifest import Manifest
 from usbook.learn import transfer as t
 from usbook.learn.weights import Weights
-from usbook.settings import Settings
+from usbook.core.settings import Settings
 
 
 def images(folder, n, size=160):

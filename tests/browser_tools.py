@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usbook.cli import lab_environment
+from usbook.cli.main import lab_environment
 
-from usbook.predictions import Predictions
+from usbook.predictions.predictions import Predictions
 from usbook.widgets.base import page as html_page, static_text
 
 try: from playwright.sync_api import expect, sync_playwright

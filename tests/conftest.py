@@ -1,5 +1,5 @@
 """What several tests share."""
-import os
+import os, sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +10,7 @@ from PIL import Image
 from browser_tools import chromium, live, module, show  # noqa: F401  fixtures of test_browser_*.py
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT/'tools'))
 
 @pytest.fixture
 def usbook(tmp_path, monkeypatch, capsys):
@@ -18,7 +19,7 @@ def usbook(tmp_path, monkeypatch, capsys):
         env = dict(USBOOK_RUNS=str(tmp_path/'runs'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes', USBOOK_DEVICE='cpu') | env
         for k, v in env.items(): monkeypatch.setenv(k, v)
         monkeypatch.chdir(tmp_path)
-        from usbook.cli import main
+        from usbook.cli.main import main
         capsys.readouterr()
         code = main([str(w) for w in words])
         out = capsys.readouterr()

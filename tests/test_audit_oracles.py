@@ -15,8 +15,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportions_ztest
 
 from usbook.evidence import audit as au
-from usbook.settings import BadInput
-from usbook.study import STUDIES
+from usbook.core.errors import BadInput
+from usbook.studies.study import STUDIES
 
 quick = settings(max_examples=40, deadline=None)
 

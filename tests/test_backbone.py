@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from usbook.learn import backbone as B
+from usbook.learn import pretrain as B
 from usbook.learn.weights import backbone, find_weights, shipped_folder
 from usbook.phantoms.nuisance import rng
-from usbook.settings import BadInput, Settings, read_settings
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings, read_settings
 
 TINY = B.Recipe(categories=26, pool_size=48, pairs=8, steps=4, sizes=((0., 32), (.5, 48)))
 AUTO = Settings(weights='auto', offline=True)
@@ -112,7 +113,7 @@ def test_gradients_reach_the_last_feature_map(shipped):
 
 # What the notebook says of real images -----------------------------------------------------------------------
 
-RECORDS = Path(__file__).parents[1]/'nbs'/'learn'
+RECORDS = Path(__file__).parents[1]/'nbs'/'records'
 
 def test_the_recorded_figures_bear_the_text():
     rows = json.loads((RECORDS/'backbone_realdata.json').read_text())['rows']

@@ -13,7 +13,7 @@ def code(nb): return [c for c in json.loads((ROOT/'nbs'/nb).read_text(encoding='
 def text(html): return unescape(re.sub(r'<(script|style)\b.*?</\1>|<[^>]+>', '', html, flags=re.S))
 
 def build(out)->str: # '0', or what Sphinx complains of
-    r = subprocess.run([sys.executable, str(ROOT/'nbs'/'_book'/'book.py'), str(out)], capture_output=True, text=True, encoding='utf-8', timeout=600)
+    r = subprocess.run([sys.executable, str(ROOT/'tools'/'book'/'book.py'), str(out)], capture_output=True, text=True, encoding='utf-8', timeout=600)
     return r.stderr.strip() or str(r.returncode)
 
 @pytest.fixture(scope='session')

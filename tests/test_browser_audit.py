@@ -3,7 +3,7 @@ import pytest
 from browser_tools import EVIL, expect
 
 from usbook.evidence.audit import allowed_n, audit
-from usbook.study import STUDIES
+from usbook.studies.study import STUDIES
 from usbook.widgets.audit import audit_paper
 
 

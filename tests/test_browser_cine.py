@@ -5,8 +5,8 @@ import pytest
 from browser_tools import EVIL, expect
 
 from usbook.evidence.froc import centre_inside, froc_points, iou, match
-from usbook.predictions import Detections
-from usbook.settings import BadInput
+from usbook.predictions.predictions import Detections
+from usbook.core.errors import BadInput
 from usbook.widgets.cine import clip_frames, play_cine, sheet
 
 N, T = 8, 48

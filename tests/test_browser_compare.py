@@ -5,7 +5,7 @@ from browser_tools import EVIL, table
 from PIL import Image
 
 from usbook.evidence.compare import mcnemar, obuchowski
-from usbook.predictions import Predictions
+from usbook.predictions.predictions import Predictions
 from usbook.widgets.compare import explore_pair
 
 SIGNS = ('A-lines', 'B-lines', 'effusion', 'consolidation')

@@ -4,7 +4,7 @@ import pytest
 from browser_tools import EVIL, table
 from PIL import Image
 
-from usbook.predictions import Predictions
+from usbook.predictions.predictions import Predictions
 from usbook.widgets.confusion import explore_confusion, merge_classes
 
 SIGNS = ('A-lines', 'B-lines', 'effusion', 'consolidation')

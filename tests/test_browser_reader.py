@@ -7,7 +7,7 @@ import pytest
 from browser_tools import EVIL, expect, table
 from PIL import Image
 
-from usbook.settings import BadInput
+from usbook.core.errors import BadInput
 from usbook.widgets.reader import add_readers, read_answers, read_cases, simulate_reader
 
 CLASSES = ('liver', EVIL, 'spleen')

@@ -4,7 +4,7 @@ import pytest
 from browser_tools import EVIL, table
 from statsmodels.stats.proportion import proportion_confint
 
-from usbook.predictions import Predictions
+from usbook.predictions.predictions import Predictions
 from usbook.widgets.threshold import explore_threshold, operating_point
 
 FIGURES = ('sensitivity', 'specificity', 'ppv', 'npv')

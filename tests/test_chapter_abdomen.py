@@ -9,16 +9,15 @@ import pytest
 from PIL import Image
 
 from conftest import make_tree
-from usbook.chapters.abdomen import (KINDS, PLANS, STUDY, claim_figures, confusable, copy_with_text, human_readers, learn_from,
-                                     measure, net_name, readers_folder, shortcut, stand_ins, tested_on as of_kind, with_readers)
+from usbook.studies.abdomen import KINDS, PLANS, STUDY, claim_figures, confusable, copy_with_text, human_readers, learn_from, measure, net_name, readers_folder, shortcut, stand_ins, tested_on as of_kind, with_readers
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.evidence.metrics import evaluate
 from usbook.phantoms.abdomen import ABDOMEN_TEXT, abdomen_image
 from usbook.phantoms.samples import study_knobs
-from usbook.predictions import Predictions
-from usbook.run import Arm
-from usbook.settings import Settings
+from usbook.predictions.predictions import Predictions
+from usbook.runs.run import Arm
+from usbook.core.settings import Settings
 from usbook.widgets.reader import write_answers
 
 CLASSES = list(STUDY.classes)

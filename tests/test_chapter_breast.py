@@ -8,14 +8,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.chapters.breast_cine import (CHAPTER, HIT, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long,
-                                         sensitivities, short)
+from usbook.studies.breast_cine import CHAPTER, HIT, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long, sensitivities, short
 from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
-from usbook.predictions import Detections
-from usbook.run import Arm
+from usbook.predictions.predictions import Detections
+from usbook.runs.run import Arm
 
-COMMITTED = Path(__file__).parents[1]/'nbs'/'chapters'/'breast_cine'
+COMMITTED = Path(__file__).parents[1]/'nbs'/'records'/'breast_cine'
 
 
 def arm(d, mode='finetuned', step='b: linked'): return Arm(f'a-{mode}_{step[0]}', mode, d, d, {}, froc(d, RATES, n_boot=50, **HIT), measured=dict(step=step, table=None))

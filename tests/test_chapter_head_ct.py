@@ -7,17 +7,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.chapters.head_ct import (PLANS, STUDY, cross_predict, figures, gain_of_slices, lesion_rows, look, map_measures,
-                                     mean_over_patients, measure, slice_gain)
+from usbook.studies.head_ct import PLANS, STUDY, cross_predict, figures, gain_of_slices, lesion_rows, look, map_measures, mean_over_patients, measure, slice_gain
 from usbook.data.manifest import Manifest
 from usbook.data.split import split_by_patient
 from usbook.evidence.metrics import auc
 from usbook.learn.transfer import Recipe, train
 from usbook.learn.weights import find_weights
 from usbook.phantoms.samples import make_sample
-from usbook.predictions import Predictions
-from usbook.run import Arm
-from usbook.settings import Settings
+from usbook.predictions.predictions import Predictions
+from usbook.runs.run import Arm
+from usbook.core.settings import Settings
 
 CLASSES = list(STUDY.classes)
 RECIPE = Recipe('resnet10t', size=64, epochs=2, batch=16)

@@ -7,19 +7,19 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-import usbook.chapters.pneumoconiosis as chapter
-from usbook.chapters.pneumoconiosis import (CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify,
-                                            figures, find_all_lungs, harder, make_view, measure, order_figures, parts_of, ratio_over_patients, shortcut,
-                                            stamped, teachers, two_classes, two_sites, usable, view)
+import usbook.studies.pneumoconiosis as chapter
+from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify, figures, find_all_lungs, harder, make_view, measure, order_figures, parts_of, ratio_over_patients, shortcut, stamped, teachers, two_classes, two_sites, usable, view
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
-from usbook.evidence.metrics import Interval, auc
+from usbook.core.interval import Interval
+from usbook.evidence.metrics import auc
 from usbook.learn.segment import SegRecipe, read_lungs
 from usbook.learn.transfer import Recipe
 from usbook.phantoms.samples import make_sample
-from usbook.predictions import Predictions
-from usbook.run import Arm
-from usbook.settings import BadInput, Settings
+from usbook.predictions.predictions import Predictions
+from usbook.runs.run import Arm
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
 
 FOUR = list(STUDY.classes)
 RECIPE = Recipe('resnet10t', size=64, epochs=1, batch=8)

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 from usbook.evidence.checklists import CHECKLISTS, CITATIONS, answers
 from usbook.evidence.metrics import evaluate
-from usbook.predictions import Predictions, toy_predictions
-from usbook.report import checklists_of, facts_of, render, results_of
-from usbook.settings import BadInput, Settings
-from usbook.study import get_study
+from usbook.predictions.predictions import Predictions, toy_predictions
+from usbook.runs.report import checklists_of, facts_of, render, results_of
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
+from usbook.studies.study import get_study
 
 RECIPE = dict(arch='resnet10t', size=96, epochs=2, batch=16, lr=.002, lr_mult=100., flip=True, rotate=10., zoom=1.1, lighting=.2, views=1, dropout=.5, balance=True)
 

@@ -8,10 +8,10 @@ from browser_tools import EVIL, expect
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
-from usbook.predictions import toy_predictions
-from usbook.settings import BadInput
+from usbook.predictions.predictions import toy_predictions
+from usbook.core.errors import BadInput
 from usbook.widgets.base import striped
-from usbook.widgets.classroom import explore_class, read_class
+from usbook.classroom.table import explore_class, read_class
 from usbook.widgets.reader import write_answers
 
 CLASSES = ['effusion', EVIL, 'A-lines']

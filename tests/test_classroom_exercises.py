@@ -4,10 +4,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from usbook.classroom.check import EMPTY
-from usbook.classroom.exercises import make_notebook, prove, read_pieces, sources, stub, write_exercises
-from usbook.settings import BadInput
-from usbook.study import STUDIES
+from usbook.classroom.answers import EMPTY
+from usbook.classroom.generate import make_notebook, prove, read_pieces, sources, stub, write_exercises
+from usbook.core.errors import BadInput
+from usbook.studies.study import STUDIES
 
 ROOT, SOURCES = Path(__file__).parents[1], sources()
 PROOFS = {}
@@ -66,7 +66,7 @@ def test_a_learner_gets_no_solution(study):
 def test_checks_never_see_a_solution(study):
     "No name that a solution makes, other than as a parameter, stands in a check; checks live in the package without solutions"
     import importlib
-    text = Path(importlib.import_module(f'usbook.exercises.{study}').__file__).read_text(encoding='utf-8')
+    text = Path(importlib.import_module(f'usbook.classroom.exercises.{study}').__file__).read_text(encoding='utf-8')
     for p in read_pieces(SOURCES[study]):
         if p.kind == 'solution': assert p.source.strip() not in text
     assert '#| solution' not in text
@@ -119,7 +119,7 @@ def test_command(usbook, tmp_path):
 def checks():
     import importlib
     for study in SOURCES:
-        m = importlib.import_module(f'usbook.exercises.{study}')
+        m = importlib.import_module(f'usbook.classroom.exercises.{study}')
         for name in m.__all__:
             if name.startswith('check_'): yield pytest.param(getattr(m, name), id=f'{study}-{name}')
 
@@ -136,9 +136,9 @@ def test_nothing_makes_a_check_fall_over(check):
 
 def test_an_answer_for_other_data_is_wrong():
     "The figure comes from the predictions in hand, not from a number that is stored"
-    from usbook.exercises.lung_signs import check_interval, check_macro_f1, check_missed
+    from usbook.classroom.exercises.lung_signs import check_interval, check_macro_f1, check_missed
     from usbook.evidence.metrics import evaluate
-    from usbook.predictions import toy_predictions
+    from usbook.predictions.predictions import toy_predictions
     a, b = (toy_predictions(20, 4, STUDIES['lung_signs'].classes, seed=s) for s in (1, 2))
     def missed(p): e = p.target == p.classes.index('effusion'); return int((e & (p.pred != p.target)).sum())
     for check, f in ((check_missed, missed), (check_macro_f1, lambda p: evaluate(p, n_boot=20).overall['macro_f1'].value), (check_interval, lambda p: evaluate(p).overall['accuracy'][1:3])):
@@ -146,20 +146,20 @@ def test_an_answer_for_other_data_is_wrong():
 
 def test_half_an_answer():
     "Learners write per cent, strings, lists of one; each gets a sentence about it"
-    from usbook.exercises.head_ct import check_false_alarms
+    from usbook.classroom.exercises.head_ct import check_false_alarms
     assert 'per cent' in check_false_alarms(100*67/414).text and 'str' in check_false_alarms('0.16').text and 'list' in check_false_alarms([.16]).text
     assert check_false_alarms(.162) and check_false_alarms(.16).kind != 'slip'
 
 def test_lab_brings_exercises_to_fill_in(tmp_path, monkeypatch):
     "Away from the project: chapters and exercises as they came with the package; started again inside, the same folder"
-    import usbook.cli as cli
+    import usbook.cli.main as cli
     pack = tmp_path/'site'/'usbook'/'_lab'
     (pack/'chapters').mkdir(parents=True)
     (pack/'chapters'/'01.ipynb').write_text('{}')
     (pack/'settings.ini').write_text('[usbook]\n')
     monkeypatch.setattr(cli, '__file__', str(pack.parent/'cli.py'))
     lab = cli.lab_folder(tmp_path/'home')
-    assert lab == tmp_path/'home'/'usbook-lab' and len(list((lab/'exercises').glob('*.ipynb'))) == len(SOURCES)
-    work = next((lab/'exercises').glob('*.ipynb'))
+    assert lab == tmp_path/'home'/'usbook-lab' and len(list((lab/'classroom'/'exercises').glob('*.ipynb'))) == len(SOURCES)
+    work = next((lab/'classroom'/'exercises').glob('*.ipynb'))
     work.write_text('mine')
-    assert cli.lab_folder(tmp_path/'home') == lab and work.read_text() == 'mine' and cli.lab_folder(lab/'exercises') == lab
+    assert cli.lab_folder(tmp_path/'home') == lab and work.read_text() == 'mine' and cli.lab_folder(lab/'classroom'/'exercises') == lab

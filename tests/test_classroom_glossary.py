@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from usbook.evidence.glossary import GLOSSARY, GROUPS, glossary_html, link_terms, show_glossary, used_terms
 from usbook.evidence.metrics import evaluate
-from usbook.predictions import toy_predictions
-from usbook.settings import BadInput
-from usbook.study import STUDIES
+from usbook.predictions.predictions import toy_predictions
+from usbook.core.errors import BadInput
+from usbook.studies.study import STUDIES
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb'))
@@ -58,7 +58,7 @@ def test_chapter_uses_terms_that_are_here(nb):
 @pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
 def test_every_use_leads_to_its_entry(nb):
     "As the book makes the page: one link a term, and each leads to a place that exists"
-    sys.path.insert(0, str(ROOT/'nbs'/'_book'))
+    sys.path.insert(0, str(ROOT/'tools'/'book'))
     import book
     made, *_ = book.page(json.loads(nb.read_text(encoding='utf-8')), False, 'chapters')
     linked = re.findall(r'href="([^"#]+)#term-(\w+)"', '\n'.join(c['source'] for c in made['cells'] if c['cell_type'] == 'markdown'))

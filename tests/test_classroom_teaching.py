@@ -19,11 +19,11 @@ def test_what_a_course_needs_is_there():
     assert len(re.findall(r'^\d+\. ', TEXT.split('## Feedback form')[1], re.M)) == 10
 
 def test_commands_and_files_exist():
-    from usbook.cli import parser
+    from usbook.cli.main import parser
     for line in re.findall(r'usbook (?:workshop|class) [^`\n]+', TEXT): parser().parse_args(line.split()[1:])
     for path in re.findall(r'(data_samples/[\w/.]+)', TEXT): assert (ROOT/path).exists(), path
     for link in re.findall(r'\]\(([^)#]+\.ipynb)', TEXT): assert (ROOT/'nbs'/'classroom'/link).resolve().is_file(), link
 
 def test_exercises_that_plans_name_exist():
-    from usbook.classroom.exercises import read_pieces, sources
+    from usbook.classroom.generate import read_pieces, sources
     for path in sources().values(): assert sum(p.kind == 'check' for p in read_pieces(path)) == 6

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from usbook.classroom import workshop as ws
-from usbook.settings import BadInput
+from usbook.core.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 PYTHON = '.'.join(map(str, sys.version_info[:2]))
@@ -44,7 +44,7 @@ def test_it_holds_what_a_class_needs(box):
     assert {p.name for p in (out/'wheels').iterdir() if not p.name.startswith('usbook')} == {'usb_one-1.0-py3-none-any.whl', 'usb_two-1.0-py3-none-any.whl'}
     chapters = {p.name for p in (ROOT/'nbs'/'chapters').glob('*.ipynb')}
     assert {p.name for p in (out/'lab'/'chapters').glob('*.ipynb')} == chapters
-    assert len(list((out/'lab'/'exercises').glob('*.ipynb'))) == 5 and not list((out/'lab').rglob('solutions'))
+    assert len(list((out/'lab'/'classroom'/'exercises').glob('*.ipynb'))) == 5 and not list((out/'lab').rglob('solutions'))
     assert len(list((out/'key').glob('*.ipynb'))) == len(list((out/'solutions').glob('*.ipynb'))) == 5
     assert links_lead_somewhere(out/'lab')
     for s in (ROOT/'data_samples').iterdir(): assert (out/'lab'/'data_samples'/s.name/'manifest.csv').is_file()
@@ -75,7 +75,7 @@ def test_install_needs_no_network(box, tmp_path):
     assert subprocess.run([python, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=env).stdout.strip() == 'site-packages'
     assert subprocess.run([python.parent/'usbook', '--version'], capture_output=True, text=True, env=env).stdout.startswith('usbook ')
     assert (home/'usbook'/'lab'/'chapters').is_dir() and (home/'usbook'/'start.sh').is_file() and 'Something is missing' in r.stdout
-    work = home/'usbook'/'lab'/'exercises'/'01_lung_signs.ipynb'
+    work = home/'usbook'/'lab'/'classroom'/'exercises'/'01_lung_signs.ipynb'
     work.write_text('mine')
     assert subprocess.run(['sh', copy/'install.sh'], env=env, capture_output=True, timeout=300).returncode == 0 and work.read_text() == 'mine'
     if ws.this_platform() == 'linux':    # what repo2docker runs in its image

@@ -18,7 +18,7 @@ def sentence(r, code=2):
 def runs(tmp_path): return sorted(p.name for p in (tmp_path/'runs').glob('*')) if (tmp_path/'runs').exists() else []
 
 def test_help_is_quick_and_light(usbook):
-    code = 'import sys; from usbook.cli import main; main(["--help"]); sys.exit(bool({"torch","fastai","numpy","pandas"} & set(sys.modules)))'
+    code = 'import sys; from usbook.cli.main import main; main(["--help"]); sys.exit(bool({"torch","fastai","numpy","pandas"} & set(sys.modules)))'
     r = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True)
     assert r.returncode == 0
 
@@ -67,7 +67,7 @@ def done(tree, tmp_path_factory):
     d = tmp_path_factory.mktemp('done')
     env = os.environ | dict(PYTHONPATH=str(ROOT), USBOOK_RUNS=str(d/'runs'), USBOOK_CACHE=str(d/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
     words = ['reproduce', 'lung_signs', '--data', str(tree), '--patients', r'(P\d+)_', '--weights', 'random', '--json']
-    r = subprocess.run([sys.executable, '-c', 'import sys; from usbook.cli import main; sys.exit(main())', *words], cwd=d, env=env, text=True, capture_output=True)
+    r = subprocess.run([sys.executable, '-c', 'import sys; from usbook.cli.main import main; sys.exit(main())', *words], cwd=d, env=env, text=True, capture_output=True)
     assert r.returncode == 0, r.stderr[-3000:]
     return json.loads(r.stdout), d
 
@@ -189,7 +189,7 @@ def with_stop(self, *a, **k):
     init(self, *a, **k)
     self.add_cb(Stop())
 fl.Learner.__init__ = with_stop
-from usbook.cli import main
+from usbook.cli.main import main
 sys.exit(main())
 '''
 
@@ -203,7 +203,7 @@ def test_stopped_in_an_epoch(done, tree, tmp_path, what, code, hint):
     assert {p.name for p in (done[1]/'runs').iterdir()} == before
 
 def test_disk_full_while_saving(monkeypatch, tmp_path):
-    from usbook import run
+    from usbook.runs import run
     with pytest.raises(OSError):
         with run.run_folder('lung_signs', tmp_path) as (part, final):
             (part/'results.json').write_text('{')
@@ -221,7 +221,7 @@ def test_installed_away_from_the_checkout(tmp_path):
     away.mkdir()
     env = os.environ | dict(PYTHONPATH=str(tmp_path/'site'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
     def usbook(*words):
-        code = 'import sys, usbook; assert "site" in usbook.__file__; from usbook.cli import main; sys.exit(main())'
+        code = 'import sys, usbook; assert "site" in usbook.__file__; from usbook.cli.main import main; sys.exit(main())'
         return subprocess.run([sys.executable, '-c', code, *words], cwd=away, env=env, text=True, capture_output=True)
     assert 'lung_signs' in usbook('list').stdout
     r = usbook('lab', '--no-start')

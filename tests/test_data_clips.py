@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 
 from usbook.data.clips import Clips, read_clip, read_clips, stills_with_masks
-from usbook.data.manifest import IMAGE_LEVEL, LeakageError, Manifest
+from usbook.data.manifest import IMAGE_LEVEL, Manifest
+from usbook.core.errors import LeakageError
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.phantoms.samples import png_bytes
-from usbook.settings import BadInput, samples_folder
+from usbook.core.errors import BadInput
+from usbook.core.settings import samples_folder
 
 
 def movie(seed, n=6, shape=(48, 64)): return np.random.default_rng(seed).integers(0, 255, (n, *shape), dtype='uint8')

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
-from usbook.data.manifest import IMAGE_LEVEL, LeakageError, Manifest, load_image, problems, refuse, to_8bit
-from usbook.settings import BadInput
+from usbook.data.manifest import IMAGE_LEVEL, Manifest, load_image, problems, to_8bit
+from usbook.core.errors import LeakageError, refuse
+from usbook.core.errors import BadInput
 
 HEAD = 'image,patient,label\n'
 GOOD = HEAD + ''.join(f'im/{p}{i}.png,00{p},{"ab"[p % 2]}\n' for p in range(6) for i in range(2))

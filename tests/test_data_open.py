@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from usbook.data import open_data as od
 from usbook.data.manifest import IMAGE_LEVEL, Manifest
-from usbook.settings import BadInput
+from usbook.core.errors import BadInput
 
 rng = np.random.default_rng(0)
 
@@ -137,7 +137,7 @@ def test_busi(tmp_path, monkeypatch):
 
 def test_buv(tmp_path, monkeypatch):
     "COCO-VID files; only annotated frames are used, and a lesion keeps its number"
-    from usbook.chapters.breast_cine import read
+    from usbook.studies.breast_cine import read
     top = tmp_path/'Miccai 2022 BUV Dataset'
     for part, names in (('train_15frames', ('benign/a1', 'malignant/b2')), ('val', ('benign/c3', 'malignant/d4'))):
         d = dict(videos=[], images=[], annotations=[])

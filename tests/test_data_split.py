@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 from usbook.data.manifest import Manifest, patient_leaks
-from usbook.data.split import (LEAKY, LeakageError, check_leaks, folds_by_patient, plot_split, shared_patients, shuffled, split_by_image,
-                               split_by_patient, split_hash)
-from usbook.settings import BadInput
+from usbook.data.split import LEAKY, check_leaks, folds_by_patient, plot_split, shared_patients, shuffled, split_by_image, split_by_patient, split_hash
+from usbook.core.errors import LeakageError
+from usbook.core.errors import BadInput
 
 def made(labels_of):
     "A manifest in memory from one list of labels a patient"

@@ -11,9 +11,10 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from usbook.evidence import calibration, compare, metrics
-from usbook.evidence.metrics import Interval, Resampler, evaluate, evaluate_matrix, replicates, wilson
-from usbook.predictions import Predictions, toy_predictions
-from usbook.settings import BadInput
+from usbook.core.interval import Interval
+from usbook.evidence.metrics import Resampler, evaluate, evaluate_matrix, replicates, wilson
+from usbook.predictions.predictions import Predictions, toy_predictions
+from usbook.core.errors import BadInput
 
 warnings.filterwarnings('ignore', module='sklearn')
 seeds = st.integers(0, 2**32 - 1)

@@ -12,7 +12,8 @@ from usbook.data.split import split_by_patient
 from usbook.learn.detect import (DetectRecipe, Frames, Batches, augmentation, as_detections, detector, is_lesion, link, linked, merge_places, score_tracks,
                                  track_features, train_detector, train_temporal)
 from usbook.learn.weights import Weights, backbone
-from usbook.settings import BadInput, Settings
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
 
 RECIPE = DetectRecipe(size=64, epochs=3, every=2, channels=32, convs=1, views=2)
 SETTINGS = Settings(weights='random', device='cpu')

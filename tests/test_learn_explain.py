@@ -9,7 +9,7 @@ from usbook.data.manifest import Manifest
 from usbook.learn import explain as e
 from usbook.learn.transfer import Network, Recipe, network
 from usbook.learn.weights import Weights
-from usbook.settings import BadInput
+from usbook.core.errors import BadInput
 
 
 def net(arch='resnet10t', classes=3):

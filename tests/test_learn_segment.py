@@ -16,7 +16,8 @@ from usbook.learn.segment import (MIN_SHARE, SegRecipe, check_films, dice, encod
                                   what_was_found)
 from usbook.learn.weights import Weights, backbone
 from usbook.phantoms.chest import CHEST_KNOBS, chest_image
-from usbook.settings import BadInput, Settings
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
 
 CLASSES = ['normal', 'stage_1', 'stage_2', 'stage_3']
 TINY = SegRecipe(size=32, epochs=1)

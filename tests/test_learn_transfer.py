@@ -11,7 +11,8 @@ from PIL import Image
 from usbook.data.manifest import Manifest
 from usbook.learn import transfer as t
 from usbook.learn.weights import Weights, find_weights
-from usbook.settings import BadInput, Settings
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
 
 SMALL = t.Recipe(arch='resnet10t', size=32, epochs=2, batch=8, precision='float32')
 

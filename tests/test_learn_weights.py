@@ -9,7 +9,8 @@ import torchvision
 from safetensors.torch import save_file
 
 from usbook.learn import weights as w
-from usbook.settings import BadInput, Settings
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
 
 ARCH = 'squeezenet1_1'
 REAL = os.environ.get('USBOOK_REALDATA')

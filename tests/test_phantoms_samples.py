@@ -17,7 +17,7 @@ from PIL import Image
 from usbook.phantoms import samples
 from usbook.phantoms.nuisance import Knobs, patient_of, rng, turn
 from usbook.phantoms.samples import SAMPLES, make_image, make_sample, png_bytes, sample_difference, study_knobs
-from usbook.settings import BadInput
+from usbook.core.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
 SMALL = dict(size=48, progress=False)

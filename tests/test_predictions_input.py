@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from usbook.predictions import Detections, Predictions, paired, read_table
-from usbook.settings import BadInput
+from usbook.predictions.predictions import Detections, Predictions, paired, read_table
+from usbook.core.errors import BadInput
 
 GOOD = 'image,patient,target,p_a,p_b\n1.png,007,a,0.75,0.25\n2.png,007,b,0.5,0.5\n'
 

@@ -54,7 +54,7 @@ def test_environment_yml_equals_pyproject():
 
 def test_every_setting_is_explained():
     from dataclasses import fields
-    from usbook.settings import Settings, read_settings
+    from usbook.core.settings import Settings, read_settings
     text = (ROOT/'settings.ini').read_text(encoding='utf-8')
     for f in fields(Settings):
         if f.name != 'home': assert re.search(rf'^#.*\n(#.*\n)*{f.name} =', text, re.M), f'settings.ini does not explain {f.name}'

@@ -2,7 +2,7 @@
 
 The quick form runs with the other tests, on one part of three, and asserts what has to be true of any honest result.
 The slow form (`make realdata`) tries ImageNet and random weights, frozen and fine-tuned, and writes its figures to
-nbs/chapters/real_breast.json. The set does not say which stills are of one woman, so its intervals draw stills.
+nbs/records/real_breast.json. The set does not say which stills are of one woman, so its intervals draw stills.
 """
 import json
 import time
@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from usbook.chapters.breast_cine import HIT, RATES, chance, read
+from usbook.studies.breast_cine import HIT, RATES, chance, read
 from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.froc import froc
 from usbook.learn.detect import DetectRecipe, merge_places, train_detector
-from usbook.predictions import Detections
-from usbook.settings import Settings
+from usbook.predictions.predictions import Detections
+from usbook.core.settings import Settings
 
-RECORD = Path(__file__).parents[1]/'nbs'/'chapters'/'real_breast.json'
+RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_breast.json'
 QUICK = DetectRecipe('squeezenet1_0', size=128, epochs=6, every=1, views=2, lr=2e-3)
 FULLER = DetectRecipe('squeezenet1_0', size=160, epochs=12, every=1, lr=2e-3)
 

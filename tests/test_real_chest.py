@@ -1,7 +1,7 @@
 """Both stages on real chest films: how far a U-Net carries that learnt on simulated films, and a stand-in disease.
 
 180 films of 180 patients (Shenzhen set), half of them with tuberculosis. That is not pneumoconiosis, and is said so wherever a figure stands.
-The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/chapters/real_chest.json.
+The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/records/real_chest.json.
 """
 import json
 import time
@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usbook.chapters.pneumoconiosis import Lungs, TwoStagePlan, auc_gap, auc_of, classify, find_all_lungs, make_view, outline_figures
+from usbook.studies.pneumoconiosis import Lungs, TwoStagePlan, auc_gap, auc_of, classify, find_all_lungs, make_view, outline_figures
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient, split_by_patient
 from usbook.evidence.metrics import evaluate
 from usbook.learn.segment import SegRecipe, check_films, read_lungs, score_lungs
 from usbook.learn.transfer import Recipe
 from usbook.learn.weights import find_weights
-from usbook.settings import BadInput, Settings
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
 
 CLASSES = ['normal', 'tuberculosis']
-RECORD = Path(__file__).parents[1]/'nbs'/'chapters'/'real_chest.json'
+RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_chest.json'
 QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=128, epochs=6, batch=8, flip=True), unet=SegRecipe(size=64, epochs=2))
 FULLER = TwoStagePlan(Recipe('squeezenet1_0', size=192, epochs=8, batch=8, flip=True), folds=3, unet=SegRecipe(size=96, epochs=8))
 

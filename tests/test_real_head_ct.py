@@ -2,7 +2,7 @@
 
 The set gives every slice its own patient, yet some slices are plainly of one head: neighbours in a stack, or a picture taken twice
 with another letter on it. Slices that look alike are therefore merged into one patient before anything is split.
-The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/learn/real_head_ct.json.
+The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/records/real_head_ct.json.
 """
 import json
 import time
@@ -17,18 +17,18 @@ from heads import head_of, who
 from PIL import Image
 from scipy import ndimage
 
-from usbook.chapters.head_ct import STUDY
+from usbook.studies.head_ct import STUDY
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
 from usbook.learn.explain import energy_in_mask, heat_maps
 from usbook.learn.transfer import Recipe, dataloaders, rows_loader, split_rows, train
-from usbook.predictions import Predictions
-from usbook.settings import MODES, Settings
+from usbook.predictions.predictions import Predictions
+from usbook.core.settings import MODES, Settings
 
 CLASSES = list(STUDY.classes)
-RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_head_ct.json'
+RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_head_ct.json'
 QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=5, batch=16)
 FULLER = Recipe(arch='squeezenet1_0', size=128, epochs=6, batch=16, flip=True)
 

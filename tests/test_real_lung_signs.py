@@ -1,7 +1,7 @@
 """Both modes on real lung ultrasound: three folds of patients, ImageNet weights and random ones beside them.
 
 The quick form runs with the other tests and asserts what has to be true of any honest result. The slow form
-(`make realdata`) uses larger images and more epochs, and writes its figures to nbs/learn/real_lung_signs.json.
+(`make realdata`) uses larger images and more epochs, and writes its figures to nbs/records/real_lung_signs.json.
 """
 import json
 import time
@@ -16,11 +16,11 @@ from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
 from usbook.learn.transfer import Recipe, train
-from usbook.predictions import Predictions
-from usbook.settings import MODES, Settings
+from usbook.predictions.predictions import Predictions
+from usbook.core.settings import MODES, Settings
 
 CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
-RECORD = Path(__file__).parents[1]/'nbs'/'learn'/'real_lung_signs.json'
+RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_lung_signs.json'
 QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=6, batch=16)
 FULLER = Recipe(arch='squeezenet1_0', size=224, epochs=12, batch=16)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.manifest import Manifest
 from ..data.split import split_by_image, split_by_patient
-from ..predictions import Predictions
+from ..predictions.predictions import Predictions
 
 # %% ../../nbs/classroom/01_quick.ipynb #e2fd47ef
 def thumbnails(m:Manifest, size:int=24 # images; pixels a side

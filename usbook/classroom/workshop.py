@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a55ca0d8
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/classroom/03_workshop.ipynb #f9289762
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def project_folder(start=None)->Path:
 
 def fill_lab(project:Path, out:Path):
     "settings.ini, chapters, exercises, samples, and the glossary that chapters lead to"
-    from usbook.classroom.exercises import write_exercises
+    from usbook.classroom.generate import write_exercises
     lab = out/'lab'
     shutil.copytree(project/'nbs'/'chapters', lab/'chapters', ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
     if (project/'data_samples').is_dir(): shutil.copytree(project/'data_samples', lab/'data_samples')
@@ -148,14 +148,14 @@ def fill_lab(project:Path, out:Path):
     shutil.copy(project/'nbs'/'evidence'/'06_glossary.ipynb', lab/'evidence')
     text = (project/'settings.ini').read_text(encoding='utf-8')
     (lab/'settings.ini').write_text(text.replace('\noffline = no', '\noffline = yes'), encoding='utf-8')
-    write_exercises(lab/'exercises')
+    write_exercises(lab/'classroom'/'exercises')
 
 # %% ../../nbs/classroom/03_workshop.ipynb #df01a5c1
 def fill_book(project:Path, out:Path, say=print):
     "The book, built where its tools are installed"
     from importlib.util import find_spec
     if all(map(find_spec, ('sphinx', 'myst_nb', 'furo'))):
-        run([sys.executable, project/'nbs'/'_book'/'book.py', out/'book'], 'building the book')
+        run([sys.executable, project/'tools'/'book'/'book.py', out/'book'], 'building the book')
         for junk in ('.buildinfo', '.doctrees'): (out/'book'/junk).unlink(missing_ok=True)
     elif (project/'build'/'book'/'index.html').is_file(): shutil.copytree(project/'build'/'book', out/'book')
     else: say("  left out: the book's tools are not installed (pip install 'usbook[book]')")
@@ -329,7 +329,7 @@ def _fill(part, project, platforms, pythons, only, source, torch, book, key, say
     fill_lab(project, part)
     done('lab', 'chapters, exercises and images')
     if key:
-        from usbook.classroom.exercises import write_exercises
+        from usbook.classroom.generate import write_exercises
         with tempfile.TemporaryDirectory() as d:
             write_exercises(d, solutions=True, key=True)
             for name in ('solutions', 'key'): shutil.copytree(Path(d)/name, part/name)

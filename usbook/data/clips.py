@@ -17,9 +17,9 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .manifest import (IMAGE_LEVEL, IMAGE_SUFFIXES, Manifest, Problem, _check_patients, _clean_path, _is_dicom, _opened,
-                                  _outside, _patient_column, _table, nearest, patient_leaks, pixel_leaks, refuse)
-from ..settings import BadInput
+from .manifest import IMAGE_LEVEL, IMAGE_SUFFIXES, Manifest, _check_patients, _clean_path, _is_dicom, _opened, _outside, _patient_column, _table, nearest, patient_leaks, pixel_leaks
+from ..core.errors import Problem, refuse
+from ..core.errors import BadInput
 
 # %% ../../nbs/data/04_clips.ipynb #5c397500
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')

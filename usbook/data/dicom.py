@@ -18,7 +18,7 @@ from PIL import Image
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.pixels.processing import apply_voi
-from ..settings import BadInput
+from ..core.errors import BadInput
 from .manifest import MAX_PIXELS
 
 # %% ../../nbs/data/03_dicom.ipynb #32233812

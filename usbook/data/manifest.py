@@ -5,9 +5,8 @@ network sees it."""
 
 # %% auto #0
 __all__ = ['IMAGE_FORMATS', 'IMAGE_SUFFIXES', 'MAX_PIXELS', 'SYNONYMS', 'SPLITS', 'IMAGE_LEVEL', 'NO_ID', 'NO_RULE', 'load_image',
-           'to_8bit', 'Problem', 'LeakageError', 'refuse', 'nearest', 'Manifest', 'counts', 'content_hash',
-           'write_manifest', 'pixel_hash', 'pixel_leaks', 'patient_leaks', 'problems', 'read_manifest', 'tree_manifest',
-           'find_manifest']
+           'to_8bit', 'nearest', 'Manifest', 'counts', 'content_hash', 'write_manifest', 'pixel_hash', 'pixel_leaks',
+           'patient_leaks', 'problems', 'read_manifest', 'tree_manifest', 'find_manifest']
 
 # %% ../../nbs/data/00_manifest.ipynb #2aab4360
 import csv
@@ -32,7 +31,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
-from ..settings import BadInput
+from ..core.errors import BadInput, LeakageError, Problem, refuse
 
 # %% ../../nbs/data/00_manifest.ipynb #7a242448
 IMAGE_FORMATS = ('PNG', 'JPEG', 'BMP', 'DIB', 'GIF', 'TIFF', 'WEBP', 'PPM', 'JPEG2000')
@@ -135,29 +134,6 @@ def to_8bit(path:Path|str,     # a file with 16 bits a pixel
     grey = np.nan_to_num(np.clip((values - low)/(high - low), 0, 1))
     Image.fromarray((255*grey).round().astype('uint8')).save(out)
     return Path(out)
-
-# %% ../../nbs/data/00_manifest.ipynb #6b0b0758
-class Problem(NamedTuple):
-    "One thing to mend in a table"
-    row: int|None       # as a spreadsheet counts: the header is row 1; None where no single row is to blame
-    column: str         # the column to look at
-    what: str           # what is wrong and what to do
-    leak: bool = False  # true when a patient or an image would be on both sides of a split
-
-# %% ../../nbs/data/00_manifest.ipynb #5491bd4d
-class LeakageError(BadInput):
-    "A patient, or one image, is on both sides of a split: test results would be too good"
-
-# %% ../../nbs/data/00_manifest.ipynb #160599ac
-def refuse(where:str, found:list[Problem])->BadInput: # file or folder; what was found
-    "The exception for `found`: its sentence is the first problem and their number, `.problems` holds all"
-    found = sorted(found, key=lambda p: (not p.leak, p.row is None, p.row or 0))
-    first, n = found[0], len(found)
-    place = f'{where}, row {first.row}' if first.row else f'{where}'
-    more = '' if n == 1 else f" (and {n-1} more problem{'s'*(n > 2)})"
-    e = (LeakageError if first.leak else BadInput)(f'{place}: {first.what}{more}')
-    e.problems = found
-    return e
 
 # %% ../../nbs/data/00_manifest.ipynb #70b534d2
 def _text(path):

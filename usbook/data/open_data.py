@@ -29,7 +29,7 @@ import pandas as pd
 from PIL import Image, ImageChops
 
 # %% ../../nbs/data/02_open_data.ipynb #12b5b3b1
-from ..settings import BadInput
+from ..core.errors import BadInput
 from .dicom import WINDOWS, window
 from .manifest import Manifest, load_image, nearest, read_manifest, _see
 

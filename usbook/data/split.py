@@ -13,8 +13,9 @@ import pandas as pd
 
 # %% ../../nbs/data/01_split.ipynb #2d24e55e
 from dataclasses import replace
-from ..settings import BadInput
-from .manifest import (Manifest, LeakageError, SPLITS, patient_leaks, pixel_leaks, refuse)
+from ..core.errors import BadInput
+from .manifest import Manifest, SPLITS, patient_leaks, pixel_leaks
+from ..core.errors import LeakageError, refuse
 
 # %% ../../nbs/data/01_split.ipynb #41dad80c
 _all_ = ['LeakageError']

@@ -25,8 +25,8 @@ from scipy.stats import binom, norm
 from .compare import design_effect
 from .froc import poisson_interval
 from .metrics import COLOURS, _axes, predictive_values, wilson
-from ..settings import BadInput
-from ..study import STUDIES, Published, Study, get_study, parse_printed, published
+from ..core.errors import BadInput
+from ..studies.study import STUDIES, Published, Study, get_study, parse_printed, published
 
 # %% ../../nbs/evidence/04_audit.ipynb #d75199d6
 LEVELS = ('once', 'twice', 'slip', 'no')

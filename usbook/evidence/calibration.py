@@ -15,8 +15,8 @@ from scipy import optimize, special
 
 from .metrics import (COLOURS, Resampler, _axes, _sums, _weights, boot_interval, calibration_bins, curve,
                                      line_style, replicates)
-from ..predictions import Predictions
-from ..settings import BadInput
+from ..predictions.predictions import Predictions
+from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/03_calibration.ipynb #21dd97a8
 def _confidence(preds, cls):

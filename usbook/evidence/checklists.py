@@ -9,7 +9,7 @@ __all__ = ['CITATIONS', 'CHECKLISTS', 'Item', 'Answer', 'answers', 'count']
 from dataclasses import dataclass
 
 # %% ../../nbs/evidence/05_checklists.ipynb #2514ec3b
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/05_checklists.ipynb #537b89b3
 CITATIONS = {

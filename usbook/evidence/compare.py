@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .metrics import Interval, Resampler, boot_interval, few, kappa, replicates
-from ..predictions import Predictions, paired
-from ..settings import BadInput
+from ..core.interval import Interval
+from .metrics import Resampler, boot_interval, few, kappa, replicates
+from ..predictions.predictions import Predictions, paired
+from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/01_compare.ipynb #7676acc4
 def mcnemar(b:int, c:int # images where only the first, only the second is right

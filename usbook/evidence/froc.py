@@ -14,9 +14,10 @@ import pandas as pd
 from fastcore.basics import patch
 from scipy import stats
 
-from .metrics import Interval, _axes, _weights, boot_interval, line_style
-from ..predictions import Detections
-from ..settings import BadInput
+from ..core.interval import Interval
+from .metrics import _axes, _weights, boot_interval, line_style
+from ..predictions.predictions import Detections
+from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/02_froc.ipynb #56e3eb59
 def iou(a, b): # boxes (..., 4) as x, y, width, height; (..., 4) -> (...) between 0 and 1

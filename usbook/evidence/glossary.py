@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 # %% ../../nbs/evidence/06_glossary.ipynb #d85d4a1a
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/06_glossary.ipynb #0cdac76c
 @dataclass(frozen=True)

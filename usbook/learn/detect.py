@@ -39,8 +39,9 @@ from ..data.clips import Clips
 from ..data.split import split_hash
 from .transfer import Follow, assert_frozen, pick_device, pick_dtype, silence, snapshot, split_rows
 from .weights import Weights, backbone, find_weights, unwrap
-from ..predictions import Detections
-from ..settings import BadInput, Settings, read_settings
+from ..predictions.predictions import Detections
+from ..core.errors import BadInput
+from ..core.settings import Settings, read_settings
 
 # %% ../../nbs/learn/02_detect.ipynb #b854a531
 @dataclass(frozen=True)

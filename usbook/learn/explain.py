@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 from ..data.manifest import Manifest, load_image
 from .transfer import Fit, Network, Recipe, dataloaders, rows_loader, split_rows, train
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/learn/04_explain.ipynb #04b2418f
 def grad_cam(net:Network,           # body and head

@@ -28,10 +28,12 @@ with warnings.catch_warnings():
                                    MaskBlock, PILMask, no_random, params)
 
 # %% ../../nbs/learn/03_segment.ipynb #07970381
-from ..data.manifest import Manifest, Problem, load_image, refuse
+from ..data.manifest import Manifest, load_image
+from ..core.errors import Problem, refuse
 from .transfer import Follow, Network, Pixels, augmentation, normalize, pick_device, pick_dtype, silence, split_rows
 from .weights import Weights, backbone, find_weights, unwrap
-from ..settings import BadInput, Settings, read_settings
+from ..core.errors import BadInput
+from ..core.settings import Settings, read_settings
 
 # %% ../../nbs/learn/03_segment.ipynb #11ee3058
 SIDES = ('right', 'left')                 # of the patient; 1 and 2 in a mask

@@ -32,8 +32,9 @@ with warnings.catch_warnings():
 from ..data.manifest import Manifest
 from ..data.split import split_hash
 from .weights import Weights, backbone, find_weights, layer_groups
-from ..predictions import Predictions
-from ..settings import BadInput, MODES, Settings, read_settings
+from ..predictions.predictions import Predictions
+from ..core.errors import BadInput
+from ..core.settings import MODES, Settings, read_settings
 
 # %% ../../nbs/learn/01_transfer.ipynb #35c02817
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #86a6df4f
 SITES = ('A', 'B', 'C', 'mixed')

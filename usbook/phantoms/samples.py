@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 from .nuisance import turn
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/phantoms/07_samples.ipynb #772a1a6b
 @dataclass(frozen=True)

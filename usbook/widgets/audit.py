@@ -14,8 +14,8 @@ import traitlets as tr
 from fastcore.basics import patch
 
 from ..evidence.audit import COUNTS, Findings, Numbers, allowed_n, audit, numbers_of
-from ..settings import BadInput
-from ..study import STUDIES, get_study, published
+from ..core.errors import BadInput
+from ..studies.study import STUDIES, get_study, published
 from .base import COLORS, TableWidget, canvas, script
 
 # %% ../../nbs/widgets/04_audit.ipynb #1ff61017

@@ -24,7 +24,7 @@ from fastcore.basics import patch
 from PIL import Image
 
 from ..data.manifest import load_image
-from ..settings import BadInput
+from ..core.errors import BadInput
 
 # %% ../../nbs/widgets/00_base.ipynb #5c60f556
 def static_text(name:str # file in usbook/widgets/static

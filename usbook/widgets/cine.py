@@ -16,8 +16,8 @@ from PIL import Image
 
 from ..data.manifest import load_image
 from ..evidence.froc import froc_points, match
-from ..predictions import Detections
-from ..settings import BadInput
+from ..predictions.predictions import Detections
+from ..core.errors import BadInput
 from .base import COLORS, TableWidget, canvas, jpeg, known_settings, pack, script
 
 # %% ../../nbs/widgets/06_cine.ipynb #a5586047

@@ -12,9 +12,9 @@ import traitlets as tr
 from fastcore.basics import patch
 
 from ..evidence.compare import cluster_se, mcnemar, obuchowski
-from ..evidence.metrics import Interval
-from ..predictions import Predictions, paired, toy_predictions
-from ..settings import BadInput
+from ..core.interval import Interval
+from ..predictions.predictions import Predictions, paired, toy_predictions
+from ..core.errors import BadInput
 from .base import COLORS, PictureWidget, canvas, image_labels, known_settings, pack, script, striped
 from .threshold import proportion
 

@@ -12,8 +12,8 @@ import traitlets as tr
 from fastcore.basics import patch
 
 from ..evidence.metrics import class_scores, confusion_matrix, overall_scores
-from ..predictions import Predictions, toy_predictions
-from ..settings import BadInput
+from ..predictions.predictions import Predictions, toy_predictions
+from ..core.errors import BadInput
 from .base import COLORS, PictureWidget, canvas, image_labels, known_settings, pack, script, striped
 from .threshold import proportion
 

@@ -20,8 +20,8 @@ import traitlets as tr
 from fastcore.basics import patch
 
 from ..evidence.metrics import confusion_matrix, kappa
-from ..predictions import Predictions, read_table, toy_predictions
-from ..settings import BadInput
+from ..predictions.predictions import Predictions, read_table, toy_predictions
+from ..core.errors import BadInput
 from .base import COLORS, PictureWidget, canvas, script, striped
 
 # %% ../../nbs/widgets/05_reader.ipynb #77e566d7

@@ -11,9 +11,10 @@ import numpy as np
 import traitlets as tr
 from fastcore.basics import patch
 
-from ..evidence.metrics import Interval, wilson
-from ..predictions import Predictions, toy_predictions
-from ..settings import BadInput
+from ..core.interval import Interval
+from ..evidence.metrics import wilson
+from ..predictions.predictions import Predictions, toy_predictions
+from ..core.errors import BadInput
 from .base import COLORS, TableWidget, canvas, known_settings, pack, script
 
 # %% ../../nbs/widgets/01_threshold.ipynb #9edb15d3
