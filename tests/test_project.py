@@ -157,8 +157,8 @@ class TestAnatomy:
         assert shown
         for i in shown: assert any('.figure()' in c for c in code[i:i+2]), code[i]
 
-    def test_exports_only_its_own(self, nb):
-        assert f"#| default_exp chapters.{nb.stem[3:]}" in source(next(c for c in cells(nb) if c['cell_type'] == 'code'))
+    def test_exports_nothing(self, nb):
+        assert not [source(c) for c in cells(nb) if re.search(r'^#\s*\|\s*(default_exp|export)', source(c), re.M)]
 
     def test_has_gap_ledger_and_tasks(self, nb):
         text = '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'markdown').lower()
