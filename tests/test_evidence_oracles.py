@@ -302,13 +302,6 @@ def test_delong_against_its_definition(seed, ties):
     assert close(once[0], twice[0]) and close(once[1], twice[1])
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-def test_holm_against_statsmodels(p):
-    from statsmodels.stats.multitest import multipletests
-    assert close(compare.holm(p), multipletests(p, method='holm')[1])
-
-
 def test_sample_size_vectors():
     from statsmodels.stats.proportion import samplesize_confint_proportion
     assert [round(compare.size_for_width(.9, .05), 2), round(compare.size_two_groups(.773, .717), 1), round(compare.size_paired(.25, .05), 1)] == [138.29, 949.8, 782.5]
