@@ -261,6 +261,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'usbook.core.files.digest': ('core/files.html#digest', 'usbook/core/files.py'),
                                    'usbook.core.files.lock': ('core/files.html#lock', 'usbook/core/files.py'),
                                    'usbook.core.files.read_json': ('core/files.html#read_json', 'usbook/core/files.py'),
+                                   'usbook.core.files.regular_file': ('core/files.html#regular_file', 'usbook/core/files.py'),
                                    'usbook.core.files.sweep': ('core/files.html#sweep', 'usbook/core/files.py'),
                                    'usbook.core.files.write_file': ('core/files.html#write_file', 'usbook/core/files.py'),
                                    'usbook.core.files.write_folder': ('core/files.html#write_folder', 'usbook/core/files.py')},
