@@ -29,7 +29,8 @@ from ..predictions.predictions import Detections, Predictions
 from ..core.files import as_json
 from .report import results_of, write_report
 from ..core.errors import BadInput
-from ..core.settings import MODES, Settings, samples_folder
+from ..core.settings import MODES, Settings
+from ..data.samples import samples_folder
 from ..studies.study import Study, Verdict
 
 # %% ../../nbs/runs/00_run.ipynb #021ab9a6

@@ -23,7 +23,7 @@ import traitlets as tr
 from fastcore.basics import patch
 from PIL import Image
 
-from ..data.manifest import load_image
+from ..data.images import load_image
 from ..core.errors import BadInput
 
 # %% ../../nbs/widgets/00_base.ipynb #5c60f556
