@@ -14,7 +14,8 @@ import pandas as pd
 # %% ../../nbs/data/04_split.ipynb #2d24e55e
 from dataclasses import replace
 from ..core.errors import BadInput
-from .manifest import Manifest, SPLITS, patient_leaks, pixel_leaks
+from .manifest import Manifest
+from .duplicates import SPLITS, patient_leaks, pixel_leaks
 from ..core.errors import LeakageError, refuse
 from ..core.palette import HUES
 
