@@ -117,9 +117,9 @@ def _compare(args):
     a = Predictions.read(args.a)
     if args.b: c = compare(a, Predictions.read(args.b), n_boot=args.n_boot, seed=args.seed or 0)
     else: c = compare(a, args.reader, n_boot=args.n_boot, seed=args.seed or 0)
-    if args.json: return _print_json(c)
+    if args.json: return _print_json(c.as_dict())
     from usbook.runs.report import print_comparison
-    print_comparison(c, _console())
+    print_comparison(c.as_dict(), _console())
 
 # %% ../../nbs/cli/00_main.ipynb #75b443f0
 def _froc(args):
