@@ -1762,6 +1762,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'usbook/runs/lesson.py'),
                                     'usbook.runs.lesson.LessonTimes.expected': ( 'runs/lesson.html#lessontimes.expected',
                                                                                  'usbook/runs/lesson.py'),
+                                    'usbook.runs.lesson._display': ('runs/lesson.html#_display', 'usbook/runs/lesson.py'),
                                     'usbook.runs.lesson._read': ('runs/lesson.html#_read', 'usbook/runs/lesson.py'),
                                     'usbook.runs.lesson.claims_table': ('runs/lesson.html#claims_table', 'usbook/runs/lesson.py'),
                                     'usbook.runs.lesson.duration': ('runs/lesson.html#duration', 'usbook/runs/lesson.py'),

@@ -6,6 +6,7 @@
 __all__ = ['INK', 'published_table', 'claims_table', 'ledger_table', 'lesson_style', 'machine_speed', 'duration', 'LessonTimes']
 
 # %% ../../nbs/runs/03_lesson.ipynb #4ca367c3
+import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pandas as pd
 # %% ../../nbs/runs/03_lesson.ipynb #675a7f05
 from ..core.errors import BadInput
 from ..core.files import as_json, lock, read_json, write_file
-from ..core.progress import show_progress
+from ..core.progress import Progress, show_progress, silent
 from .report import left
 
 # %% ../../nbs/runs/03_lesson.ipynb #4568eada
@@ -87,6 +88,9 @@ def _read(path): # {} where there is nothing that can be read
     try: return read_json(path) if Path(path).is_file() else {}
     except BadInput: return {}
 
+def _display()->Progress: # a bar that is kept in a notebook would be dead, so none where outputs are made to be kept
+    return silent if os.environ.get('USBOOK_WIDGETS') == 'static' else show_progress()
+
 # %% ../../nbs/runs/03_lesson.ipynb #b104dc1c
 class LessonTimes:
     "How long the long cells of a lesson take on this machine"
@@ -117,7 +121,7 @@ class LessonTimes:
         "Say how long a step takes, then measure it"
         print(f'{step}: {self.expected(step)}')
         started = time.perf_counter()
-        yield show_progress()
+        yield _display()
         self._keep(step, time.perf_counter() - started)
 
     def _keep(self, step, seconds):
