@@ -16,7 +16,8 @@ from scipy import stats
 
 from ..core.interval import Interval
 from .decide import decide, holm, sign
-from .metrics import Resampler, boot_interval, few, kappa, replicates
+from .resample import Resampler, boot_interval, few, replicates
+from .scores import kappa
 from ..predictions.predictions import Predictions, paired
 from ..core.errors import BadInput
 
