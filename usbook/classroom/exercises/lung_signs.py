@@ -39,7 +39,7 @@ def check_macro_f1(macro_f1, # the learner's number
                    preds     # predictions to look at
                   )->str: # what is said of a right answer
     "The mean of the four F1s"
-    from usbook.evidence.metrics import class_scores, confusion_matrix, overall_scores
+    from usbook.evidence.scores import class_scores, confusion_matrix, overall_scores
     cm = confusion_matrix(preds.target, preds.pred, len(preds.classes))
     s = overall_scores(cm)
     expect_number(
@@ -67,7 +67,8 @@ def check_interval(interval, # the learner's (low, high), or an `Interval`
                    preds     # predictions to look at
                   )->str: # what is said of a right answer
     "An interval from patients is wider than one from images"
-    from usbook.evidence.metrics import evaluate, wilson
+    from usbook.evidence.metrics import evaluate
+    from usbook.evidence.resample import wilson
     low, high = expect_pair(interval)
     right, per_image = evaluate(preds).overall['accuracy'], wilson(int((preds.pred == preds.target).sum()), len(preds))
     expect(

@@ -65,7 +65,7 @@ def check_kappa(weighted, # the learner's kappa
                 cm        # confusion matrix (classes, classes)
                )->str: # what is said of a right answer
     "The quadratic kappa"
-    from usbook.evidence.metrics import kappa
+    from usbook.evidence.scores import kappa
     values = {w: float(kappa(cm, w)) for w in (None, 'linear', 'quadratic')}
     expect_number(
         weighted,
