@@ -15,7 +15,7 @@ from usbook.studies.breast_cine import HIT, RATES, chance, read
 from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.froc import froc
 from usbook.learn.detect import DetectRecipe, merge_places, train_detector
-from usbook.predictions.predictions import Detections
+from usbook.predictions.detections import Detections
 from usbook.core.settings import Settings
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_breast.json'

@@ -17,10 +17,11 @@ from fastcore.basics import patch
 
 # %% ../../nbs/classroom/05_table.ipynb #e5bed89c
 from ..evidence.metrics import confusion_matrix, kappa
-from ..predictions.predictions import Predictions, read_table, toy_predictions
+from ..predictions.predictions import Predictions, toy_predictions
+from ..core.tables import read_table
 from ..core.errors import BadInput
 from ..widgets.base import COLORS, PictureWidget, canvas, pack, script, striped
-from ..widgets.reader import read_answers, write_answers
+from ..predictions.readers import read_answers, write_answers
 from ..widgets.threshold import proportion
 
 # %% ../../nbs/classroom/05_table.ipynb #c71e4327

@@ -16,7 +16,7 @@ from scipy import stats
 
 from ..core.interval import Interval
 from .metrics import _axes, _weights, boot_interval, line_style
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/02_froc.ipynb #56e3eb59

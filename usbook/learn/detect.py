@@ -39,7 +39,7 @@ from ..data.clips import Clips
 from ..data.split import split_hash
 from .transfer import Follow, assert_frozen, pick_device, pick_dtype, silence, snapshot, split_rows
 from .weights import Weights, backbone, find_weights, unwrap
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 from ..core.settings import Settings, read_settings
 

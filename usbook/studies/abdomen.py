@@ -31,7 +31,7 @@ from ..predictions.predictions import Predictions
 from ..runs.run import Chapter, Plan, measure_figures, train_arms
 from ..core.settings import MODES
 from .study import get_study
-from ..widgets.reader import add_readers, simulate_reader
+from ..predictions.readers import add_readers, simulate_reader
 
 # %% ../../nbs/studies/04_abdomen.ipynb #464dac6a
 STUDY = get_study('abdomen')

@@ -21,7 +21,7 @@ from ..data.manifest import Manifest
 from ..data.split import check_leaks, split_by_patient
 from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match, plot_froc
 from ..core.interval import Interval
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..runs.report import MODE_NAMES
 from ..core.files import as_json
 from ..runs.run import Arm, Chapter, Plan, between, describe, environment, find_images

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..data.manifest import load_image
 from ..evidence.froc import froc_points, match
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 from .base import COLORS, TableWidget, canvas, jpeg, known_settings, pack, script
 
