@@ -18,9 +18,11 @@ import pandas as pd
 from ..data.manifest import Manifest
 from ..data.split import folds_by_patient
 from ..evidence.compare import compare
-from ..evidence.metrics import Evaluation, plot_intervals
+from ..evidence.metrics import Evaluation
+from ..evidence.plots import plot_intervals
 from ..core.interval import Interval
-from ..learn.transfer import Recipe, train
+from ..learn.recipe import Job, MODES, Recipe
+from ..learn.transfer import train
 from ..learn.weights import find_weights
 
 # %% ../../nbs/studies/04_abdomen.ipynb #1fb0d23f
@@ -29,7 +31,6 @@ from ..phantoms.nuisance import burn_text
 from ..phantoms.samples import png_bytes, write_whole
 from ..predictions.predictions import Predictions
 from ..runs.run import Chapter, Plan, measure_figures, train_arms
-from ..core.settings import MODES
 from .study import get_study
 from ..predictions.readers import add_readers, simulate_reader
 
@@ -156,8 +157,8 @@ def _shortcut_of(m, plan, settings, progress=None):
     parts = folds_by_patient(m, plan.folds, seed=settings.seed) if plan.folds else [m]
     tests = {}
     for kind in KINDS:
-        fits = [train(learn_from(both, kind, part.table.split), plan.recipe, 'frozen', weights, settings,
-                      progress=progress or False) for part in parts]
+        fits = [train(learn_from(both, kind, part.table.split),
+                      Job(plan.recipe, 'frozen', weights, settings, progress=progress or False)) for part in parts]
         table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
         for other in KINDS: tests[kind, other] = tested_on(Predictions(table, m.classes), other)
     return shortcut(tests)
@@ -219,6 +220,6 @@ def draw(arms:dict # name -> Arm
     found = next((a.test.meta['shortcut'] for a in arms.values() if 'shortcut' in a.test.meta), {})
     rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
     if not rows: return {}
-    return {'Accuracy of the frozen network with and without burnt-in text': plot_intervals(rows, reference=1/11).figure}
+    return {'Accuracy of the frozen network with and without burnt-in text': plot_intervals(rows, reference=1/11)}
 
 CHAPTER = Chapter(STUDY, PLANS, measure, train_nets, draw)

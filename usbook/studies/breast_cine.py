@@ -19,10 +19,11 @@ import pandas as pd
 from ..data.clips import Clips, read_clips, stills_with_masks
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, split_by_patient
-from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match, plot_froc
+from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match
+from ..evidence.plots import plot_froc
 from ..core.interval import Interval
 from ..predictions.detections import Detections
-from ..runs.report import MODE_NAMES
+from ..learn.recipe import DetectRecipe, Job, MODE_NAMES
 from ..core.files import as_json
 from ..runs.run import Arm, Chapter, Plan, between, describe, environment, find_images
 from ..core.progress import show_progress
@@ -31,7 +32,7 @@ from .study import get_study
 from ..widgets.cine import play_cine
 
 # %% ../../nbs/studies/03_breast_cine.ipynb #33381c70
-from ..learn.detect import DetectRecipe, as_detections, link, linked, merge_places, score_tracks, train_detector, train_temporal
+from ..learn.detect import as_detections, link, linked, merge_places, score_tracks, train_detector, train_temporal
 from ..learn.weights import find_weights
 
 # %% ../../nbs/studies/03_breast_cine.ipynb #620330c1
@@ -212,7 +213,7 @@ def train_all(m, plan, settings, modes, progress=None)->dict: # name -> Arm
     for i, (mode, n) in enumerate(jobs):
         name = f"{MODE_NAMES[mode]}, {'single frames' if n == 1 else 'three frames'}"
         say = between(progress, .05 + .8*i/len(jobs), .05 + .8*(i + 1)/len(jobs), name)
-        fits[mode, n] = train_detector(m, recipe, mode, n, weights, settings, progress=say or False)
+        fits[mode, n] = train_detector(m, Job(recipe, mode, weights, settings, progress=say or False), n)
     for mode in modes:
         if progress: progress('linking frames', .86)
         arms |= arms_of(Steps(fits[mode, 1], fits[mode, 3], settings.seed), mode, weights, recipe, settings.seed, round(fits[mode, 1].seconds + fits[mode, 3].seconds, 1))
@@ -225,10 +226,10 @@ def figures(arms:dict)->dict: # caption -> Figure
     out = {}
     for mode in dict.fromkeys(a.mode for a in arms.values()):
         a, b = [x for x in arms.values() if x.mode == mode][:2]
-        ax = plot_froc(with_chance({b.measured['step']: b.evaluation, 'single frame': a.evaluation}, a.test))
-        ax.set_title(MODE_NAMES[mode], fontsize=11)
-        out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = ax.figure
-        plt.close(ax.figure)
+        fig = plot_froc(with_chance({b.measured['step']: b.evaluation, 'single frame': a.evaluation}, a.test))
+        fig.axes[0].set_title(MODE_NAMES[mode], fontsize=11)
+        out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = fig
+        plt.close(fig)
     return out | cine_strip(a, b)
 
 def cine_strip(a, b)->dict:
