@@ -32,7 +32,8 @@ from ..core.files import as_json
 from .report import results_of, write_report
 from ..core.errors import BadInput
 from ..learn.recipe import MODES
-from ..core.settings import Settings, samples_folder
+from ..core.settings import Settings
+from ..data.samples import samples_folder
 from ..studies.study import Study, Verdict
 
 # %% ../../nbs/runs/00_run.ipynb #021ab9a6
