@@ -17,11 +17,12 @@ from fastcore.basics import patch
 
 # %% ../../nbs/classroom/05_table.ipynb #e5bed89c
 from ..evidence.scores import confusion_matrix, kappa
-from ..predictions.predictions import Predictions, read_table, toy_predictions
+from ..predictions.predictions import Predictions, toy_predictions
+from ..core.tables import read_table
 from ..core.errors import BadInput
 from ..core.palette import HUES
 from ..widgets.base import PictureWidget, canvas, pack, script, striped
-from ..widgets.reader import read_answers, write_answers
+from ..predictions.readers import read_answers, write_answers
 from ..evidence.resample import proportion
 
 # %% ../../nbs/classroom/05_table.ipynb #c71e4327
