@@ -24,12 +24,15 @@ import numpy as np
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, folds_by_patient, split_by_patient, split_hash
 from ..evidence.compare import compare
-from ..evidence.metrics import Evaluation, Resampler, boot_interval, evaluate, replicates
+from ..evidence.metrics import Evaluation, evaluate
+from ..evidence.resample import Resampler, boot_interval, replicates
 from ..predictions.predictions import Detections, Predictions
 from ..core.files import as_json
 from .report import results_of, write_report
 from ..core.errors import BadInput
-from ..core.settings import MODES, Settings, samples_folder
+from ..learn.recipe import MODES
+from ..core.settings import Settings
+from ..data.samples import samples_folder
 from ..studies.study import Study, Verdict
 
 # %% ../../nbs/runs/00_run.ipynb #021ab9a6
@@ -63,7 +66,7 @@ def _sweep(runs, age=24*3600):
 @dataclass(frozen=True)
 class Plan:
     "How much work a profile does"
-    recipe: object            # usbook.learn.transfer.Recipe: backbone, size, epochs ...
+    recipe: object            # usbook.learn.recipe.Recipe: backbone, size, epochs ...
     patients: int|None = None # at most this many patients, drawn by the seed
     folds: int = 0            # cross-validation over patients; 0: one split
     seeds: int = 1            # repeats with other seeds
@@ -203,8 +206,9 @@ def between(progress, lo, hi, name):
 
 # %% ../../nbs/runs/00_run.ipynb #38a33cff
 def _fit(m, recipe, mode, weights, settings, seed, progress):
+    from usbook.learn.recipe import Job
     from usbook.learn.transfer import train
-    return train(m, recipe, mode, weights, settings, seed=seed, progress=progress)
+    return train(m, Job(recipe, mode, weights, settings, seed, progress))
 
 def _step_name(mode, seed, part, plan, parts):
     name = {'frozen': 'frozen features', 'finetuned': 'fine-tuning'}[mode]
