@@ -29,7 +29,7 @@ def check_effective(effective):
 @check
 def check_icc(icc):
     "The correlation at which the difference stops being significant"
-    from usbook.evidence.audit import unpaired
+    from usbook.evidence.audit.bounds import unpaired
     expect_kind(icc, (int, float, np.number), "one number between 0 and 1")
     def p(rho): return unpaired(1109, 1423, 1020, 1423, 1 + (1423/49 - 1)*rho)[2]
     expect(icc >= 0, 'a correlation below 0 makes the images worth more than independent ones.')

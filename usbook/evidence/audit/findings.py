@@ -27,10 +27,11 @@ from .reading import numbers_in, read_numbers
 from .search import (
     CLASS_METRICS, Margins, TooLoose, cell_bounds, count_fillings, find_margins, overall)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #e8f41582
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #20f2062f
 from ..compare import design_effect
 from ..froc import poisson_interval
-from ..metrics import predictive_values, wilson
+from ..resample import wilson
+from ..scores import predictive_values
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #28c3ceb3
 KINDS = ('derived', 'interval', 'impossible', 'open')

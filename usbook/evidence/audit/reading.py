@@ -104,7 +104,7 @@ def _parsed(text, where):
     except ValueError: why = 'a whole number has too many digits'
     raise BadInput(f"{where}: not a TOML file of numbers ({why}); `usbook audit --example` prints one")
 
-# %% ../../../nbs/evidence/audit/04_reading.ipynb #eb699632
+# %% ../../../nbs/evidence/audit/04_reading.ipynb #449787af
 _OPTIONS = {'title': (str, 'text in quotes'), 'max_n': (int, 'a whole number up to 100000'),
             'slips': (int, 'a whole number'), 'rounded_twice': (bool, 'true or false')}
 
@@ -113,7 +113,8 @@ def _options(where, data): # takes the options out of `data`
     for key, value in out.items():
         kind, what = _OPTIONS[key]
         if type(value) is not kind or kind is int and not 0 <= value <= 100_000:
-            raise BadInput(f"{where}: {key} = {str(value)[:60]!r} should be {what}")
+            shown = str(value)[:60] if not isinstance(value, int) or abs(value) < 10**60 else 'a huge number'
+            raise BadInput(f"{where}: {key} = {shown!r} should be {what}")
     return out
 
 # %% ../../../nbs/evidence/audit/04_reading.ipynb #18524896
