@@ -126,7 +126,7 @@ def _compare(args):
 # %% ../../nbs/cli/00_main.ipynb #75b443f0
 def _froc(args):
     from usbook.evidence.froc import froc_summary
-    from usbook.predictions.predictions import Detections
+    from usbook.predictions.detections import Detections
     d = Detections.read(args.detections, args.lesions, args.scans)
     rates = tuple(_number(r, '--rates') for r in args.rates.split(','))
     r = froc_summary(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
