@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 _AT_THE_TOP = dict(
     evaluate='usbook.evidence.metrics.evaluate', compare='usbook.evidence.compare.compare', froc='usbook.evidence.froc.froc',
-    audit='usbook.evidence.audit.audit', reproduce='usbook.cli.study.reproduce_study',
+    audit='usbook.evidence.audit.findings.audit', reproduce='usbook.cli.study.reproduce_study',
     Manifest='usbook.data.manifest.Manifest', Predictions='usbook.predictions.predictions.Predictions',
     Detections='usbook.predictions.detections.Detections')
 __all__ = [*_AT_THE_TOP]
