@@ -26,7 +26,8 @@ from ..data.split import check_leaks, folds_by_patient, split_by_patient, split_
 from ..evidence.compare import compare
 from ..evidence.metrics import Evaluation, evaluate
 from ..evidence.resample import Resampler, boot_interval, replicates
-from ..predictions.predictions import Detections, Predictions
+from ..predictions.detections import Detections
+from ..predictions.predictions import Predictions
 from ..core.files import as_json
 from .report import results_of, write_report
 from ..core.errors import BadInput
