@@ -48,7 +48,7 @@ def check_effective(effective  # the learner's number of images
 def check_icc(icc  # the learner's correlation
              )->str: # what is said of a right answer
     "The correlation at which the difference stops being significant"
-    from usbook.evidence.audit import unpaired
+    from usbook.evidence.audit.bounds import unpaired
     icc = number_of(icc)
     expect(icc is not None, 'the answer should be one number between 0 and 1.')
     def p(rho): return unpaired(1109, 1423, 1020, 1423, 1 + (1423/49 - 1)*rho)[2]
