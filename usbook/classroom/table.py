@@ -103,7 +103,8 @@ def read_class(folder:Path|str,         # with a CSV of each learner
     if not folder.is_dir(): raise BadInput('no such folder', folder, remedy='give the one with the files of the class')
     truth, patient = _truth_of(truth) if given else (None, None)
     said, out = {}, []
-    for path in sorted(p for p in folder.glob('*.csv') if not p.name.startswith(_OWN)):
+    files = (p for p in folder.glob('*.csv') if not p.name.startswith(_OWN))
+    for path in sorted(files, key=lambda p: (len(p.name), p.name)): # an original before its copy
         try: answers, own, whose = _checked(path, truth, given, said)
         except Exception as e: # whatever is in one file, the others are read
             out.append((path.name, str(e) if isinstance(e, BadInput) else f"{path}: can't be read"))
@@ -174,7 +175,7 @@ def images(self:ClassTable)->pd.DataFrame: # one row per image, the most dispute
 # %% ../../nbs/classroom/05_table.ipynb #58b689f2
 @patch
 def fleiss(self:ClassTable)->tuple: # kappa (None if undefined), images it stands on, learners who read too few for it
-    "Agreement beyond chance (Fleiss 1971) of those who read at least half as many images as most, on what all of them read"
+    "Agreement beyond chance (Fleiss 1971) of all who read at least half as many images as most, on what they share"
     from statsmodels.stats.inter_rater import fleiss_kappa
     said, _ = self.codes()
     read = (said >= 0).sum(1)
@@ -196,7 +197,8 @@ def sentence(self:ClassTable)->str:
         a = t.accuracy
         acc = f', accuracy {a.min():.2f} to {a.max():.2f}, median {a.median():.2f}'
     without = f' (without {", ".join(brief)}, who read few)' if brief else ''
-    agree = f"Fleiss' kappa {value:.2f} on {n} images" if value is not None else "too few shared images for Fleiss' kappa"
+    agree = "too few shared images for Fleiss' kappa"
+    if value is not None: agree = f"Fleiss' kappa {value:.2f} on {n} images"
     return f'{len(self.learners)} learners, {len(self)} images{acc}; {agree}{without}'
 
 # %% ../../nbs/classroom/05_table.ipynb #a5d5966d
