@@ -16,7 +16,7 @@ from scipy import stats
 
 from ..core.interval import Interval
 from .resample import draws, boot_interval
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/02_froc.ipynb #56e3eb59
@@ -90,6 +90,7 @@ def match(dets:Detections, # scans, lesions, marks
           min_iou=.5       # least overlap of a hit, with hit='iou'
          )->Marks:
     "Decide which marks hit which lesions"
+    dets = Detections.of(dets)
     _check_hit(hit, min_iou)
     scan = pd.Series(np.arange(len(dets.scans)), dets.scans['scan'].to_numpy())
     lesions = dets.lesions[['scan', 'lesion']].drop_duplicates().reset_index(drop=True)

@@ -13,7 +13,7 @@ import io
 import json
 from pathlib import Path
 
-from ..studies.study import Published
+from ..evidence.audit.printed import Published
 from ..core.files import as_json
 from ..core.interval import interval_text
 from ..learn.recipe import MODE_NAMES
@@ -263,7 +263,7 @@ def render(out, environment:dict, # Outcome; versions
 def write_report(out, folder:Path, environment:dict # Outcome; where to; versions
                 )->Path:
     "report.html, and its figures as files in figures/"
-    from usbook.evidence.audit import audit
+    from usbook.evidence.audit.findings import audit
     folder, figs = Path(folder), {c: _svg(f) for c, f in figures_of(out).items()}
     (folder/'figures').mkdir(exist_ok=True)
     for i, svg in enumerate(figs.values(), 1): (folder/'figures'/f'{i:02d}.svg').write_bytes(svg)

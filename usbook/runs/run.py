@@ -26,7 +26,8 @@ from ..data.split import check_leaks, folds_by_patient, split_by_patient, split_
 from ..evidence.compare import compare
 from ..evidence.metrics import Evaluation, evaluate
 from ..evidence.resample import Resampler, boot_interval, replicates
-from ..predictions.predictions import Detections, Predictions
+from ..predictions.detections import Detections
+from ..predictions.predictions import Predictions
 from ..core.files import as_json
 from .report import results_of, write_report
 from ..core.errors import BadInput
@@ -146,7 +147,7 @@ def _generate(study, settings, progress, **kw):
 
 # %% ../../nbs/runs/00_run.ipynb #cce3295c
 def _open_set(study, name, settings, image_level, same_patient):
-    from usbook.data.open_data import fetch
+    from usbook.data.sets.fetch import fetch
     return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline, image_level=image_level, same_patient=same_patient)
 
 def _own_images(study, path, patients, image_level, same_patient, read=None):

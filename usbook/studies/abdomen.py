@@ -32,7 +32,7 @@ from ..phantoms.samples import png_bytes, write_whole
 from ..predictions.predictions import Predictions
 from ..runs.run import Chapter, Plan, measure_figures, train_arms
 from .study import get_study
-from ..widgets.reader import add_readers, simulate_reader
+from ..predictions.readers import add_readers, simulate_reader
 
 # %% ../../nbs/studies/04_abdomen.ipynb #464dac6a
 STUDY = get_study('abdomen')

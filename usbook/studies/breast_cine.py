@@ -22,7 +22,7 @@ from ..data.split import check_leaks, split_by_patient
 from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match
 from ..evidence.plots import plot_froc
 from ..core.interval import Interval
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..learn.recipe import DetectRecipe, Job, MODE_NAMES
 from ..core.files import as_json
 from ..runs.run import Arm, Chapter, Plan, between, describe, environment, find_images
