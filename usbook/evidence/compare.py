@@ -156,8 +156,9 @@ def equivalence(diff,         # `Interval` of the difference, or its (low, high)
 # %% ../../nbs/evidence/01_compare.ipynb #14ec5fcd
 def _other(a, b):
     "The two in one order: `a`, what `b` called, its probabilities or None, its name, notes"
-    if isinstance(b, Predictions):
-        b = paired(a, b)
+    a = Predictions.of(a)
+    if not isinstance(b, str) or b.lower().endswith(('.csv', '.tsv', '.txt', '.parquet', '.pq')):
+        b = paired(a, Predictions.of(b))
         return a, b.pred, b.prob, b.name, []
     name = str(b).removeprefix('reader_')
     if name not in a.readers:
