@@ -105,7 +105,7 @@ def _evaluate(args):
     from usbook.evidence.metrics import evaluate
     from usbook.predictions.predictions import Predictions
     p = Predictions.read(args.predictions)
-    e = evaluate(p, n_boot=args.n_boot, seed=args.seed or 0, independent=args.independent)
+    e = evaluate(p, independent=args.independent)
     if args.json: return _print_json(e.as_dict())
     from usbook.runs.report import print_evaluation
     print_evaluation(e, _console())
@@ -117,8 +117,8 @@ def _compare(args):
     if bool(args.b) == bool(args.reader):
         raise BadInput('compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both')
     a = Predictions.read(args.a)
-    if args.b: c = compare(a, Predictions.read(args.b), n_boot=args.n_boot, seed=args.seed or 0)
-    else: c = compare(a, args.reader, n_boot=args.n_boot, seed=args.seed or 0)
+    if args.b: c = compare(a, Predictions.read(args.b))
+    else: c = compare(a, args.reader)
     if args.json: return _print_json(c.as_dict())
     from usbook.runs.report import print_comparison
     print_comparison(c.as_dict(), _console())
