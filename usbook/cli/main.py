@@ -212,11 +212,11 @@ def _workshop(args):
 # %% ../../nbs/cli/00_main.ipynb #4099a015
 def _class(args):
     from pathlib import Path
-    from usbook.classroom.table import explore_class, read_class
+    from usbook.classroom.table import explore_class, free_name, read_class
     t, out = read_class(args.folder, args.truth), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(out/'class.html')]
-    value, n = t.fleiss()
+    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(free_name(out/'class.html'))]
+    value, n, _ = t.fleiss()
     if args.json: return _print_json(_class_json(t, value, n, files))
     print(t.sentence())
     _frame(t.each(), 'learner')

@@ -292,11 +292,12 @@ def folds_of(
 
 # %% ../../nbs/evidence/02_metrics.ipynb #744a5ea6
 def evaluate(
-    preds:Predictions,      # one row per image
+    preds:Predictions,      # one row per image; or a path or a table
     independent:bool=False, # your word that no two images are related: Wilson for proportions
     progress=None           # a `Progress`, a function (text, fraction), or None
 )->Evaluation:              # every metric of a table of predictions, with its interval
     "Evaluate predictions; those pooled over the folds of a cross-validation say so in their metadata (`folds`)"
+    preds = Predictions.of(preds, independent)
     if not len(preds): raise BadInput(f"{preds.name}: there is no image in it")
     cluster = np.arange(len(preds)) if independent else preds.patient_codes
     sampler = Resampler(preds.target, preds.pred, len(preds.classes), cluster, preds.prob)

@@ -147,7 +147,7 @@ def _generate(study, settings, progress, **kw):
 
 # %% ../../nbs/runs/00_run.ipynb #cce3295c
 def _open_set(study, name, settings, image_level, same_patient):
-    from usbook.data.open_data import fetch
+    from usbook.data.sets.fetch import fetch
     return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline, image_level=image_level, same_patient=same_patient)
 
 def _own_images(study, path, patients, image_level, same_patient, read=None):
