@@ -28,10 +28,12 @@ def counts_at(score,          # (n,) score of the finding
     return {k: int(v.sum()) for k, v in cells.items()}
 
 # %% ../../nbs/widgets/01_threshold.ipynb #ed7fb3bc
-def operating_point(score, positive, threshold:float, # as in `counts_at`
-                    prevalence:float|None=None,       # where the test will be used; None: as in these images
-                    cluster=None                      # (n,) patient codes; None: images are independent
-                   )->dict:                           # sensitivity, specificity, ppv, npv: Interval
+def operating_point(score,                      # (n,) scores of the images
+                    positive,                   # (n,) is the image positive?
+                    threshold:float,            # as in `counts_at`
+                    prevalence:float|None=None, # where the test will be used; None: as in these images
+                    cluster=None                # (n,) patient codes; None: images are independent
+                   )->dict: # sensitivity, specificity, ppv, npv: Interval
     "What one threshold does"
     pos, call = np.asarray(positive, bool), np.asarray(score) >= threshold
     out = dict(sensitivity=proportion(call, pos, cluster), specificity=proportion(~call, ~pos, cluster))
