@@ -52,6 +52,7 @@ def _console():
 
 # %% ../../nbs/cli/00_main.ipynb #31828223
 def _audit(args):
+    from usbook.core.progress import late_bar
     from usbook.evidence.audit.findings import audit
     from usbook.evidence.audit.reading import EXAMPLE_NUMBERS, read_numbers
     from usbook.studies.study import STUDIES, get_study
@@ -59,7 +60,7 @@ def _audit(args):
     if args.file: papers = {args.file: read_numbers(args.file)}
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
     else: raise BadInput('name a study (usbook audit lung_signs), or a file of printed numbers with --file numbers.toml (--example prints one)')
-    found = {name: audit(p) for name, p in papers.items()}
+    found = {name: audit(p, late_bar()) for name, p in papers.items()}
     if args.json: return _print_json({k: [f.as_dict() for f in v] for k, v in found.items()})
     for name, findings in found.items():
         print(f'\n{name}')
@@ -202,10 +203,10 @@ def _exercises(args):
 # %% ../../nbs/cli/00_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, in_words, make_workshop, packages_from
+    from usbook.classroom.workshop import CPU_TORCH, Packages, in_words, make_workshop, packages_from
     say = (lambda line: _say(line)) if args.json else lambda line: print(line, flush=True)
-    parts = make_workshop(args.out, args.platform or (), args.python or (), source=packages_from(args.packages_from), torch=CPU_TORCH if args.torch is None else args.torch,
-                          book=not args.no_book, key=args.key, say=say)
+    packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
+    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, say)
     if args.json: return _print_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
     print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
 
