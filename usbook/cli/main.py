@@ -51,6 +51,7 @@ def _list(args):
 
 # %% ../../nbs/cli/00_main.ipynb #31828223
 def _audit(args):
+    from usbook.core.progress import late_bar
     from usbook.evidence.audit.findings import audit
     from usbook.evidence.audit.reading import EXAMPLE_NUMBERS, read_numbers
     from usbook.studies.study import STUDIES, get_study
@@ -59,7 +60,7 @@ def _audit(args):
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
     else: raise BadInput('name a study (usbook audit lung_signs), or give a paper\'s printed numbers: --file numbers.toml',
                          remedy='--example prints such a file')
-    found = {name: audit(p) for name, p in papers.items()}
+    found = {name: audit(p, late_bar()) for name, p in papers.items()}
     if args.json: return show_json({k: [f.as_dict() for f in v] for k, v in found.items()})
     out = console()
     for name, findings in found.items():
@@ -146,7 +147,7 @@ def _compare(args):
     b = Predictions.read(args.b) if args.b else args.reader
     _long(args, len(a))
     c = compare(a, b, n_boot=args.n_boot, seed=args.seed or 0)
-    show_json(c) if args.json else show_comparison(c)
+    show_json(c.as_dict()) if args.json else show_comparison(c)
 
 
 # %% ../../nbs/cli/00_main.ipynb #75b443f0
@@ -230,11 +231,11 @@ def _workshop(args):
 # %% ../../nbs/cli/00_main.ipynb #4099a015
 def _class(args):
     from pathlib import Path
-    from usbook.classroom.table import explore_class, read_class
+    from usbook.classroom.table import explore_class, free_name, read_class
     t, out = read_class(args.folder, args.truth), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(out/'class.html')]
-    value, n = t.fleiss()
+    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(free_name(out/'class.html'))]
+    value, n, _ = t.fleiss()
     if args.json: return show_json(_class_json(t, value, n, files))
     print(t.sentence())
     _frame(t.each(), 'learner')

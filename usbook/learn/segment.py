@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIDES', 'CODES', 'MIN_SHARE', 'tell_apart', 'read_lungs', 'middle_minus_lungs', 'mirror_likeness', 'check_films',
-           'encoder', 'unet', 'MaskPixels', 'has_mask', 'mask_loaders', 'Segmenter', 'train_unet', 'scores', 'to_film',
-           'tidy', 'what_was_found', 'find_lungs', 'failures', 'dice', 'iou', 'hd95', 'pixel_mm', 'score_lungs',
-           'plot_worst']
+           'encoder', 'unet', 'MaskPixels', 'has_mask', 'mask_loaders', 'Segmenter', 'train_unet', 'lung_scores',
+           'to_film', 'tidy_lungs', 'what_was_found', 'find_lungs', 'failures', 'dice', 'mask_iou', 'hd95', 'pixel_mm',
+           'score_lungs', 'plot_worst']
 
 # %% ../../nbs/learn/04_segment.ipynb #8f610b8d
 import time, warnings
@@ -215,7 +215,7 @@ def _learner(net, dls, recipe, progress):
     return learn if progress is None else silence(learn), follow
 
 # %% ../../nbs/learn/04_segment.ipynb #2040d534
-def scores(seg:Segmenter, m:Manifest, rows, batch:int=16 # numbers of rows
+def lung_scores(seg:Segmenter, m:Manifest, rows, batch:int=16 # numbers of rows
           ): # yields (3, size, size) for each, on the square
     "What the network says of films of a manifest"
     device, pixels = next(seg.network.parameters()).device, Pixels(m, seg.recipe.size)
@@ -236,7 +236,7 @@ def to_film(prob:torch.Tensor, shape # (3, s, s); (H, W) of the film
     return big[y:y + h, x:x + w]
 
 # %% ../../nbs/learn/04_segment.ipynb #fcfb9ede
-def tidy(mask:np.ndarray       # (H, W) with 0, 1, 2
+def tidy_lungs(mask:np.ndarray       # (H, W) with 0, 1, 2
         )->tuple:              # (H, W) uint8, dict(crumbs=, holes=): pieces left out, holes filled
     "The largest piece of each lung, without holes (connected by edges and corners)"
     out, crumbs, holes = np.zeros(mask.shape, np.uint8), 0, 0
@@ -264,9 +264,9 @@ def find_lungs(seg:Segmenter, m:Manifest, rows=None # all rows if None
     "Both lungs of every film; a film without any is in the table like all others, with `found` none"
     rows = np.arange(len(m)) if rows is None else np.asarray(rows)
     masks, table = [], []
-    for i, prob in zip(rows, scores(seg, m, rows)):
+    for i, prob in zip(rows, lung_scores(seg, m, rows)):
         w, h = m.load(int(i)).size
-        mask, counted = tidy(to_film(prob, (h, w)))
+        mask, counted = tidy_lungs(to_film(prob, (h, w)))
         masks.append(mask)
         table.append(dict(image=m.table.image[i], patient=m.patients[i], row=m.rows[i], found=what_was_found(mask), **counted))
     return masks, pd.DataFrame(table)
@@ -285,7 +285,7 @@ def dice(a, b)->float|None: # (H, W) booleans; None where both are empty
     total = a.sum() + b.sum()
     return float(2*(a & b).sum()/total) if total else None
 
-def iou(a, b)->float|None: # as `dice`
+def mask_iou(a, b)->float|None: # as `dice`
     "Intersection over union, 0 to 1 (Jaccard 1901)"
     either = (a | b).sum()
     return float((a & b).sum()/either) if either else None
@@ -324,7 +324,7 @@ def score_lungs(m:Manifest, rows, masks # films; numbers of rows; masks of `find
         for k, side in enumerate(SIDES, 1):
             a, b = mask == k, truth == k
             if not (a.any() or b.any()): continue
-            out.append(dict(row=i, image=m.table.image[i], patient=m.patients[i], lung=side, dice=dice(a, b), iou=iou(a, b),
+            out.append(dict(row=i, image=m.table.image[i], patient=m.patients[i], lung=side, dice=dice(a, b), iou=mask_iou(a, b),
                             hd95=hd95(a, b, mm or 1.), unit='mm' if mm else 'pixels', found=what_was_found(mask)))
     return pd.DataFrame(out)
 

@@ -147,7 +147,7 @@ def _generate(study, settings, progress, **kw):
 
 # %% ../../nbs/runs/00_run.ipynb #cce3295c
 def _open_set(study, name, settings, image_level, same_patient):
-    from usbook.data.open_data import fetch
+    from usbook.data.sets.fetch import fetch
     return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline, image_level=image_level, same_patient=same_patient)
 
 def _own_images(study, path, patients, image_level, same_patient, read=None):
@@ -278,7 +278,7 @@ def compare_modes(arms, seed)->dict|None: # None where there is one mode only
     "The two modes of the first network on the same images"
     a, b, *_ = [*arms.values(), None]
     if b is None or a.mode == b.mode: return None
-    return compare(a.test, b.test, seed=seed, names=[a.name, b.name])
+    return compare(a.test, b.test, seed=seed, names=(a.name, b.name)).as_dict()
 
 def describe(m, source)->dict:
     "What the images are"

@@ -109,7 +109,7 @@ def tested_on(p:Predictions, kind:str)->Predictions: # images named alike for bo
 
 # %% ../../nbs/studies/04_abdomen.ipynb #2f3f65f8
 def _gap(a, b): # accuracy of a - b on the same images, patients resampled
-    return Interval(**compare(a, b)['differences']['accuracy'])
+    return compare(a, b).differences['accuracy']
 
 def shortcut(tests:dict # (trained on, tested on) -> Predictions
             )->dict:    # JSON-able: accuracies and the two differences that the claim stands on

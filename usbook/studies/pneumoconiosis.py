@@ -244,7 +244,7 @@ def auc_of(p:Predictions)->Interval:
 def auc_gap(a:Predictions, b:Predictions # on the same films
            )->Interval:                  # a minus b
     "Difference of two AUCs; both see the same resamples of patients"
-    return Interval(**compare(a, b)['differences']['macro_auc'])
+    return compare(a, b).differences['macro_auc']
 
 # %% ../../nbs/studies/05_pneumoconiosis.ipynb #78d697ff
 CONDITIONS = {'home': 'the same site, same clinic', 'away': 'another site, no stamps', 'reversed': 'another site, where the healthy are stamped'}
