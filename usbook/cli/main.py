@@ -119,13 +119,13 @@ def _given(args, *names):
 
 def _evaluate(args):
     from usbook.cli.show import show_evaluation
+    from usbook.core.progress import late_bar
     from usbook.evidence.metrics import evaluate
     from usbook.predictions.predictions import Predictions
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'predictions')
     p = Predictions.read(args.predictions, args.independent)
-    _long(args, len(p))
-    e = evaluate(p, n_boot=args.n_boot, seed=args.seed or 0, independent=args.independent)
+    e = evaluate(p, args.independent, None if args.json else late_bar())
     if args.json: return show_json(e.as_dict() | (dict(notes=[*p.notes, *e.notes]) if p.notes else {}))
     show_evaluation(e, p.notes)
 
@@ -221,10 +221,10 @@ def _exercises(args):
 # %% ../../nbs/cli/00_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, in_words, make_workshop, packages_from
+    from usbook.classroom.workshop import CPU_TORCH, Packages, in_words, make_workshop, packages_from
     tell = say if args.json else lambda line: print(line, flush=True)
-    parts = make_workshop(args.out, args.platform or (), args.python or (), source=packages_from(args.packages_from), torch=CPU_TORCH if args.torch is None else args.torch,
-                          book=not args.no_book, key=args.key, say=tell)
+    packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
+    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, tell)
     if args.json: return show_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
     print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
 
