@@ -300,7 +300,7 @@ def test_examples_are_shown_and_fit(usbook, tmp_path):
     for words in (['evaluate'], ['compare'], ['froc', 'x.csv'], ['audit']): assert '--example' in sentence(usbook(*words))
 
 def test_independent_images_need_no_patients(usbook, tmp_path):
-    (tmp_path/'p.csv').write_text('image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.{i}1,.{8 - i}9\n' for i in range(1, 9)))
+    (tmp_path/'p.csv').write_text('image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.{i}1,.{9 - i}9\n' for i in range(1, 9)))
     assert 'patient' in sentence(usbook('evaluate', 'p.csv', '--n-boot', 20))
     r = usbook('evaluate', 'p.csv', '--n-boot', 20, '--independent')
     assert r.returncode == 0 and 'every image counts as a patient' in r.stdout
