@@ -129,10 +129,6 @@ def _evaluate(args):
     if args.json: return show_json(e.as_dict() | (dict(notes=[*p.notes, *e.notes]) if p.notes else {}))
     show_evaluation(e, p.notes)
 
-def _long(args, n):
-    "Before a long computation, say so"
-    if n*args.n_boot > 50_000_000: say(f'{n} images, {args.n_boot} resamples: this takes a while; --n-boot 200 is quicker')
-
 
 # %% ../../nbs/cli/00_main.ipynb #b55cf62f
 def _compare(args):
@@ -145,8 +141,7 @@ def _compare(args):
         raise BadInput('compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both')
     a = Predictions.read(args.a)
     b = Predictions.read(args.b) if args.b else args.reader
-    _long(args, len(a))
-    c = compare(a, b, n_boot=args.n_boot, seed=args.seed or 0)
+    c = compare(a, b)
     show_json(c.as_dict()) if args.json else show_comparison(c)
 
 
