@@ -49,7 +49,10 @@ class Body:
     site: str
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #ee94b117
-def body(seed:int, patient:int, knobs:Knobs)->Body:
+def body(seed:int,    # of the random draws
+         patient:int, # the patient's number
+         knobs:Knobs  # what can be turned
+        )->Body:
     "Draw a patient and the machine of the site"
     g, site = rng(seed, 'abdomen', patient), site_of(seed, patient, knobs)
     p = SITE_PRESETS[site]
@@ -74,20 +77,32 @@ class Scene:
         self.db = b.liver + 2 + 3.5*self.bumps + 3*np.clip(streaks, -1, 3) + 2*self.grain
         self.alpha = np.full(shape, b.loss + .1, np.float32)
 
-    def place(self, dx, dy, deg, scale):
+    def place(self, dx, # mm across
+              dy,       # mm in depth
+              deg,      # degrees
+              scale     # 1: as drawn
+             ):
         "Where the probe stands: moves, turns and scales all that is drawn after"
         c, s, k = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg)), scale*self.b.scale
         x, y = self.x0 - dx, self.y0 - dy - 60
         self.x, self.y = (c*x + s*y)/k, (c*y - s*x)/k + 60
         self.to_scan = lambda px, py: (k*(c*px - s*(py - 60)) + dx, k*(s*px + c*(py - 60)) + dy + 60)
 
-    def oval(self, cx, cy, a, b, deg=0, rough=0):
+    def oval(self, cx, # centre across, mm
+             cy,       # centre in depth, mm
+             a,        # half axis, mm
+             b,        # other half axis, mm
+             deg=0,    # turned by so many degrees
+             rough=0   # unevenness of the border, mm
+            ):
         "Distance inside an ellipse, mm (negative outside)"
         c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
         u, v = (c*(self.x - cx) + s*(self.y - cy))/a, (c*(self.y - cy) - s*(self.x - cx))/b
         return (1 - np.sqrt(u*u + v*v))*min(a, b) + rough*self.bumps
 
-    def tube(self, points, r):
+    def tube(self, points, # (k, 2) mm
+             r             # radius at the ends, mm
+            ):
         "Distance inside a bent tube through `points` whose radius goes from `r[0]` to `r[1]`, mm"
         best, pts = None, np.asarray(points, float)
         radii = np.linspace(r[0], r[1], len(pts))
@@ -99,13 +114,22 @@ class Scene:
             best = d if best is None else np.maximum(best, d)
         return best
 
-    def put(self, inside, db, alpha=None, edge=.6, grain=0.):
+    def put(self, inside, # mm inside the shape
+            db,           # brightness
+            alpha=None,   # 1 - confidence
+            edge=.6,      # softness of the border, mm
+            grain=0.      # dB of slow unevenness
+           ):
         "Fill a shape"
         w = soft(inside, edge)
         self.db = mix(self.db, db + grain*self.grain, w)
         if alpha is not None: self.alpha = mix(self.alpha, alpha, w)
 
-    def line(self, inside, db, wide=.9, face=True):
+    def line(self, inside, # mm inside the shape
+             db,           # brightness of the border
+             wide=.9,      # width of the border, mm
+             face=True     # brightest where it faces the probe
+            ):
         "Mark a shape's border: brightest where it faces the probe"
         bright = db - 4.34*(inside/wide)**2
         if face:
@@ -323,10 +347,11 @@ def _rib_shadow(S):
     S.put(v, 4, 8.)
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #e101d901
-def abdomen_image(seed:int, i:int,       # of the data set; number of the image
-                  size:int=128,          # pixels, square, the strip for text included
-                  knobs:Knobs=ABDOMEN_KNOBS
-                 )->Phantom:             # image (size, size) uint8
+def abdomen_image(seed:int,                 # of the data set
+                  i:int,                    # number of the image
+                  size:int=128,             # pixels, square, the strip for text included
+                  knobs:Knobs=ABDOMEN_KNOBS # what can be turned
+                 )->Phantom: # image (size, size) uint8
     "Image `i`: study, view, organs, scanner, then calipers and text"
     patient = patient_of(seed, i, knobs)
     b, g = body(seed, patient, knobs), rng(seed, 'abdomen image', i)
@@ -354,7 +379,15 @@ def _on_screen(S, point, shape, window):
     return pixel_of(b.probe, z, u, *shape, window, b.preset['fill'])[:2]
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #0f79a6a1
-def abdomen_frame(seed, patient, b, view, g, shape, window, knobs):
+def abdomen_frame(seed,    # of the random draws
+                  patient, # the patient's number
+                  b,       # the patient, as drawn by `body`
+                  view,    # one of the eleven classes
+                  g,       # the image's random generator
+                  shape,   # (samples, beams)
+                  window,  # (height, width) of the picture
+                  knobs    # what can be turned
+                 ):
     "Grey picture (0..1) of a view, and the ends of its measurement on the screen"
     n, m = shape
     own, h, t = rng(seed, 'abdomen wall', patient), own_difficulty(seed, patient, knobs), knobs.patient_texture

@@ -31,7 +31,10 @@ class Chest:
     site: str
 
 # %% ../../nbs/phantoms/02_lung.ipynb #cbdff654
-def chest(seed:int, patient:int, knobs:Knobs)->Chest: # the same for all images of the patient
+def chest(seed:int,    # of the random draws
+          patient:int, # the patient's number
+          knobs:Knobs  # what can be turned
+         )->Chest: # the same for all images of the patient
     "Draw a patient: probe and preset follow the site, anatomy and main sign are the patient's own"
     g, site = rng(seed, 'lung', patient), site_of(seed, patient, knobs)
     p = SITE_PRESETS[site]
@@ -211,10 +214,11 @@ def _ribs(c, knobs, g, Z, V, d):
     return cap, loss
 
 # %% ../../nbs/phantoms/02_lung.ipynb #35063747
-def lung_image(seed:int, i:int,       # of the data set; number of the image
+def lung_image(seed:int,              # of the data set
+               i:int,                 # number of the image
                size:int=160,          # pixels, square
-               knobs:Knobs=LUNG_KNOBS
-              )->Phantom:             # image (size, size) uint8, mask of fluid or consolidation
+               knobs:Knobs=LUNG_KNOBS # what can be turned
+              )->Phantom: # image (size, size) uint8, mask of fluid or consolidation
     "Image `i`: patient, sign, maps of scatterers and loss, echoes, log compression, fan or rectangle"
     patient = patient_of(seed, i, knobs)
     c, g = chest(seed, patient, knobs), rng(seed, 'lung image', i)
@@ -230,7 +234,14 @@ def lung_image(seed:int, i:int,       # of the data set; number of the image
     return Phantom(image, label, sign, patient_name(patient), c.site, c.probe.kind, truth, mask)
 
 # %% ../../nbs/phantoms/02_lung.ipynb #9bf08506
-def lung_frame(seed, patient, c, sign, g, size, knobs):
+def lung_frame(seed,    # of the random draws
+               patient, # the patient's number
+               c,       # the patient, as drawn by `chest`
+               sign,    # what the image shows
+               g,       # the image's random generator
+               size,    # pixels per side
+               knobs    # what can be turned
+              ):
     "Grey picture (0..1), truth, mask, and where the pleura's middle is on the screen (x, y, mm a pixel)"
     n, m = grid(size)
     Z, V = depths(c.probe, n)[:, None], (beams(c.probe, m)/(c.probe.fov/2))[None]
