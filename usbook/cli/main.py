@@ -106,7 +106,7 @@ def _evaluate(args):
     from usbook.evidence.metrics import evaluate
     from usbook.predictions.predictions import Predictions
     p = Predictions.read(args.predictions)
-    e = evaluate(p, n_boot=args.n_boot, seed=args.seed or 0, independent=args.independent)
+    e = evaluate(p, independent=args.independent)
     if args.json: return _print_json(e.as_dict())
     from usbook.runs.report import print_evaluation
     print_evaluation(e, _console())

@@ -11,8 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, own_difficulty,
     patient_name, patient_of, record_label, rng, site_of)
-from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, grid, mix, pixel_of,
-    render, scan_convert, smooth_noise, soft, to_bytes)
+from usbook.phantoms.ultrasound import (
+    Probe,
+    Speckle,
+    SITE_PRESETS,
+    beams,
+    body_wall,
+    depths,
+    draw_preset,
+    grid,
+    mix,
+    pixel_of,
+    render,
+    scan_convert,
+    smooth_noise,
+    soft,
+    to_bytes,
+)
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #adcef892
 ABDOMEN_TEXT = {  # class -> what a technologist types
@@ -134,7 +149,10 @@ class Scene:
         bright = db - 4.34*(inside/wide)**2
         if face:
             gz, gx = np.gradient(inside, axis=0), np.gradient(inside, axis=1)
-            dz, dx = self.b.probe.depth/self.shape[0], (self.b.probe.r0 + self.Z)*np.deg2rad(self.b.probe.fov)/self.shape[1]
+            dz, dx = (
+                self.b.probe.depth / self.shape[0],
+                (self.b.probe.r0 + self.Z) * np.deg2rad(self.b.probe.fov) / self.shape[1],
+            )
             up, across = np.abs(gz/dz), np.abs(gx/dx)
             bright = bright - 14*(1 - up/np.maximum(np.hypot(up, across), 1e-3))
         self.db = np.maximum(self.db, bright)
@@ -258,8 +276,14 @@ def _view_liver_right_trans(S):
     ivc = (_r(g, 12, 26), _r(g, 74, 84))
     for a in (-2.6, -2.05, -1.5):
         a, l = a + _r(g, -.15, .15), _r(g, 34, 52)
-        t = S.tube([ivc, (ivc[0] + .55*l*np.cos(a), ivc[1] + .55*l*np.sin(a)), (ivc[0] + l*np.cos(a - .2), ivc[1] + l*np.sin(a - .2))],
-                   (_r(g, 3.5, 5.5), 1.2))
+        t = S.tube(
+            [
+                ivc,
+                (ivc[0] + 0.55 * l * np.cos(a), ivc[1] + 0.55 * l * np.sin(a)),
+                (ivc[0] + l * np.cos(a - 0.2), ivc[1] + l * np.sin(a - 0.2)),
+            ],
+            (_r(g, 3.5, 5.5), 1.2),
+        )
         if g.random() < .95 - .35*S.h: _vessel(S, t)
     _vessel(S, S.oval(*ivc, 10, 7))
     return (-60, 30), (50, 30)
@@ -308,10 +332,13 @@ def _view_spleen(S):
     g = S.g
     v = _diaphragm(S, 10, 42, 92, 66, _r(g, -20, 0))
     cx, cy, deg = _r(g, -14, 10), _r(g, 32, 42), _r(g, 5, 30)
-    sp = np.minimum(np.minimum(S.oval(cx, cy, _r(g, 46, 64), _r(g, 22, 30), deg, .8), -S.oval(cx + 18, cy + 42, 34, 22, deg)), v)
+    sp = np.minimum(
+        np.minimum(S.oval(cx, cy, _r(g, 46, 64), _r(g, 22, 30), deg, 0.8), -S.oval(cx + 18, cy + 42, 34, 22, deg)), v
+    )
     S.line(sp, _contrast(S, 9))
     S.put(sp, _contrast(S, 2), S.b.loss, .8, grain=.5)
-    for k in range(int(g.integers(1, 4))): _vessel(S, S.tube([(cx + 5 + 9*k, cy + 22), (cx + _r(g, 2, 12)*k - 4, cy + _r(g, 8, 15))], (2., .8)))
+    for k in range(int(g.integers(1, 4))):
+        _vessel(S, S.tube([(cx + 5 + 9 * k, cy + 22), (cx + _r(g, 2, 12) * k - 4, cy + _r(g, 8, 15))], (2.0, 0.8)))
     if g.random() < .6 - .2*S.h: _kidney(S, _r(g, 45, 62), _r(g, 66, 80), True, _r(g, 5, 30), 0)
     _some_gas(S, 1)
     return (cx - 50, cy - 14), (cx + 50, cy + 14)
@@ -403,6 +430,6 @@ def abdomen_frame(seed,    # of the random draws
     gain = g.normal(0, 1 + h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
     share = np.sqrt(t)*np.exp(-(S.Z/max(b.wall, 10))**4).astype(np.float32)
     alpha = np.where(S.Z < edge, .5, S.alpha)
-    grey = render(db, alpha, b.probe, b.preset, g, own, share, gain, -54 + 4*h)
+    grey = render(db, alpha, b.probe, b.preset, Speckle(g, own, share), gain, -54 + 4*h)
     marks = [_on_screen(S, p, shape, window) for p in ends]
     return scan_convert(grey, b.probe, window, b.preset['fill']), marks

@@ -13,8 +13,21 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from usbook.phantoms.nuisance import (Knobs, Phantom, burn_text, class_shares, own_difficulty, patient_name, patient_of,
     rng, site_of, turn)
-from .ultrasound import (Probe, beams, depths, draw_preset, mix, render, scan_convert, scatterers,
-    smooth_noise, soft, spread, to_bytes)
+from usbook.phantoms.ultrasound import (
+    Probe,
+    Speckle,
+    beams,
+    depths,
+    draw_preset,
+    mix,
+    render,
+    scan_convert,
+    scatterers,
+    smooth_noise,
+    soft,
+    spread,
+    to_bytes,
+)
 
 # %% ../../nbs/phantoms/04_breast.ipynb #64fdb233
 BREAST_CLASSES = ('no_mass', 'mass')
@@ -107,8 +120,20 @@ def draw_mass(g,    # NumPy random generator
     az = np.clip(ax*g.uniform(.5, 1.15), 1.6, 7)
     db = -(g.uniform(6, 20) if g.random() > .35*h else g.uniform(1, 5)) + 3*h
     behind = g.choice([g.uniform(2, 6), g.uniform(-2, 2), g.uniform(-15, -3)])
-    return Thing('mass', g.uniform(-.38, .38)*probe.fov, g.uniform(.28, .62)*probe.depth, g.uniform(.2, .8)*span, ax, az,
-                 along, db, _loss(probe, az, behind), g.uniform(.15, .9), g.uniform(.08, .2)*(g.random() < .35), g.uniform(0, 6.3))
+    return Thing(
+        'mass',
+        g.uniform(-0.38, 0.38) * probe.fov,
+        g.uniform(0.28, 0.62) * probe.depth,
+        g.uniform(0.2, 0.8) * span,
+        ax,
+        az,
+        along,
+        db,
+        _loss(probe, az, behind),
+        g.uniform(0.15, 0.9),
+        g.uniform(0.08, 0.2) * (g.random() < 0.35),
+        g.uniform(0, 6.3),
+    )
 
 # %% ../../nbs/phantoms/04_breast.ipynb #2a845021
 def draw_transient(g,    # NumPy random generator
@@ -286,7 +311,7 @@ def film(sweep:Sweep, # all that is drawn
             if box is None: continue
             if t.kind == 'mass': masks[k] |= seen; boxes.append(dict(frame=k, lesion=number, **box))
             else: mimics.append(dict(frame=k, kind=t.kind, **box))
-        grey = render(db, alpha, b.probe, b.preset, g, gain_db=gain, noise_db=-48, fields=[s[k] for s in speckle])
+        grey = render(db, alpha, b.probe, b.preset, Speckle(g, fields=[s[k] for s in speckle]), gain, -48)
         movie[k] = to_bytes(scan_convert(grey, b.probe, window), 64)
     return movie, masks, boxes, mimics
 
@@ -304,6 +329,8 @@ def breast_clip(seed:int,                # of the data set
     movie, masks, boxes, mimics = film(sweep, g, (int(size*.8), size))
     if g.random() < knobs.burned_in_text: movie = np.stack([burn_text(f, 'RT' if i % 2 else 'LT') for f in movie])
     n_mass = len({r['lesion'] for r in boxes})
-    truth = dict(scan=f'{i:05d}', n_frames=frames, n_masses=n_mass, step_mm=round(sweep.step, 2), depth_mm=b.probe.depth)
+    truth = dict(
+        scan=f'{i:05d}', n_frames=frames, n_masses=n_mass, step_mm=round(sweep.step, 2), depth_mm=b.probe.depth
+    )
     label = 'mass' if n_mass else 'no_mass'
     return Phantom(movie, label, label, patient_name(patient), b.site, 'linear', truth, masks, boxes, mimics)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SITE_PRESETS', 'Probe', 'depths', 'beams', 'spacing', 'grid', 'lateral_fwhm', 'blur', 'scatterers', 'snr', 'spread',
            'smooth_noise', 'attenuation', 'tgc', 'amplitude', 'echoes', 'compress', 'scan_convert', 'pixel_of',
-           'to_bytes', 'soft', 'mix', 'body_wall', 'draw_preset', 'render']
+           'to_bytes', 'soft', 'mix', 'body_wall', 'draw_preset', 'Speckle', 'render']
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #ef31a92a
 from dataclasses import dataclass
@@ -282,25 +282,38 @@ def draw_preset(g,       # NumPy random generator
     return dict(dr=g.uniform(*p['dr']), gamma=g.uniform(*p['gamma']), looks=p['looks'], haze=p['haze'],
                 knots=g.uniform(-3, 3, 7), top=g.uniform(8, 15), fill=g.uniform(.72, 1))
 
+# %% ../../nbs/phantoms/00_ultrasound.ipynb #5b55c444
+@dataclass(frozen=True)
+class Speckle:
+    "Where the scatterers of a frame come from"
+    g: np.random.Generator    # the image's
+    own: object = None        # the patient's generator; None: nothing is shared between images
+    share: object = 0.        # (n, 1) or number: correlation with the patient's own
+    fields: list|None = None  # scatterers made elsewhere, one for each look
+
+    def look(self,
+             k:int,      # which of the compounded looks
+             shape:tuple # (depth, beam)
+            )->np.ndarray: # complex64, mean power 1
+        "The scatterers of one look"
+        if self.fields is not None: return self.fields[k]
+        if self.own is None: return scatterers(self.g, shape)
+        return scatterers(self.own, shape)*self.share + np.sqrt(1 - self.share**2)*scatterers(self.g, shape)
+
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #be9dd93d
-def render(db,                  # (n, m) strength of scatterers in dB
-           alpha,               # loss in dB/cm/MHz, broadcast to it
-           probe:Probe,         # the transducer
-           preset:dict,         # as from draw_preset
-           g,                   # the image's random generator
-           own=None,            # generators: the image's, the patient's
-           share=0.,            # (n, 1) or number: correlation of the speckle with the patient's own
-           gain_db=0.,          # gain beyond the sliders', broadcast to (n, m)
-           noise_db:float=-55., # level of the electronic noise
-           fields=None          # speckle of one's own, one for each look
-          )->np.ndarray: # (n, m) grey, 0..1
+def render(db,                 # (n, m) strength of scatterers in dB
+           alpha,              # loss in dB/cm/MHz, broadcast to it
+           probe:Probe,        # the transducer
+           preset:dict,        # as from draw_preset
+           speckle:Speckle,    # where the scatterers come from
+           gain_db=0.,         # gain beyond the sliders', broadcast to (n, m)
+           noise_db:float=-55. # level of the electronic noise
+          )->np.ndarray:       # (n, m) grey, 0..1
     "From maps to the grey polar frame: speckle, echoes, compounding, log compression"
     n, m = db.shape
     gain = attenuation(np.broadcast_to(alpha, (n, m)), probe) + tgc(preset['knots'], n) + gain_db
     power, strength = 0, amplitude(db)
     for k in range(preset['looks']):
-        s = fields[k] if fields is not None else scatterers(g, (n, m)) if own is None else \
-            scatterers(own, (n, m))*share + np.sqrt(1 - share**2)*scatterers(g, (n, m))
-        power = power + echoes(s*strength, probe, gain, g, noise_db)**2
+        power = power + echoes(speckle.look(k, (n, m))*strength, probe, gain, speckle.g, noise_db)**2
     side = soft(1.06 - np.abs(beams(probe, m)/(probe.fov/2))[None], .05)
     return compress(np.sqrt(power/preset['looks'])*side, preset['dr'], preset['top'], preset['gamma'])

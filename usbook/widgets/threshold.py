@@ -145,7 +145,7 @@ def _draw_scores(ax, score, pos, t, name):
                color=[HUES[key] if o else HUES[f'{key}_soft'] for o in right],
                edgecolor=HUES[key], linewidth=.5)
     ax.axvline(t, color=HUES['ink'], lw=1.2)
-    ax.set(xlim=(0, 1), yticks=[], xlabel='score', title=f'threshold {t:.3f}')
+    ax.set(xlim=(0, 1), ylim=(-1.3, 1.3), yticks=[], xlabel='score', title=f'threshold {t:.3f}')
     ax.text(.02, .98, f'{name} (up)', color=HUES['pos'], fontsize=8, va='top', transform=ax.transAxes)
     ax.text(.02, .02, 'none (down)', color=HUES['neg'], fontsize=8, transform=ax.transAxes)
 
