@@ -63,16 +63,23 @@ class Frames:
             self.kept[scan] = nn.functional.pad(a[:, 0], (0, self.canvas[1] - w, 0, self.canvas[0] - h))
         return self.kept[scan]
 
-    def look(self, scan, k, n_frames=1)->torch.Tensor: # (3, height, width) uint8
+    def look(self, scan,       # name of a clip
+             k,          # number of the frame
+             n_frames=1  # 1, or 3 for neighbouring frames as channels
+            )->torch.Tensor: # (3, height, width) uint8
         "Frame k three times, or its neighbours `gap` frames before and after it in the first and last channel"
         c, gap = self.clip(scan), self.recipe.gap if n_frames == 3 else 0
         return c[[max(k - gap, 0), k, min(k + gap, len(c) - 1)]]
 
-    def boxes(self, scan, k)->torch.Tensor: # (m, 4) left, top, right, bottom
+    def boxes(self, scan, # name of a clip
+              k     # number of the frame
+             )->torch.Tensor: # (m, 4) left, top, right, bottom
         b = torch.as_tensor(self.box.get((scan, k), np.zeros((0, 4)))*self.scale[scan], dtype=torch.float32)
         return box_convert(b, 'xywh', 'xyxy')
 
-    def items(self, split, every=1)->list: # (scan, frame)
+    def items(self, split,   # train, valid or test
+              every=1  # one frame in so many
+             )->list: # (scan, frame)
         "The frames of a split, one in `every`"
         t = self.clips.table.iloc[split_rows(self.clips, split)]
         return [(s, k) for s, n in zip(t.scan, t.n_frames.astype(int)) for k in range(0, n, every)]
@@ -92,7 +99,9 @@ class Batches:
     def __init__(self, frames, n_frames=1, augment=None, device=torch.device('cpu')):
         self.frames, self.n_frames, self.augment, self.device = frames, n_frames, augment, device
 
-    def one(self, scan, k):
+    def one(self, scan, # name of a clip
+            k     # number of the frame
+           ):
         f = self.frames
         if self.augment: k = min(k + int(torch.randint(f.recipe.every, ())), len(f.clip(scan)) - 1)
         x, b = f.look(scan, k, self.n_frames), f.boxes(scan, k)
@@ -106,8 +115,9 @@ class Batches:
         return torch.stack(x).to(self.device), torch.stack(y).to(self.device)
 
 # %% ../../nbs/learn/03_detect.ipynb #270282ee
-def stages(trunk:nn.Module, strides=(8, 16, 32) # layers in order; how many pixels a step of the map is
-          )->list:                              # (name of the last layer at that stride, its channels)
+def stages(trunk:nn.Module,     # layers in order
+           strides=(8, 16, 32)  # of how many pixels the steps of the wanted maps are
+          )->list: # (name of the last layer at that stride, its channels)
     "Where a body's feature maps are taken"
     x, seen = torch.zeros(1, 3, 256, 256), {}
     with torch.no_grad():
@@ -132,7 +142,8 @@ class Pyramid(nn.Module):
         self.out_channels, self.frozen, self.dtype, self.store, self.rows = c, False, None, None, None
         for n in ('mean', 'std'): self.register_buffer(n, torch.tensor(getattr(weights, n))[:, None, None]*255, persistent=False)
 
-    def train(self, mode=True):
+    def train(self, mode=True  # True: training; a frozen body stays in eval mode
+             ):
         super().train(mode)
         if self.frozen: self.body.eval()
         return self
@@ -141,9 +152,12 @@ class Pyramid(nn.Module):
         x = ((x.float() - self.mean)/self.std).contiguous(memory_format=torch.channels_last)
         with self.cast(x.device), torch.no_grad() if self.frozen else nullcontext(): return self.body(x)
 
-    def cast(self, device): return torch.autocast(device.type, self.dtype) if self.dtype else nullcontext()
+    def cast(self, device  # torch.device
+            ):
+        return torch.autocast(device.type, self.dtype) if self.dtype else nullcontext()
 
-    def forward(self, x):
+    def forward(self, x     # images (n, 3, h, w) uint8
+               ):
         maps = self.maps(x) if self.rows is None else OrderedDict((k, v[self.rows.to(v.device)].to(x.device)) for k, v in self.store.items())
         with self.cast(x.device): maps = self.fpn(maps)
         return OrderedDict((k, v.float()) for k, v in list(maps.items())[:self.levels])
@@ -165,7 +179,9 @@ class Detector(nn.Module):
                         score_thresh=recipe.min_score, nms_thresh=.4, detections_per_img=recipe.marks)
         self.net.transform = _Ready()
 
-    def forward(self, x, boxes=None): # images (n,3,h,w), or numbers (n,) of stored maps; boxes (n,BOXES_PER_FRAME,4)
+    def forward(self, x,          # images (n, 3, h, w), or numbers (n,) of stored maps
+                boxes=None  # (n, BOXES_PER_FRAME, 4), padded with zeros; None: marks are wanted
+               ): # dict of losses where boxes came along, else marks (n, marks, 5)
         pyramid = self.net.backbone
         pyramid.rows = x if x.ndim == 1 else None
         if x.ndim == 1: x = torch.zeros(1, device=x.device).expand(len(x), 3, *self.canvas)
@@ -183,7 +199,10 @@ class Detector(nn.Module):
         return torch.stack([nn.functional.pad(o, (0, 0, 0, self.marks - len(o))) for o in out])
 
 # %% ../../nbs/learn/03_detect.ipynb #945b4990
-def detector(recipe:DetectRecipe, weights:Weights, canvas:tuple, seed:int=0 # recipe; the body's start; (height, width)
+def detector(recipe:DetectRecipe, # of a detector
+             weights:Weights,     # the body's start, from `find_weights`
+             canvas:tuple,        # (height, width) of the padded frames
+             seed:int=0           # of all that is random
             )->Detector:
     "A pretrained body with a new pyramid and head, whose first weights depend on the seed alone"
     with no_random(seed): return Detector(Pyramid(backbone(recipe.arch, weights, seed), weights, recipe), recipe, canvas).eval()
@@ -194,7 +213,9 @@ class GiveBoxes(Callback):
     def before_batch(self):
         if len(self.yb): self.learn.xb = (*self.xb, *self.yb)
 
-def summed(losses, *_)->torch.Tensor:
+def summed(losses, # name -> one number
+           *_      # the boxes: they are in the losses already
+          )->torch.Tensor:
     "The loss of a detector: the sum of its parts"
     return sum(losses.values())
 
@@ -206,7 +227,10 @@ def body_and_rest(model:Detector)->L: # two lists of parameters
     return L(body, [p for p in params(model) if id(p) not in known])
 
 # %% ../../nbs/learn/03_detect.ipynb #3ac924ac
-def frame_loaders(frames:Frames, recipe:DetectRecipe, n_frames:int=1, device:torch.device=torch.device('cpu')
+def frame_loaders(frames:Frames,             # the clips as the network wants them
+                  recipe:DetectRecipe,       # of a detector
+                  n_frames:int=1,            # 1, or 3 for neighbouring frames as channels
+                  device:torch.device=torch.device('cpu') # torch.device to work on
                  )->DataLoaders: # batches of images and boxes
     "fastai's loaders for the training and validation frames"
     train, valid = _both_items(frames, recipe)
@@ -221,7 +245,11 @@ def _both_items(frames, recipe):
     return train, valid
 
 # %% ../../nbs/learn/03_detect.ipynb #c7b3638d
-def detector_learner(dls:DataLoaders, net:Detector, recipe:DetectRecipe, say=None, cbs=() # None: fastai's bars; False: silent
+def detector_learner(dls:DataLoaders,     # from `frame_loaders` or `stored_loaders`
+                     net:Detector,        # from `detector`
+                     recipe:DetectRecipe, # of a detector
+                     say=None,            # None: fastai's bars; a `Progress`: silent or shown elsewhere
+                     cbs=()               # further callbacks
                     )->Learner:
     "A fastai learner for a torchvision detector"
     follow = Follow(recipe.epochs, say or None)
@@ -230,7 +258,10 @@ def detector_learner(dls:DataLoaders, net:Detector, recipe:DetectRecipe, say=Non
     return learn if say is None else silence(learn)
 
 # %% ../../nbs/learn/03_detect.ipynb #b6012bbf
-def find_marks(learn:Learner, frames:Frames, split:str, n_frames:int=1
+def find_marks(learn:Learner,  # from `detector_learner`, trained
+               frames:Frames,  # the clips as the network wants them
+               split:str,      # train, valid or test
+               n_frames:int=1  # 1, or 3 for neighbouring frames as channels
               )->pd.DataFrame: # scan, frame, x, y, w, h, score: in the pixels of the clip's own frames
     "Every box the detector sets on the frames of a split"
     items = frames.items(split)
@@ -259,7 +290,10 @@ def _marks_table(items, marks, frames):
 # %% ../../nbs/learn/03_detect.ipynb #98d6db02
 KEEP_MAPS = 3*10**9
 
-def store_maps(net:Detector, batches:Batches, items:list, say=None # items: (scan, frame)
+def store_maps(net:Detector,    # with a frozen body
+               batches:Batches, # makes images and boxes of items
+               items:list,      # (scan, frame)
+               say=None         # function (text, fraction); None: silent
               )->torch.Tensor: # boxes (n, BOXES_PER_FRAME, 4); the maps go into the pyramid's `store`
     "Let the body look at every item once"
     pyramid, maps, boxes = net.net.backbone, [], []
@@ -418,7 +452,9 @@ def link(marks:pd.DataFrame,   # of single frames
     how = dict(mean='mean', max='max', best=lambda s: s.nlargest(length).sum()/length)[rescore]
     return with_track_scores(t, t.groupby(['scan', 'track']).score.agg(how))
 
-def with_track_scores(t, new): # tracks; score of each (scan, track)
+def with_track_scores(t,   # tracks, from `link`
+                      new  # score of each (scan, track)
+                     )->pd.DataFrame: # the tracks, rescored
     "The track's score for its best box, and in proportion less for the others"
     own = t.score/t.groupby(['scan', 'track']).score.transform('max')
     score = own*new.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy()
@@ -428,7 +464,8 @@ def with_track_scores(t, new): # tracks; score of each (scan, track)
 PATCH = 5 # pixels a side of the small picture
 N_FEATURES = 8 + PATCH**2
 
-def track_features(t:pd.DataFrame, frames:Frames # tracks, from `link`; the clips they are in
+def track_features(t:pd.DataFrame, # tracks, from `link`
+                   frames:Frames   # the clips they are in
                   )->tuple: # (n, N_FEATURES, T), mask (n, T), the index (scan, track)
     "What is known of each track, frame by frame"
     groups = list(t.sort_values('frame').groupby(['scan', 'track'], sort=True))
@@ -465,7 +502,9 @@ class TrackNet(nn.Module):
         self.first, self.second = nn.Conv1d(n_features, width, 3, padding=1), nn.Conv1d(width, width, 3, padding=1)
         self.last, self.drop, self.shift = nn.Linear(3*width, 1), nn.Dropout(.2), nn.Parameter(torch.zeros(()))
         nn.init.zeros_(self.last.weight), nn.init.zeros_(self.last.bias)
-    def forward(self, x, mask):
+    def forward(self, x,    # features (n, f, T)
+                mask  # (n, T), 1 where a track has a frame
+               ):
         m = mask[:, None]
         z = torch.relu(self.first(self.drop(x)*m))*m
         z = torch.relu(self.second(z))*m
@@ -474,7 +513,9 @@ class TrackNet(nn.Module):
         return x[:, 0, 0] + self.shift + self.last(self.drop(pooled))[:, 0]
 
 # %% ../../nbs/learn/03_detect.ipynb #5073f038
-def linked(marks:pd.DataFrame, keep:int=10, **kw # tracks kept of each clip; the rest as in `link`
+def linked(marks:pd.DataFrame, # of single frames
+           keep:int=10,        # tracks kept of each clip
+           **kw                # of `link`
           )->pd.DataFrame:
     "The best tracks of each clip by step (b), as the temporal network wants them: the detector's own score, the track's in `start`"
     t = link(marks, rescore='max', **kw)
@@ -484,7 +525,10 @@ def linked(marks:pd.DataFrame, keep:int=10, **kw # tracks kept of each clip; the
     place = best.groupby('scan').rank(ascending=False, method='first')
     return t[(place.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])) <= keep).to_numpy()].reset_index(drop=True)
 
-def is_lesion(t:pd.DataFrame, index, boxes:pd.DataFrame, least:float=.3 # tracks; (scan, track) wanted; true boxes
+def is_lesion(t:pd.DataFrame,     # tracks
+              index,              # (scan, track) wanted
+              boxes:pd.DataFrame, # true boxes
+              least:float=.3      # overlap (IoU) from which a box counts as the lesion
              )->np.ndarray: # (n,) 0 or 1
     "Whether the best box of each track overlaps a lesion"
     best = t.sort_values('score', ascending=False, kind='stable').drop_duplicates(['scan', 'track']).set_index(['scan', 'track']).loc[index]
@@ -495,7 +539,12 @@ def is_lesion(t:pd.DataFrame, index, boxes:pd.DataFrame, least:float=.3 # tracks
     return np.array([hit(k[0], r) for k, r in best.iterrows()])
 
 # %% ../../nbs/learn/03_detect.ipynb #6616e33c
-def fit_tracks(x, mask, y, epochs:int=30, seed:int=0, lr=3e-3 # features, mask, 0 or 1
+def fit_tracks(x,             # features (n, f, T)
+               mask,          # (n, T), 1 where a track has a frame
+               y,             # (n,) 0 or 1
+               epochs:int=30, # passes over the tracks
+               seed:int=0,    # of all that is random
+               lr=3e-3        # highest learning rate
               )->TrackNet:
     "Train the temporal network, by fastai as everything else"
     y, n = torch.as_tensor(y, dtype=torch.float32), len(y)
@@ -507,7 +556,9 @@ def fit_tracks(x, mask, y, epochs:int=30, seed:int=0, lr=3e-3 # features, mask, 
     return learn.model.eval()
 
 # %% ../../nbs/learn/03_detect.ipynb #761d7855
-def score_tracks(net:TrackNet, t:pd.DataFrame, frames:Frames
+def score_tracks(net:TrackNet,   # from `fit_tracks`
+                 t:pd.DataFrame, # tracks, from `linked`
+                 frames:Frames   # the clips as the network wants them
                 )->pd.DataFrame: # the same tracks with new scores
     "Tracks rescored by the temporal network"
     if not len(t): return t.drop(columns=['own', 'start'])
@@ -526,7 +577,10 @@ class Temporal:
     seconds: float
 
 def train_temporal(fit:DetectorFit, # with marks of the validation frames
-                   folds:int=4, epochs:int=30, seed:int=0, **kw # of `link`
+                   folds:int=4,     # parts of the patients, each rescored by a network that learned from the others
+                   epochs:int=30,   # passes over the tracks
+                   seed:int=0,      # of all that is random
+                   **kw             # of `link`
                   )->Temporal|None: # None where there is nothing to learn from
     "The temporal network of one detector"
     started, t = time.perf_counter(), linked(fit.marks['valid'], **kw)
@@ -545,7 +599,10 @@ def train_temporal(fit:DetectorFit, # with marks of the validation frames
     return Temporal(fit_tracks(x, mask, y, epochs, seed), valid, len(y), int(y.sum()), time.perf_counter() - started)
 
 # %% ../../nbs/learn/03_detect.ipynb #0864c7ac
-def as_detections(clips:Clips, split:str, marks:pd.DataFrame, **meta # marks, merged or linked
+def as_detections(clips:Clips,        # whose marks they are
+                  split:str,          # train, valid or test
+                  marks:pd.DataFrame, # merged or linked
+                  **meta              # anything worth knowing later
                  )->Detections:
     "Scans, lesions and marks of one split"
     part = clips.subset(split)

@@ -43,10 +43,12 @@ def grad_cam(net:Network,           # body and head
     return (cam/cam.amax((1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy()
 
 # %% ../../nbs/learn/05_explain.ipynb #10f5b889
-def heat_maps(net:Network, fit:Fit,   # network to ask; the fit whose recipe and weights say how images are prepared
-              m:Manifest, rows,       # images; numbers of rows
-              target='truth'          # 'truth', or the name of a class
-             )->np.ndarray:           # (n, size, size)
+def heat_maps(net:Network,    # network to ask
+              fit:Fit,        # its recipe and weights say how images are prepared
+              m:Manifest,     # the images
+              rows,           # numbers of rows of the manifest
+              target='truth'  # 'truth', or the name of a class
+             )->np.ndarray: # (n, size, size)
     "Grad-CAM for images of a manifest"
     rows = np.asarray(rows)
     if target != 'truth' and target not in m.classes:
@@ -69,22 +71,28 @@ def hottest(cam)->tuple: # row, column; None for an empty map
     if not np.max(cam) > 0: return None
     return tuple(np.argwhere(cam >= np.max(cam)*(1 - 1e-6)).mean(0).round().astype(int).tolist())
 
-def pointing_game(cam, mask, tolerance:int=0 # (H, W) map, (H, W) mask, pixels around the mask that count as inside
-                 )->bool:                    # an empty map points nowhere
+def pointing_game(cam,             # (H, W) map
+                  mask,            # (H, W) of what is to be hit
+                  tolerance:int=0  # pixels around the mask that count as inside
+                 )->bool: # an empty map points nowhere
     "Whether the hottest spot is on the mask (Zhang 2018, doi 10.1007/s11263-017-1059-x)"
     if not (spot := hottest(cam)): return False
     y, x = spot
     near = np.asarray(mask, bool)[max(0, y - tolerance):y + tolerance + 1, max(0, x - tolerance):x + tolerance + 1]
     return bool(near.any())
 
-def energy_in_mask(cam, mask)->float: # 0 to 1; NaN for an empty map
+def energy_in_mask(cam,  # (H, W) map
+                   mask  # (H, W) of what is to be hit
+                  )->float: # 0 to 1; NaN for an empty map
     "Share of the heat that is on the mask (Wang 2020, doi 10.1109/CVPRW50498.2020.00020)"
     total = np.sum(cam, dtype=float)
     return float(np.sum(cam, where=np.asarray(mask, bool), dtype=float)/total) if total > 0 else np.nan
 
 # %% ../../nbs/learn/05_explain.ipynb #03f19a3d
-def lesion_masks(m:Manifest, rows, size:int # manifest with a column `mask`; numbers of rows; side in pixels
-         )->np.ndarray:              # (n, size, size) booleans, fitted into the square as the images are
+def lesion_masks(m:Manifest, # with a column `mask`
+                 rows,       # numbers of rows of the manifest
+                 size:int    # side in pixels
+                )->np.ndarray: # (n, size, size) booleans, fitted into the square as the images are
     "Lesion masks of some images; an image without one has an empty mask"
     if 'mask' not in m.table: raise BadInput('the manifest has no column mask, so nobody knows where the lesions are')
     names = m.table['mask'].iloc[rows]
@@ -98,9 +106,12 @@ def _mask(path, size):
     return np.asarray(ImageOps.pad(whole, (size, size), method=Image.Resampling.BILINEAR)) > 127
 
 # %% ../../nbs/learn/05_explain.ipynb #38e73686
-def score_maps(maps:np.ndarray, masks:np.ndarray,    # (n, H, W) each
-          m:Manifest, rows, tolerance:int=0     # whose images they are
-         )->pd.DataFrame:                       # image, patient, label, pointing, energy, centre, area, chance
+def score_maps(maps:np.ndarray,  # (n, H, W)
+               masks:np.ndarray, # (n, H, W) booleans, none empty
+               m:Manifest,       # whose images they are
+               rows,             # numbers of rows of the manifest
+               tolerance:int=0   # pixels around a mask that count as inside
+              )->pd.DataFrame: # image, patient, label, pointing, energy, centre, area, chance
     "Image by image: what the maps are worth, beside chance and beside always pointing at the centre"
     if empty := int((~masks.any((1, 2))).sum()):
         raise BadInput(f'{empty} of {len(masks)} masks are empty; judge images with a lesion only')
@@ -116,8 +127,10 @@ def _figures(cam, mask, tolerance):
                 centre=pointing_game(middle, mask, tolerance), area=mask.mean(), chance=near.mean())
 
 # %% ../../nbs/learn/05_explain.ipynb #7cb1ab71
-def randomise(net:Network, seed:int=0, head_only:bool=False # network; seed; leave the body as it is
-             )->Network:                                    # a copy
+def randomise(net:Network,          # network
+              seed:int=0,           # of all that is random
+              head_only:bool=False  # leave the body as it is
+             )->Network: # a copy
     "The same network with random weights (Adebayo 2018, arXiv 1810.03292)"
     net = copy.deepcopy(net)
     with torch.random.fork_rng(devices=[]):
@@ -127,7 +140,9 @@ def randomise(net:Network, seed:int=0, head_only:bool=False # network; seed; lea
     return net.eval()
 
 # %% ../../nbs/learn/05_explain.ipynb #5bfeffa2
-def with_random_labels(m:Manifest, seed:int=0)->Manifest:
+def with_random_labels(m:Manifest, # with a column `split`
+                       seed:int=0  # of all that is random
+                      )->Manifest:
     "The training labels dealt out anew among the training patients; the other splits keep theirs"
     train = split_rows(m, 'train')
     who = m.table.iloc[train].groupby('patient', sort=True).label.agg(lambda s: s.mode()[0])
@@ -149,15 +164,22 @@ def compare_maps(judged:dict # name -> table of `score_maps`, on the same images
     return pd.DataFrame(out).T
 
 # %% ../../nbs/learn/05_explain.ipynb #f0b6fad3
-def rank_similarity(a, b)->np.ndarray: # (n,) from -1 to 1; NaN where a map is flat
+def rank_similarity(a, # (n, H, W) maps
+                    b  # (n, H, W) maps of the same images
+                   )->np.ndarray: # (n,) from -1 to 1; NaN where a map is flat
     "Spearman's correlation of two sets of maps (n, H, W), image by image"
     flat = [(x.reshape(-1), y.reshape(-1)) for x, y in zip(a, b)]
     return np.array([stats.spearmanr(x, y)[0] if np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan for x, y in flat])
 
 # %% ../../nbs/learn/05_explain.ipynb #21684451
-def gallery(fit:Fit, m:Manifest, rows, maps, # whose maps; images; numbers of rows; (n, size, size)
-            n:int=8, order:str='spread',     # how many; 'spread' from best to worst energy, 'best', 'worst' or 'given'
-            cols:int=4):
+def gallery(fit:Fit,            # whose maps
+            m:Manifest,         # the images
+            rows,               # numbers of rows of the manifest
+            maps,               # (n, size, size)
+            n:int=8,            # how many
+            order:str='spread', # 'spread' from best to worst energy, 'best', 'worst' or 'given'
+            cols:int=4          # images side by side
+           ):
     "Images with their heat map, the mask's outline and the hottest spot; returns the figure"
     import matplotlib.pyplot as plt
     rows, size = np.asarray(rows), fit.recipe.size

@@ -66,9 +66,11 @@ def _npy(a):
     return out.getvalue()
 
 # %% ../../nbs/learn/06_pretrain.ipynb #31498fbf
-def make_pool(recipe:PretextRecipe, folder:Path,    # where shards are kept
-              workers:int|None=None,         # processes; the number of cores if None
-              say=print)->np.ndarray:        # (categories, 2, side, side) uint8
+def make_pool(recipe:PretextRecipe,  # its categories, families and pool size
+              folder:Path,           # where shards are kept
+              workers:int|None=None, # processes; the number of cores if None
+              say=print              # (categories, 2, side, side) uint8
+             )->np.ndarray: # (categories, 2, side, side) uint8
     "Draw all images once, in shards that survive an interruption"
     n, step, folder = recipe.categories, 1000, Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +101,10 @@ def _each(r, k, lo, hi, device): # one random number for each image
     return torch.tensor(r.uniform(lo, hi, (k, 1, 1, 1)), dtype=torch.float32, device=device)
 
 # %% ../../nbs/learn/06_pretrain.ipynb #f739af37
-def views(images:torch.Tensor,      # (k, 1, h, w), 0 to 1
-          r:np.random.Generator, size:int)->torch.Tensor: # (k, 1, size, size), 0 to 1
+def views(images:torch.Tensor,   # (k, 1, h, w), 0 to 1
+          r:np.random.Generator, # numpy's generator
+          size:int               # side of the views, pixels
+         )->torch.Tensor: # (k, 1, size, size), 0 to 1
     "One random view of each image"
     k, dev = len(images), images.device
     x = F.grid_sample(images, F.affine_grid(_affine(r, k, dev), (k, 1, size, size), align_corners=False),
@@ -128,15 +132,21 @@ class Pretext(nn.Module):
         return h, self.family(h), self.params(h).view(len(x), -1, 4), self.project(h)
 
 # %% ../../nbs/learn/06_pretrain.ipynb #108576b8
-def nt_xent(z:torch.Tensor,         # (2k, d): row i and row k+i are a pair
-            temperature:float)->torch.Tensor:
+def nt_xent(z:torch.Tensor,    # (2k, d): row i and row k+i are a pair
+            temperature:float  # smaller: harder
+           )->torch.Tensor:
     "SimCLR's loss: each view should know its partner among all others (Chen 2020, equation 1)"
     z, k = F.normalize(z, dim=1), len(z)//2
     s = (z @ z.T/temperature).fill_diagonal_(-torch.inf)
     return F.cross_entropy(s, torch.arange(2*k, device=z.device).roll(k))
 
 # %% ../../nbs/learn/06_pretrain.ipynb #0e9078b0
-def losses(model:Pretext, x, family, u, recipe:PretextRecipe): # x (2k,1,h,w) standardised; family (2k,), u (2k,4)
+def losses(model:Pretext,        # network and heads
+           x,                    # (2k, 1, h, w) standardised
+           family,               # (2k,) numbers of families
+           u,                    # (2k, 4) parameters
+           recipe:PretextRecipe  # weights of the losses
+          )->tuple: # the loss, dict of what goes into the log
     "The loss, and what goes into the log"
     h, named, params, z = model(x.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last))
     simclr, naming = nt_xent(z, recipe.temperature), F.cross_entropy(named, family)
@@ -164,7 +174,9 @@ class Trainer:
 
 # %% ../../nbs/learn/06_pretrain.ipynb #912bf6fe
 @patch
-def batch(self:Trainer, step, categories=None):
+def batch(self:Trainer, step,            # number of the step
+          categories=None  # not used; drawn from the step
+         ):
     "Two views of each of some categories: images (2k, 1, size, size), families, parameters"
     r, rec = pretext_rng(_STEP, self.recipe.seed, step), self.recipe
     c = r.choice(rec.categories, rec.pairs, replace=False)
@@ -200,7 +212,8 @@ def train_step(self:Trainer):
 
 # %% ../../nbs/learn/06_pretrain.ipynb #7ba11165
 @patch
-def save(self:Trainer, file:Path):
+def save(self:Trainer, file:Path     # checkpoint
+        ):
     "A checkpoint: tensors and numbers only"
     state = dict(recipe=json.dumps(asdict(self.recipe)), model=self.model.state_dict(), mean_net=self.mean_net.state_dict(),
                  opt=self.opt.state_dict(), step=self.step, seconds=self.seconds, log=self.log)
@@ -208,7 +221,8 @@ def save(self:Trainer, file:Path):
 
 # %% ../../nbs/learn/06_pretrain.ipynb #d62041dc
 @patch
-def load(self:Trainer, file:Path):
+def load(self:Trainer, file:Path     # checkpoint
+        ):
     "Go on from a checkpoint of the same recipe"
     try: s = torch.load(file, map_location=self.device, weights_only=True)
     except Exception as e: raise BadInput(f"{Path(file).name} can't be read as a checkpoint ({type(e).__name__}); remove it to start anew") from None
@@ -217,10 +231,13 @@ def load(self:Trainer, file:Path):
     self.step, self.seconds, self.log = s['step'], s['seconds'], s['log']
 
 # %% ../../nbs/learn/06_pretrain.ipynb #efe023ea
-def pretrain(trainer:Trainer, file:Path,     # checkpoint, read where it exists
-             stop:int|None=None,             # step to stop at; the recipe's last if None
-             every:int=100,                  # steps between checkpoints
-             log_every:int=20, say=print)->Trainer:
+def pretrain(trainer:Trainer,    # the network and what it learns from
+             file:Path,          # checkpoint, read where it exists
+             stop:int|None=None, # step to stop at; the recipe's last if None
+             every:int=100,      # steps between checkpoints
+             log_every:int=20,   # steps between rows of the log
+             say=print           # function that shows a line
+            )->Trainer:
     "Train from wherever the checkpoint is to the end"
     if Path(file).exists(): trainer.load(file)
     t, steps = time.perf_counter(), min(stop or trainer.recipe.steps, trainer.recipe.steps)
@@ -243,7 +260,9 @@ def _line(row, steps):
 def _where(device): return torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
 
 # %% ../../nbs/learn/06_pretrain.ipynb #cab022a9
-def card(trainer:Trainer, file:Path)->dict:
+def card(trainer:Trainer, # the network and what it learns from
+         file:Path        # of the weights
+        )->dict:
     "What a reader should know before using the weights"
     r, last = trainer.recipe, trainer.log[-20:]
     return dict(
@@ -258,7 +277,8 @@ def card(trainer:Trainer, file:Path)->dict:
                      '(nbs/learn/06_pretrain.ipynb has a table)', licence='Apache-2.0')
 
 # %% ../../nbs/learn/06_pretrain.ipynb #7f6b7d3d
-def ship(trainer:Trainer, folder:Path|None=None # usbook/weights if None
+def ship(trainer:Trainer,       # the network and what it learns from
+         folder:Path|None=None  # usbook/weights if None
         )->Path:
     "Write the averaged network as float16 safetensors with its card; earlier files of the architecture are removed"
     from safetensors.torch import save
@@ -286,9 +306,13 @@ def write_log(trainer:Trainer, # after its training
     write_file(file, text.getvalue())
 
 # %% ../../nbs/learn/06_pretrain.ipynb #86ab1580
-def make_backbone(recipe:PretextRecipe=PretextRecipe(), folder:Path|None=None, # checkpoint and pool; the cache if None
-                  to:Path|None=None,                             # weights; usbook/weights if None
-                  log:Path|None=None, device:str='auto', say=print)->Path:
+def make_backbone(recipe:PretextRecipe=PretextRecipe(), # what is asked
+                  folder:Path|None=None,     # checkpoint and pool; the cache if None
+                  to:Path|None=None,         # weights; usbook/weights if None
+                  log:Path|None=None,        # CSV for the learning curve; None: not written
+                  device:str='auto',         # auto, cpu or cuda
+                  say=print                  # function that shows a line
+                 )->Path:
     "Draw the images, train, ship"
     folder = Path(folder or read_settings().path('cache')/'backbone')
     device = ('cuda' if torch.cuda.is_available() else 'cpu') if device == 'auto' else device

@@ -41,15 +41,17 @@ from ..core.files import write_file
 class Network(nn.Sequential):
     "Body and head; computes in `dtype` and returns float32"
     dtype = None
-    def forward(self, x):
+    def forward(self, x     # images (n, 3, h, w), normalised
+               ):
         x = x.as_subclass(torch.Tensor)
         if x.device.type != 'mps': x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, self.dtype) if self.dtype else nullcontext(): x = super().forward(x)
         return x.float()
 
 # %% ../../nbs/learn/02_transfer.ipynb #0a1bc054
-def feature_shape(body:nn.Module, recipe:Recipe # maps images to feature maps; its `size` counts
-                 )->tuple:                      # (channels, h, w), or (channels,) where the body pools by itself
+def feature_shape(body:nn.Module, # maps images to feature maps
+                  recipe:Recipe   # its `size` counts
+                 )->tuple: # (channels, h, w), or (channels,) where the body pools by itself
     "What the body makes of one image"
     try:
         with torch.inference_mode(): shape = tuple(body(torch.zeros(1, 3, recipe.size, recipe.size)).shape[1:])
@@ -62,8 +64,11 @@ def feature_shape(body:nn.Module, recipe:Recipe # maps images to feature maps; i
     return shape
 
 # %% ../../nbs/learn/02_transfer.ipynb #6277dd6f
-def network(recipe:Recipe, weights:Weights, n_classes:int, seed:int=0
-           )->Network:  # [body, head], the body in eval mode
+def network(recipe:Recipe,   # how to train
+            weights:Weights, # the body's start, from `find_weights`
+            n_classes:int,   # numbers that the head gives
+            seed:int=0       # of all that is random
+           )->Network: # [body, head], the body in eval mode
     "A pretrained body and fastai's head on it; the head's first weights depend on the seed alone"
     body = backbone(recipe.arch, weights, seed)
     shape = feature_shape(body, recipe)
@@ -98,20 +103,26 @@ def augmentation(recipe:Recipe)->list: # batch transforms of fastai
                           max_lighting=recipe.lighting, max_warp=0., pad_mode=PadMode.Zeros)
 
 # %% ../../nbs/learn/02_transfer.ipynb #f1aa7ba0
-def split_rows(m:Manifest, name:str)->np.ndarray: # numbers of the rows of one split; empty where there is none
+def split_rows(m:Manifest, # with or without a column `split`
+               name:str    # train, valid or test
+              )->np.ndarray: # numbers of the rows of one split; empty where there is none
     "Where a split is in the table"
     return np.flatnonzero(m.table.split == name) if 'split' in m.table else np.array([], int)
 
-def normalize(weights:Weights, device:torch.device)->Normalize:
+def normalize(weights:Weights,     # the body's start, from `find_weights`
+              device:torch.device  # torch.device to work on
+             )->Normalize:
     "Subtract the mean of the pretraining's pixels and divide by their standard deviation"
     norm = Normalize.from_stats(weights.mean, weights.std, cuda=False)
     norm.mean, norm.std = norm.mean.to(device), norm.std.to(device)
     return norm
 
 # %% ../../nbs/learn/02_transfer.ipynb #09c26cd5
-def dataloaders(m:Manifest,       # with a column `split`
-                recipe:Recipe, weights:Weights, device:torch.device=torch.device('cpu')
-               )->DataLoaders:    # batches of images (n,3,size,size) and classes (n,)
+def dataloaders(m:Manifest,                # with a column `split`
+                recipe:Recipe,             # how to train
+                weights:Weights,           # the body's start, from `find_weights`
+                device:torch.device=torch.device('cpu') # torch.device to work on
+               )->DataLoaders: # batches of images (n,3,size,size) and classes (n,)
     "fastai's loaders for the training and validation images"
     train, valid = split_rows(m, 'train'), split_rows(m, 'valid')
     if not len(train): raise BadInput("there are no training images; split the manifest first (split_by_patient)")
@@ -131,7 +142,9 @@ def snapshot(net:nn.Module)->dict: # name of each parameter and buffer -> hash o
     "Fingerprints of everything a network remembers"
     return {k: _digest(v) for k, v in net.state_dict(keep_vars=True).items()}
 
-def moved(before:dict, net:nn.Module)->list: # names
+def moved(before:dict,   # from `snapshot`
+          net:nn.Module  # the same network, later
+         )->list: # names
     "Parameters and buffers that are not as they were in `before`"
     now = snapshot(net)
     return [k for k in now if now[k] != before.get(k)]
@@ -140,7 +153,9 @@ def moved(before:dict, net:nn.Module)->list: # names
 class NotFrozen(AssertionError):
     "Something moved in a backbone that was said to be frozen"
 
-def assert_frozen(before:dict, body:nn.Module)->dict: # counts of what was compared
+def assert_frozen(before:dict,    # from `snapshot`
+                  body:nn.Module  # the same body, later
+                 )->dict: # counts of what was compared
     "Prove that no parameter and no buffer of `body` moved since `before`"
     if names := moved(before, body):
         raise NotFrozen(f"{len(names)} of {len(before)} tensors of the body moved, for example {names[0]}; "
@@ -181,8 +196,10 @@ def cut_head(head:nn.Sequential)->tuple: # pooling layers, layers that learn
     at = next(i for i, layer in enumerate(head) if list(layer.parameters()))
     return head[:at], head[at:]
 
-def compute_features(net:Network, dl, say=None # body and head; batches of images; function (text, fraction)
-                    )->torch.Tensor:           # (n, features) float32
+def compute_features(net:Network, # body and head
+                     dl,          # batches of images
+                     say=None     # function (text, fraction); None: silent
+                    )->torch.Tensor: # (n, features) float32
     "Pooled features of every image of `dl`, in its order"
     pooled = Network(net[0], cut_head(net[1])[0]).eval()
     pooled.dtype, out = net.dtype, []
@@ -198,8 +215,10 @@ def image_digests(m:Manifest)->list: # one for each row
     files = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in set(m.paths)}
     return [files[p] + (f'#{f}' if f is not None else '') for p, f in zip(m.paths, m.frames)]
 
-def feature_key(images:list, body:dict, **how # image digests; `snapshot` of the body; all that is done to the pixels
-               )->str:                        # 24 hexadecimal digits
+def feature_key(images:list, # digests of the images
+                body:dict,   # `snapshot` of the body
+                **how        # all that is done to the pixels
+               )->str: # 24 hexadecimal digits
     "Changes whenever the features could"
     what = dict(images=sorted(set(images)), body=body, how=how, torch=torch.__version__)
     text = json.dumps(what, sort_keys=True, default=str)
@@ -224,7 +243,9 @@ def read_features(path:Path      # what `write_features` wrote
     except Exception: return None
 
 # %% ../../nbs/learn/02_transfer.ipynb #fac43156
-def rows_loader(dls:DataLoaders, rows):
+def rows_loader(dls:DataLoaders, # from `dataloaders`
+                rows             # numbers of rows of the manifest
+               ):
     "Batches of these rows, in order"
     return dls.test_dl(np.asarray(rows).tolist())
 
@@ -271,7 +292,10 @@ class Rows:
         return self.x[view, ids], self.y[ids]
 
 # %% ../../nbs/learn/02_transfer.ipynb #b84581a8
-def feature_loaders(x:torch.Tensor, m:Manifest, recipe:Recipe, device:torch.device=torch.device('cpu')
+def feature_loaders(x:torch.Tensor,            # (views, n, features), from `features`
+                    m:Manifest,                # the images
+                    recipe:Recipe,             # its views and batch
+                    device:torch.device=torch.device('cpu') # torch.device to work on
                    )->DataLoaders: # batches of features (n, features) and classes (n,)
     "fastai's loaders for the cached features of the training and validation images"
     y, train, valid = torch.as_tensor(m.targets), split_rows(m, 'train'), split_rows(m, 'valid')
@@ -280,12 +304,16 @@ def feature_loaders(x:torch.Tensor, m:Manifest, recipe:Recipe, device:torch.devi
     return DataLoaders(DataLoader(list(train), create_batch=many, device=device, **full),
                        DataLoader(list(valid), bs=64, create_batch=one, device=device), device=device)
 
-def feature_rows(fdls:DataLoaders, rows):
+def feature_rows(fdls:DataLoaders, # from `feature_loaders`
+                 rows              # numbers of rows of the manifest
+                ):
     "Batches of the features of these rows, in order"
     return fdls.valid.new(list(rows), create_batch=fdls.valid.create_batch)
 
 # %% ../../nbs/learn/02_transfer.ipynb #e0201471
-def class_weights(m:Manifest, recipe:Recipe)->torch.Tensor: # (classes,) with mean 1 over the training images
+def class_weights(m:Manifest,    # with a column `split`
+                  recipe:Recipe  # its `balance` counts
+                 )->torch.Tensor: # (classes,) with mean 1 over the training images
     "Inverse frequency of each class among the training images; all 1 without `balance`"
     n = np.bincount(m.targets[split_rows(m, 'train')], minlength=len(m.classes))
     if (n == 0).any():
@@ -293,12 +321,17 @@ def class_weights(m:Manifest, recipe:Recipe)->torch.Tensor: # (classes,) with me
     return torch.tensor(n.sum()/(len(n)*n) if recipe.balance else np.ones(len(n)), dtype=torch.float32)
 
 # %% ../../nbs/learn/02_transfer.ipynb #8a1c5c11
-def loss_function(m:Manifest, recipe:Recipe, device:torch.device=torch.device('cpu')):
+def loss_function(m:Manifest,                # with a column `split`
+                  recipe:Recipe,             # how to train
+                  device:torch.device=torch.device('cpu') # torch.device to work on
+                 ):
     "Cross entropy, each class counting alike"
     return CrossEntropyLossFlat(weight=class_weights(m, recipe).to(device))
 
 # %% ../../nbs/learn/02_transfer.ipynb #77ae5122
-def probabilities(learn:Learner, dl)->np.ndarray: # (n, classes), rows sum to 1
+def probabilities(learn:Learner, # trained
+                  dl             # batches of images or features
+                 )->np.ndarray: # (n, classes), rows sum to 1
     "What a learner says of the images (or features) of `dl`, in its order"
     with learn.no_bar(): p = learn.get_preds(dl=dl)[0]
     p = p.double().cpu().numpy()
@@ -309,9 +342,10 @@ def probabilities(learn:Learner, dl)->np.ndarray: # (n, classes), rows sum to 1
 # %% ../../nbs/learn/02_transfer.ipynb #1751f4b7
 KEPT = ('image', 'patient', 'frame', 'scan', 'site', 'true_label') # columns of a manifest that predictions keep
 
-def as_predictions(m:Manifest, rows, # manifest; numbers of its rows
-                   prob:np.ndarray,  # (n, classes)
-                   **meta            # anything worth knowing later
+def as_predictions(m:Manifest,      # the images
+                   rows,            # numbers of its rows
+                   prob:np.ndarray, # (n, classes)
+                   **meta           # anything worth knowing later
                   )->Predictions:
     "Probabilities as the table that everything downstream reads"
     t = m.table.iloc[rows].reset_index(drop=True)

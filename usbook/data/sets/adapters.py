@@ -151,7 +151,7 @@ def read_nifti(path:Path|str # uncompressed NIfTI-1 file
     a = np.frombuffer(raw, f'{order}{_NIFTI[kind]}', size, int(start)).reshape(shape, order='F')
     return a*slope + inter if slope and np.isfinite(slope) else a.astype(float)
 
-# %% ../../../nbs/data/sets/01_adapters.ipynb #3e7392ee
+# %% ../../../nbs/data/sets/01_adapters.ipynb #517eced0
 def _blues(u):
     "severity.csv names the clips lus_videos/patient_<number>_<point>.mp4"
     path = u.need('severity.csv')
@@ -159,8 +159,8 @@ def _blues(u):
     t['patient'] = t.video_file.str.extract(r'patient_(\d+)_')[0]
     u.check(clips=len(t), patients=t.patient.nunique())
     sign = {('yes', 'no'): 'a_lines', ('no', 'yes'): 'b_lines', ('yes', 'yes'): 'a_lines+b_lines', ('no', 'no'): 'none'}
-    rows = []
-    for k, (v, a, b, p, score) in enumerate(t[['video_file', 'A-lines', 'B-lines', 'patient', 'Severity Score']].to_numpy()):
+    rows, cells = [], t[['video_file', 'A-lines', 'B-lines', 'patient', 'Severity Score']]
+    for k, (v, a, b, p, score) in enumerate(cells.to_numpy()):
         row = dict(patient=f'B{int(p):02}', label=sign[a.lower(), b.lower()], scan=v, severity=score)
         rows += [dict(image=f, frame=i, **row) for f, i in cut_frames(u.need(f'{v}.mp4'), u.folder, v)]
         u.show('cutting frames', (k + 1)/len(t))
@@ -187,17 +187,17 @@ def _pocus(u):
         u.show('cutting frames', (k + 1)/len(t))
     return rows
 
-# %% ../../../nbs/data/sets/01_adapters.ipynb #bf541560
+# %% ../../../nbs/data/sets/01_adapters.ipynb #a982cf1c
 def _head_ct(u):
     "labels.csv has a number and 0 or 1; the images are head_ct/000.png and so on, each of another person"
     t, top = u.table(u.need('labels.csv')).table, u.need('000.png').parent
-    rows = [dict(image=u.rel(top/f'{int(i):03}.png'), patient=f'H{int(i):03}', label='finding' if y == '1' else 'no_finding')
-            for i, y in zip(t.iloc[:, 0], t.iloc[:, 1])]
+    rows = [dict(image=u.rel(top/f'{int(i):03}.png'), patient=f'H{int(i):03}',
+                 label='finding' if y == '1' else 'no_finding') for i, y in zip(t.iloc[:, 0], t.iloc[:, 1])]
     u.check(patients=len(rows))
     u.check_labels(rows)
     return rows
 
-# %% ../../../nbs/data/sets/01_adapters.ipynb #584ddb35
+# %% ../../../nbs/data/sets/01_adapters.ipynb #9c8e0116
 def _ct_ich(u):
     "hemorrhage_diagnosis_raw_ct.csv labels the slices of ct_scans/049.nii; masks/049.nii has the bleeding"
     path = u.need('hemorrhage_diagnosis_raw_ct.csv')
@@ -212,7 +212,8 @@ def _ct_ich(u):
 
 def _slices(scan, mask, u, patient, labels):
     "Write the slices of one volume with the brain window, and their masks"
-    hu, bleed, rows = read_nifti(scan), read_nifti(mask) > 0, []
+    hu, bleed = read_nifti(scan), read_nifti(mask) > 0
+    rows = []
     for n, none in zip(labels.SliceNumber.astype(int), labels.No_Hemorrhage):
         names = [f'slices/{patient}_{n:02}.png', f'slice_masks/{patient}_{n:02}.png']
         both = window(hu[:, :, n-1], *WINDOWS['brain']), 255*bleed[:, :, n-1].astype('uint8')
@@ -251,10 +252,11 @@ def _union(masks, out):
     for im in more: both = ImageChops.lighter(both, im)
     return _write_png(out, both)
 
-# %% ../../../nbs/data/sets/01_adapters.ipynb #121de639
+# %% ../../../nbs/data/sets/01_adapters.ipynb #a8db796a
 def _buv(u):
     "COCO-VID files (train and val, whatever their names) with videos, images and annotations; frames in rawframes"
-    top, rows, boxes = u.need_folder('rawframes'), [], []
+    top = u.need_folder('rawframes')
+    rows, boxes = [], []
     said = [read_json(u.folder/f) for f in u.files if f.endswith('.json') and regular_file(u.folder/f, MAX_BYTES)]
     parts = [d for d in said if isinstance(d, dict) and {'videos', 'images', 'annotations'} <= set(d)]
     if not parts: raise u._other('holds no JSON with videos, images and annotations')
@@ -274,10 +276,11 @@ def _buv(u):
     write_file(u.folder/'clips'/'scans.csv', scans.to_csv(index=False))
     return [dict(r, label='mass' if (r['scan'], r['frame']) in ill else 'no_mass') for r in rows]
 
-# %% ../../../nbs/data/sets/01_adapters.ipynb #f417cea4
+# %% ../../../nbs/data/sets/01_adapters.ipynb #dbc3b1a4
 def _buv_clip(u, top, name, images):
     "The annotated frames of one clip, numbered anew in a folder of their own"
-    out, rows, todo = u.folder/'clips'/name, [], {}
+    out = u.folder/'clips'/name
+    rows, todo = [], {}
     for k, im in enumerate(images):
         inside = clean_path(im['file_name']).removeprefix('rawframes/')
         if why := path_problem(top, inside): raise BadInput(f'{one_line(inside)} in its JSON {why}', top)

@@ -21,7 +21,7 @@ from ..manifest import Manifest
 from .adapters import DISK, adapt, need_patients, no_room
 from .facts import OpenSet, by_hand, get_set
 
-# %% ../../../nbs/data/sets/02_fetch.ipynb #5e509573
+# %% ../../../nbs/data/sets/02_fetch.ipynb #3a353762
 def download(s:OpenSet,       # facts of a set
              folder:Path|str, # where the archive goes
              progress=None    # a `Progress`; None: a bar that appears after two seconds
@@ -39,7 +39,8 @@ def download(s:OpenSet,       # facts of a set
         folder.mkdir(parents=True, exist_ok=True)
         return Path(pooch.retrieve(s.url, known, name, folder, downloader=_resume(folder/f'{name}.part', show)))
     except ValueError:
-        raise BadInput('the downloaded file is not the published one (its checksum differs)', where, remedy=way) from None
+        what = 'the downloaded file is not the published one (its checksum differs)'
+        raise BadInput(what, where, remedy=way) from None
     except Exception as e:
         if isinstance(e, OSError) and e.errno in DISK: raise no_room(folder, e) from None
         what = f'the download stopped ({type(e).__name__})'
@@ -74,7 +75,7 @@ def _answer(url, have, tag):
     r.raise_for_status()
     return r
 
-# %% ../../../nbs/data/sets/02_fetch.ipynb #83516b9e
+# %% ../../../nbs/data/sets/02_fetch.ipynb #79757483
 def unpack(archive:Path|str, # zip or tar
            folder:Path|str   # where its files go; appears only when it is complete
           )->Path:           # the folder
@@ -85,8 +86,10 @@ def unpack(archive:Path|str, # zip or tar
     handle, members = _members(archive)
     with handle:
         for name, _, plain, _ in members:
-            why = 'would be written outside its folder' if not _inside(name) else '' if plain else 'is a link or a device'
-            if why: raise BadInput(f'holds {one_line(name)!r}, which {why}', archive, remedy='the archive is not to be trusted')
+            if _inside(name) and plain: continue
+            why = 'is a link or a device' if _inside(name) else 'would be written outside its folder'
+            what = f'holds {one_line(name)!r}, which {why}'
+            raise BadInput(what, archive, remedy='the archive is not to be trusted')
         need, free = sum(m[1] for m in members), shutil.disk_usage(archive.parent).free
         sizes = f'unpacks to {need/1e9:.1f} GB and {free/1e9:.1f} GB are free'
         if need > free: raise BadInput(sizes, archive, remedy='make room or choose another cache folder')
@@ -94,7 +97,7 @@ def unpack(archive:Path|str, # zip or tar
         with write_folder(folder) as part: _write_all(members, part, archive)
     return folder
 
-# %% ../../../nbs/data/sets/02_fetch.ipynb #92468a99
+# %% ../../../nbs/data/sets/02_fetch.ipynb #06384f7d
 def _there(folder): return folder.is_dir() and any(folder.iterdir())
 
 class Damaged(BadInput):
@@ -109,10 +112,12 @@ def _members(archive):
         if zipfile.is_zipfile(archive):
             z = zipfile.ZipFile(archive)
             plain = lambda i: not stat.S_ISLNK(i.external_attr >> 16)
-            return z, [(i.filename, i.file_size, plain(i), lambda i=i: z.open(i)) for i in z.infolist() if not i.is_dir()]
+            files = [i for i in z.infolist() if not i.is_dir()]
+            return z, [(i.filename, i.file_size, plain(i), lambda i=i: z.open(i)) for i in files]
         if tarfile.is_tarfile(archive):
             t = tarfile.open(archive)
-            return t, [(i.name, i.size, i.isreg(), lambda i=i: t.extractfile(i)) for i in t.getmembers() if not i.isdir()]
+            files = [i for i in t.getmembers() if not i.isdir()]
+            return t, [(i.name, i.size, i.isreg(), lambda i=i: t.extractfile(i)) for i in files]
     except Exception as e: raise _damaged(archive, e) from None
     raise Damaged('is neither a zip nor a tar archive, or it is damaged', archive, remedy='download it again')
 
@@ -134,7 +139,7 @@ def _write_all(members, folder, archive):
             if isinstance(e, OSError) and e.errno in DISK: raise no_room(folder.parent, e) from None
             raise _damaged(archive, e) from None
 
-# %% ../../../nbs/data/sets/02_fetch.ipynb #85c47551
+# %% ../../../nbs/data/sets/02_fetch.ipynb #ee91f44b
 def fetch(name:str,                    # 'covid-blues' or 'open:covid-blues'
           cache:Path|str,              # downloads and unpacked sets go to <cache>/open/<name>
           classes:list[str]|None=None, # a study's classes, as in `adapt`
@@ -149,7 +154,8 @@ def fetch(name:str,                    # 'covid-blues' or 'open:covid-blues'
     show = None if progress is None else Progress.of(progress)
     if not _there(folder):
         if s.url: need_patients(s, kwargs.get('image_level'))
-        if offline: raise BadInput(f'is not in {folder} and the settings say offline', f'open:{s.name}', remedy=by_hand(s, folder))
+        what = f'is not in {folder} and the settings say offline'
+        if offline: raise BadInput(what, f'open:{s.name}', remedy=by_hand(s, folder))
         if not s.url: download(s, home)
         _get(s, home, folder, show and show.part(0, .8))
     return adapt(name, folder, classes, progress=show and show.part(.8, 1), **kwargs)
