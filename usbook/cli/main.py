@@ -118,8 +118,8 @@ def _compare(args):
     if bool(args.b) == bool(args.reader):
         raise BadInput('compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both')
     a = Predictions.read(args.a)
-    if args.b: c = compare(a, Predictions.read(args.b), n_boot=args.n_boot, seed=args.seed or 0)
-    else: c = compare(a, args.reader, n_boot=args.n_boot, seed=args.seed or 0)
+    if args.b: c = compare(a, Predictions.read(args.b))
+    else: c = compare(a, args.reader)
     if args.json: return _print_json(c.as_dict())
     from usbook.runs.report import print_comparison
     print_comparison(c.as_dict(), _console())
