@@ -265,8 +265,8 @@ def judge(chapter, settings, m, source, arms # what `reproduce` gathered
          )->Outcome:
     "Evidence and verdicts for trained arms"
     for a in arms.values():
-        a.evaluation = a.evaluation or evaluate(a.test, seed=settings.seed)
-        a.repeat_evaluations = [evaluate(p, seed=settings.seed) for p in a.repeats]
+        a.evaluation = a.evaluation or evaluate(a.test)
+        a.repeat_evaluations = [evaluate(p) for p in a.repeats]
     both = (chapter.compare or compare_modes)(arms, settings.seed)
     facts = describe(m, source) | dict(unit=chapter.study.unit if chapter.read else 'image')
     out = Outcome(chapter.study, settings, facts, arms, both, verdicts(chapter, m, arms), warnings_for(m, source, arms))
@@ -278,7 +278,7 @@ def compare_modes(arms, seed)->dict|None: # None where there is one mode only
     "The two modes of the first network on the same images"
     a, b, *_ = [*arms.values(), None]
     if b is None or a.mode == b.mode: return None
-    return compare(a.test, b.test, seed=seed, names=(a.name, b.name)).as_dict()
+    return compare(a.test, b.test, names=(a.name, b.name)).as_dict()
 
 def describe(m, source)->dict:
     "What the images are"
