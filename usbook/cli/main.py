@@ -216,12 +216,12 @@ def _exercises(args):
 # %% ../../nbs/cli/00_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, Packages, in_words, make_workshop, packages_from
+    from usbook.classroom.workshop import CPU_TORCH, Packages, size_text, make_workshop, packages_from
     tell = say if args.json else lambda line: print(line, flush=True)
     packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
     parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, tell)
     if args.json: return show_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
-    print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
+    print(f'{_short(args.out)}: {size_text(sum(parts.values()))} in all; README.txt there says what to do')
 
 # %% ../../nbs/cli/00_main.ipynb #4099a015
 def _class(args):
