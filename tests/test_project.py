@@ -52,6 +52,18 @@ def test_environment_yml_equals_pyproject():
     assert pip == [*p['dependencies'], *p['optional-dependencies']['dev'], '-e .']
     assert f"python{p['requires-python']}" in lines
 
+def test_citation_names_this_version():
+    import yaml
+    import usbook
+    cff = yaml.safe_load((ROOT/'CITATION.cff').read_text(encoding='utf-8'))
+    assert cff['version'] == usbook.__version__ and len(cff['references']) == 5
+    assert re.search(rf'^## (Unreleased|{re.escape(usbook.__version__)})', (ROOT/'CHANGELOG.md').read_text(encoding='utf-8'), re.M)
+
+def test_rooms_are_on_the_map():
+    text = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
+    packages = {p.parent.name for p in (ROOT/'usbook').glob('*/__init__.py')}
+    assert packages == set(ROOMS) and all(f'| `{r}` |' in text for r in ROOMS)
+
 def test_every_setting_is_explained():
     from dataclasses import fields
     from usbook.core.settings import Settings, read_settings
@@ -75,22 +87,8 @@ def test_no_file_is_too_large():
 
 # Arrows between rooms --------------------------------------------------------------------------------------
 
-MAY = {  # room -> rooms it may import
-    'settings': set(),
-    'data': {'settings'},
-    'phantoms': {'settings'},
-    'predictions': {'settings', 'data'},
-    'study': {'settings'},
-    'evidence': {'settings', 'predictions', 'study'},
-    'widgets': {'settings', 'predictions', 'evidence', 'study', 'data'},
-    'learn': {'settings', 'data', 'predictions'},
-    'report': {'settings', 'predictions', 'study', 'evidence'},
-    'run': {'settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'learn', 'report'},
-    'chapters': {'settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'learn', 'report', 'run'},
-    'classroom': {'settings', 'data', 'predictions', 'study', 'evidence', 'widgets'},
-    'exercises': {'settings', 'data', 'predictions', 'study', 'evidence', 'widgets', 'classroom'},
-}
-TORCHLESS = ('settings', 'data', 'phantoms', 'predictions', 'study', 'evidence', 'widgets', 'report', 'classroom', 'exercises', 'cli')
+ROOMS = ('core', 'data', 'phantoms', 'predictions', 'learn', 'evidence', 'studies', 'runs', 'widgets', 'classroom', 'cli')  # an arrow may only go to a room further left
+NO_TORCH = {'core', 'data', 'phantoms', 'predictions', 'evidence', 'widgets', 'classroom', 'cli'}
 
 def modules():
     for p in sorted((ROOT/'usbook').rglob('*.py')):
@@ -110,21 +108,116 @@ def imported(p, rel):
         for n in names:
             if len(n) > 1: yield n[1], '.'.join(n)
 
-@pytest.mark.parametrize('rel,p', [pytest.param(r, p, id=str(r)) for r, p in modules()])
+MODULES = [pytest.param(r, p, id=str(r)) for r, p in modules()]
+def room_of(rel): return rel.parts[0].removesuffix('.py')
+
+@pytest.mark.parametrize('rel,p', MODULES)
 def test_arrows(rel, p):
-    room = rel.parts[0].removesuffix('.py')
+    room = room_of(rel)
+    if room == 'all': return
     for other, name in imported(p, rel):
-        if other == room:
-            if room == 'chapters': raise AssertionError(f'{rel} imports {name}: chapters know nothing of one another')
-            continue
-        if room == 'cli' or other == '__version__': continue
-        assert other in MAY[room], f'{rel} imports {name}: {room} must not know {other}'
+        if other in ('__version__', 'weights') or other == room: continue
+        assert other in ROOMS[:ROOMS.index(room)], f'{rel} imports {name}: {room} must not know {other}'
+
+def test_studies_know_nothing_of_one_another():
+    ids = {s.stem[3:] for s in (ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb')}
+    for rel, p in modules():
+        if rel.parts[0] == 'studies' and rel.stem in ids:
+            assert not [n for _, n in imported(p, rel) if n.split('.')[2:3] and n.split('.')[2] in ids - {rel.stem}], rel
+
+def module_name(rel): return '.'.join(['usbook', *rel.with_suffix('').parts])
+
+def test_no_circle_between_modules():
+    "An import inside a function counts too: it only hides a circle"
+    made = {module_name(r): {n for _, n in imported(p, r)} for r, p in modules()}
+    edges = {m: {max((k for k in made if n == k or n.startswith(k + '.')), key=len, default='') for n in ns} - {'', m} for m, ns in made.items() if m != 'usbook.all'}
+    done, path = set(), []
+    def visit(m):
+        assert m not in path, ' -> '.join([*path[path.index(m):], m])
+        if m in done: return
+        path.append(m)
+        for n in sorted(edges.get(m, ())): visit(n)
+        path.pop()
+        done.add(m)
+    for m in sorted(edges): visit(m)
+
+def test_no_private_name_crosses_a_module():
+    found = [f'{rel}: {node.module} {a.name}' for rel, p in modules() for node in ast.walk(ast.parse(p.read_text(encoding='utf-8')))
+             if isinstance(node, ast.ImportFrom) and (node.level or (node.module or '').startswith('usbook')) for a in node.names
+             if a.name.startswith('_') and a.name != '__version__']
+    assert not found, found
+
+def public(p):
+    "(name, node) of what a module offers"
+    for n in ast.parse(p.read_text(encoding='utf-8')).body:
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_') and not _patched(n): yield n.name, n
+
+def _patched(n): return any('patch' in ast.unparse(d) for d in n.decorator_list)
+
+PROTOCOL = {'measure', 'figures', 'plots', 'train', 'read', 'compare'}  # a study's own part in a run, always asked of its module
+
+def test_no_two_public_names_alike():
+    seen = {}
+    for rel, p in modules():
+        if rel.parts[:2] == ('classroom', 'exercises'): continue
+        for name, _ in public(p):
+            if rel.parts[0] == 'studies' and name in PROTOCOL: continue
+            seen.setdefault(name, []).append(module_name(rel))
+    twice = {n: m for n, m in seen.items() if len(m) > 1}
+    assert not twice, twice
+
+def parameters(p):
+    "(function, parameters, those with a comment of their own) of every public function and method"
+    text = p.read_text(encoding='utf-8')
+    lines = text.splitlines()
+    def own(node):
+        for f in ast.walk(node):
+            if isinstance(f, ast.FunctionDef) and not f.name.startswith('_') and (f is node or any(f in c.body for c in ast.walk(node) if isinstance(c, ast.ClassDef))): yield f
+    for n in ast.parse(text).body:
+        if not isinstance(n, (ast.FunctionDef, ast.ClassDef)) or n.name.startswith('_'): continue
+        for f in own(n):
+            args = [a for a in [*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs] if a.arg not in ('self', 'cls')]
+            if f.args.args and f.args.args[0].arg == 'cls': args = [a for a in args]
+            last = {}
+            for a in args: last[a.lineno] = a
+            yield f, args, [a for a in args if last[a.lineno] is a and '#' in lines[a.lineno - 1] and [x.lineno for x in args].count(a.lineno) == 1]
+
+def test_parameters_are_few():
+    "At most five in 9 of 10 public functions, never above eight"
+    counts = {f'{module_name(r)}.{f.name}': len(args) for r, p in modules() for f, args, _ in parameters(p) if r.parts[0] != 'cli'}
+    many = {k: n for k, n in counts.items() if n > 8}
+    assert not many, many
+    assert sum(n <= 5 for n in counts.values()) >= .9*len(counts), sorted((k for k, n in counts.items() if n > 5))
+
+def test_parameters_are_explained():
+    "nbdev gives a comment to the last parameter of a line: so each parameter has a line of its own, with its comment"
+    bare = {}
+    for r, p in modules():
+        for f, args, said in parameters(p):
+            if missing := [a.arg for a in args if a not in said]: bare[f'{module_name(r)}.{f.name}'] = missing
+    assert not bare, f'{sum(map(len, bare.values()))} parameters without a comment of their own: {bare}'
 
 def test_rooms_that_need_no_torch():
-    mods = ['usbook.' + '.'.join(r.with_suffix('').parts) for r, _ in modules() if r.parts[0].removesuffix('.py') in TORCHLESS]
+    mods = [module_name(r) for r, _ in modules() if room_of(r) in NO_TORCH] + ['usbook', 'usbook.studies.study']
     code = f'import sys, importlib\nfor m in {mods!r}:\n importlib.import_module(m)\n assert not {{"torch","fastai"}} & set(sys.modules), m'
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert r.returncode == 0, r.stderr[-500:]
+
+def test_style():
+    "ruff, with the rules that agree with the house style (pyproject.toml)"
+    r = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', 'nbs', 'tests', 'tools', 'benchmarks'], cwd=ROOT, capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout[-3000:]
+
+def test_at_most_two_packed_names():
+    "`a, b = 1, 2` is a pair; three in a row are a riddle. A function's answer may be unpacked"
+    found = [f'{nb.relative_to(ROOT)}: {ast.unparse(n)[:90]}' for nb in NBS for c in cells(nb) if c['cell_type'] == 'code'
+             for n in ast.walk(_tree(source(c))) if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Tuple) and isinstance(n.value, ast.Tuple)
+             and len(n.targets[0].elts) > 2]
+    assert not found, found
+
+def _tree(text):
+    try: return ast.parse(re.sub(r'^\s*[%!].*$', 'pass', text, flags=re.M))
+    except SyntaxError: return ast.parse('')
 
 def test_chapters_and_library_never_import_nbdev():
     for _, p in modules(): assert not re.search(r'^\s*(from|import) nbdev', p.read_text(encoding='utf-8'), re.M), p
@@ -157,8 +250,8 @@ class TestAnatomy:
         assert shown
         for i in shown: assert any('.figure()' in c for c in code[i:i+2]), code[i]
 
-    def test_exports_only_its_own(self, nb):
-        assert f"#| default_exp chapters.{nb.stem[3:]}" in source(next(c for c in cells(nb) if c['cell_type'] == 'code'))
+    def test_exports_nothing(self, nb):
+        assert not any('#| export' in source(c) or 'default_exp' in source(c) for c in cells(nb))
 
     def test_has_gap_ledger_and_tasks(self, nb):
         text = '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'markdown').lower()
