@@ -11,16 +11,16 @@ import time
 import numpy as np
 from sklearn import metrics as sk
 
-from usbook.evidence import metrics
-from usbook.evidence.metrics import Resampler, evaluate, replicates
+from usbook.evidence.resample import Resampler, draws, replicates
+from usbook.evidence.metrics import evaluate
 from usbook.predictions.predictions import toy_predictions
 
 
-def loop(p, draws):
+def loop(p, often):
     "What one would write: the figures of each resample from scikit-learn"
     rows = [np.flatnonzero(p.patient_codes == i) for i in range(p.n_patients)]
     out, k = [], len(p.classes)
-    for w in draws.T.astype(int):
+    for w in often.T.astype(int):
         i = np.concatenate([np.tile(rows[j], n) for j, n in enumerate(w) if n])
         y, called, prob = p.target[i], p.pred[i], p.prob[i]
         precision, recall, f1, _ = sk.precision_recall_fscore_support(y, called, average='macro', zero_division=0)
@@ -35,9 +35,9 @@ def ratio(n_boot=2000, looped=20):
     "Seconds per resample of the loop over seconds per resample here"
     p = toy_predictions(200, 10, [f'class {i}' for i in range(11)], skill=2)
     sampler = Resampler(p.target, p.pred, 11, p.patient_codes, p.prob)
-    draws = next(metrics._weights(p.n_patients, n_boot, 0, n_boot))
+    often = next(draws(p.n_patients, n_boot, 0, n_boot))
     start = time.perf_counter()
-    slow = loop(p, draws[:, :looped])
+    slow = loop(p, often[:, :looped])
     slow_each = (time.perf_counter() - start) / looped
     start = time.perf_counter()
     fast = replicates(sampler, n_boot)[0]

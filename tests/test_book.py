@@ -66,12 +66,12 @@ def test_no_machine_speaks_through(book, pages):
     for name, html in pages.items(): assert not [h for h in here if h in text(html)], name
 
 def test_exported_names_have_entries(pages):
-    html = pages['evidence/00_metrics.html']
-    assert 'id="usbook.evidence.metrics.wilson"' in html and 'successes' in html
-    assert 'evidence/00_metrics.html#usbook.evidence.metrics.wilson' in pages['names.html']
+    html = pages['evidence/01_resample.html']
+    assert 'id="usbook.evidence.resample.wilson"' in html and 'successes' in html
+    assert 'evidence/01_resample.html#usbook.evidence.resample.wilson' in pages['names.html']
 
 def test_formulas_are_drawn_without_a_script(pages):
-    assert '<math' in pages['evidence/00_metrics.html'] and not any('mathjax' in h.lower() for h in pages.values())
+    assert '<math' in pages['evidence/01_resample.html'] and not any('mathjax' in h.lower() for h in pages.values())
 
 def test_widgets_move_or_say_that_they_need_a_kernel(pages):
     for nb in CHAPTERS:
@@ -85,7 +85,7 @@ def test_in_a_browser_offline(book, chromium):
     page.on('request', lambda r: wrong.append(r.url) if not r.url.startswith(('file:', 'blob:', 'data:')) else None)
     page.on('requestfailed', lambda r: wrong.append(r.url))
     page.on('pageerror', lambda e: wrong.append(str(e)))
-    for nb in ('index', 'names', 'search', 'evidence/00_metrics', 'widgets/01_threshold', *(p.with_suffix('').as_posix() for p in CHAPTERS)):
+    for nb in ('index', 'names', 'search', 'evidence/01_resample', 'widgets/01_threshold', *(p.with_suffix('').as_posix() for p in CHAPTERS)):
         page.goto((book/f'{nb}.html').as_uri())
         assert page.evaluate('document.documentElement.scrollWidth') <= 390, nb
         assert not wrong, (nb, wrong)

@@ -5,7 +5,8 @@ from browser_tools import EVIL, table
 from PIL import Image
 
 from usbook.predictions.predictions import Predictions
-from usbook.widgets.confusion import explore_confusion, merge_classes
+from usbook.widgets.confusion import explore_confusion
+from usbook.evidence.scores import merge_classes
 
 SIGNS = ('A-lines', 'B-lines', 'effusion', 'consolidation')
 

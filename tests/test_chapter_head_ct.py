@@ -10,7 +10,7 @@ from PIL import Image
 from usbook.studies.head_ct import PLANS, STUDY, cross_predict, figures, gain_of_slices, lesion_rows, look, map_measures, mean_over_patients, measure, slice_gain
 from usbook.data.manifest import Manifest
 from usbook.data.split import split_by_patient
-from usbook.evidence.metrics import auc
+from usbook.evidence.scores import auc
 from usbook.learn.transfer import Recipe, train
 from usbook.learn.weights import find_weights
 from usbook.phantoms.samples import make_sample

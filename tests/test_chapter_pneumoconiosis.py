@@ -12,7 +12,7 @@ from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, 
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.core.interval import Interval
-from usbook.evidence.metrics import auc
+from usbook.evidence.scores import auc
 from usbook.learn.segment import SegRecipe, read_lungs
 from usbook.learn.transfer import Recipe
 from usbook.phantoms.samples import make_sample

@@ -10,9 +10,10 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from usbook.evidence import calibration, compare, metrics
+from usbook.evidence import calibration, compare, resample, scores
 from usbook.core.interval import Interval
-from usbook.evidence.metrics import Resampler, evaluate, evaluate_matrix, replicates, wilson
+from usbook.evidence.resample import Resampler, draws, replicates, wilson
+from usbook.evidence.metrics import evaluate, evaluate_matrix
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.core.errors import BadInput
 
@@ -54,7 +55,7 @@ def test_figures_against_scikit_learn(seed, k, ties):
     m = sk.multilabel_confusion_matrix(y, called, labels=range(k))
     assert close(each['specificity'], m[:, 0, 0] / m[:, 0].sum(1)) and close(each['f1'], sk.f1_score(y, called, average=None, labels=range(k)))
     auc = [sk.roc_auc_score(y == c, p.prob[:, c]) for c in range(k)]
-    assert close(each['auc'], auc) and close(whole['macro_auc'], np.mean(auc)) and close([metrics.auc(y == c, p.prob[:, c]) for c in range(k)], auc)
+    assert close(each['auc'], auc) and close(whole['macro_auc'], np.mean(auc)) and close([scores.auc(y == c, p.prob[:, c]) for c in range(k)], auc)
     assert close(each['average_precision'], [sk.average_precision_score(y == c, p.prob[:, c]) for c in range(k)])
     assert close(whole['log_loss'], sk.log_loss(y, p.prob)) and close(whole['brier'], sum(np.mean((p.prob[:, c] - (y == c))**2) for c in range(k)))
     if k > 2 and not ties: assert close(whole['top2_accuracy'], sk.top_k_accuracy_score(y, p.prob, k=2, labels=range(k)))
@@ -66,7 +67,7 @@ def test_each_resample_is_the_table_written_out(seed, k, ties):
     "A weight of 2 is a patient written down twice, in every figure"
     p = table(seed, k, 40, 5, ties)
     s = Resampler(p.target, p.pred, k, p.patient_codes, p.prob)
-    w = np.concatenate(list(metrics._weights(s.n_clusters, 5, seed, 5)), axis=1)
+    w = np.concatenate(list(draws(s.n_clusters, 5, seed, 5)), axis=1)
     whole, each = replicates(s, 5, seed)
     for j in range(5):
         rows = np.repeat(np.arange(len(p)), w[p.patient_codes, j].astype(int))
@@ -100,10 +101,10 @@ def test_head_ct_matrix_to_each_printed_digit():
 
 
 def test_top_k_and_calibration_vectors():
-    scores = np.array([[.5, .2, .2], [.3, .4, .2], [.2, .4, .3], [.7, .2, .1]])
-    assert metrics.in_top(scores, [0, 1, 2, 2], 2).mean() == .75
+    prob = np.array([[.5, .2, .2], [.3, .4, .2], [.2, .4, .3], [.7, .2, .1]])
+    assert scores.in_top(prob, [0, 1, 2, 2], 2).mean() == .75
     p, y = [.25, .25, .55, .75, .75], [0, 0, 1, 1, 1]
-    assert [round(metrics.calibration_error(p, y, 2, o), 6) for o in ('l1', 'l2', 'max')] == [.29, .291833, .316667]
+    assert [round(scores.calibration_error(p, y, 2, o), 6) for o in ('l1', 'l2', 'max')] == [.29, .291833, .316667]
 
 
 @settings(max_examples=30, deadline=None)
@@ -112,13 +113,13 @@ def test_calibration_bins_against_scikit_learn(seed, bins):
     rng = np.random.default_rng(seed)
     p, y = rng.random(80), rng.integers(0, 2, 80)
     observed, confidence = calibration_curve(y, p, n_bins=bins)
-    t = metrics.calibration_bins(p, y, bins)
+    t = scores.calibration_bins(p, y, bins)
     assert close(t.observed.to_numpy(), observed) and close(t.confidence.to_numpy(), confidence) and t.n.sum() == 80
 
 
 def test_predictive_values_vectors():
     for prevalence, ppv, npv in ((.10, .4774, .9951), (.05, .3020, .9977), (.01, .0767, .9996)):
-        assert tuple(round(o, 4) for o in metrics.predictive_values(347/361, 506/573, prevalence)) == (ppv, npv)
+        assert tuple(round(o, 4) for o in scores.predictive_values(347/361, 506/573, prevalence)) == (ppv, npv)
 
 
 # ---- intervals
@@ -127,7 +128,7 @@ def test_predictive_values_vectors():
                                       (0, 20, (0, .1611), (0, .1684)), (1, 29, (.0061, .1718), None)])
 def test_interval_vectors(k, n, w, cp):
     assert tuple(round(o, 4) for o in wilson(k, n)[1:3]) == w
-    if cp: assert tuple(round(o, 4) for o in metrics.clopper_pearson(k, n)[1:3]) == cp
+    if cp: assert tuple(round(o, 4) for o in resample.clopper_pearson(k, n)[1:3]) == cp
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,7 +137,7 @@ def test_intervals_against_statsmodels(n, share, alpha):
     from statsmodels.stats.proportion import proportion_confint
     k = round(n * share)
     assert close(wilson(k, n, alpha)[1:3], proportion_confint(k, n, alpha, 'wilson'))
-    assert close(metrics.clopper_pearson(k, n, alpha)[1:3], proportion_confint(k, n, alpha, 'beta'))
+    assert close(resample.clopper_pearson(k, n, alpha)[1:3], proportion_confint(k, n, alpha, 'beta'))
 
 
 def test_coverage_of_the_intervals():
@@ -145,9 +146,9 @@ def test_coverage_of_the_intervals():
     for p in (.7, .9):
         rate = rng.beta(p * (1/rho - 1), (1 - p) * (1/rho - 1), (sims, K))
         right = rng.binomial(m, rate).astype(np.float32)
-        w = next(metrics._weights(K, 1000, 2, 1000))
+        w = next(draws(K, 1000, 2, 1000))
         reps = right @ w / (m * K)
-        by_patient = [metrics.boot_interval(v, r, K) for v, r in zip(right.sum(1) / (m * K), reps)]
+        by_patient = [resample.boot_interval(v, r, K) for v, r in zip(right.sum(1) / (m * K), reps)]
         by_image = [wilson(k, m * K) for k in right.sum(1)]
         covered = [np.mean([o.low <= p <= o.high for o in x]) for x in (by_patient, by_image)]
         assert .92 <= covered[0] <= .97 and covered[1] < .80, (p, covered)
@@ -196,7 +197,7 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
 def test_same_seed_same_numbers_and_blocks_do_not_matter():
     p = toy_predictions(30, 5, list('abc'))
     assert evaluate(p, 200, seed=3).as_dict() == evaluate(p, 200, seed=3).as_dict() != evaluate(p, 200, seed=4).as_dict()
-    a, b = (np.concatenate(list(metrics._weights(30, 200, 0, o)), axis=1) for o in (64, 512))
+    a, b = (np.concatenate(list(draws(30, 200, 0, o)), axis=1) for o in (64, 512))
     assert (a == b).all() and (a.sum(0) == 30).all()
 
 
@@ -300,13 +301,6 @@ def test_delong_against_its_definition(seed, ties):
     if min(len(set(who[y])), len(set(who[~y]))) < 2: return
     once, twice = compare.clustered_auc(y, who, *s), compare.clustered_auc(np.tile(y, 2), np.tile(who, 2), *np.tile(s, 2))
     assert close(once[0], twice[0]) and close(once[1], twice[1])
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-def test_holm_against_statsmodels(p):
-    from statsmodels.stats.multitest import multipletests
-    assert close(compare.holm(p), multipletests(p, method='holm')[1])
 
 
 def test_sample_size_vectors():

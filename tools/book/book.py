@@ -52,6 +52,11 @@ def wraps(o:dict)->bool: # printed text without columns: its long lines may be b
 def shows_widget(source:str)->bool: # a widget is made, and stands in the last line
     return bool(re.search(r'\b(explore|play)_\w+\(', source) and re.match(r'(\w+$|(explore|play)_\w+\()', source.splitlines()[-1]))
 
+def twin(cells:list, i:int)->bool: # cell i is the still picture of a widget just above it that moves without a kernel
+    above = next((c for c in reversed(cells[:i]) if c['cell_type'] == 'code'), None)
+    still = re.fullmatch(r'(\w+)\.figure\(\)', ''.join(cells[i]['source']).strip())
+    return bool(still and above and shows_widget(''.join(above['source'])) and any('text/html' in o.get('data', {}) for o in above['outputs']))
+
 def _is_progress(data): return 'Progress' in ''.join(data.get('text/plain', ''))
 
 def _says(text): return dict(output_type='display_data', metadata={}, data={'text/markdown': text})
@@ -98,7 +103,8 @@ def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module n
         module = next((d.split()[1] for d in said if d.startswith('default_exp')), module)
         if 'hide' in said or not source.strip(): continue
         fold = next((FOLDED[w] for d in said for w in [d.split()[0].rstrip(':')] if w in FOLDED), '') if room == EXERCISES else ''
-        if fold: cells.append(code(c, source, 'hide-cell' if c['outputs'] else 'hide-input', prompt=fold))
+        if room == 'chapters' and twin(nb['cells'], i): cells.append(code(c, source, 'hide-cell', prompt='The same as a picture'))
+        elif fold: cells.append(code(c, source, 'hide-cell' if c['outputs'] else 'hide-input', prompt=fold))
         elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d): cells += exported(c, source, seen, module)
         else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}))
     cells = merged(cells)

@@ -16,12 +16,13 @@ import traitlets as tr
 from fastcore.basics import patch
 
 # %% ../../nbs/classroom/05_table.ipynb #e5bed89c
-from ..evidence.metrics import confusion_matrix, kappa
+from ..evidence.scores import confusion_matrix, kappa
 from ..predictions.predictions import Predictions, read_table, toy_predictions
 from ..core.errors import BadInput
-from ..widgets.base import COLORS, PictureWidget, canvas, pack, script, striped
+from ..core.palette import HUES
+from ..widgets.base import PictureWidget, canvas, pack, script, striped
 from ..widgets.reader import read_answers, write_answers
-from ..widgets.threshold import proportion
+from ..evidence.resample import proportion
 
 # %% ../../nbs/classroom/05_table.ipynb #c71e4327
 @dataclass(frozen=True, eq=False)
@@ -193,14 +194,14 @@ def figure(self:ClassTable)->'Figure':
     fig, (a, b) = canvas(9, high, ncols=2, width_ratios=[2, 3])
     y = np.arange(len(rows))
     if 'accuracy' in t:
-        a.hlines(y, t.low, t.high, color=COLORS['neg_soft'], lw=4)
-        a.plot(t.accuracy, y, 'o', color=COLORS['neg'], ms=4)
-    else: a.barh(y, t.n, color=COLORS['neg'], height=.6)
+        a.hlines(y, t.low, t.high, color=HUES['neg_soft'], lw=4)
+        a.plot(t.accuracy, y, 'o', color=HUES['neg'], ms=4)
+    else: a.barh(y, t.n, color=HUES['neg'], height=.6)
     a.set(yticks=y, yticklabels=t.index, xlabel='accuracy (95 % interval)' if 'accuracy' in t else 'images read')
     a.tick_params(axis='y', labelsize=7)
     a.set_ylim(len(rows) - .5, -.5)
     shown = np.where(said < 0, 0, np.where(truth < 0, 1, np.where(said == truth, 2, 1)))[rows][:, cols]
-    b.imshow(shown, aspect='auto', cmap=ListedColormap(['#eef1f4', COLORS['pos'], COLORS['neg']]), vmin=0, vmax=2, interpolation='nearest')
+    b.imshow(shown, aspect='auto', cmap=ListedColormap(['#eef1f4', HUES['pos'], HUES['neg']]), vmin=0, vmax=2, interpolation='nearest')
     b.set(yticks=[], xticks=[], xlabel='images, the hardest on the left; blue right, orange wrong')
     fig.suptitle(self.sentence(), fontsize=9, x=.01, ha='left')
     return fig

@@ -7,7 +7,7 @@ __all__ = ['LEVELS', 'CLASS_FIGURES', 'SYNONYMS', 'MOST', 'KINDS', 'MEAN', 'SHAR
            'PREFIXES', 'Rounded', 'rounded', 'allowed_n', 'common_n', 'counts_at', 'Margins', 'overall', 'TooLoose',
            'find_margins', 'count_fillings', 'cell_bounds', 'auc_bounds', 'binormal_best', 'prevalence_bounds',
            'mcnemar_bounds', 'unpaired', 'icc_limit', 'min_n_unpaired', 'min_n_paired', 'Finding', 'Findings', 'both',
-           'both_range', 'Numbers', 'search', 'audit', 'numbers_of', 'plot_auc_bounds', 'read_numbers']
+           'both_range', 'Numbers', 'search', 'audit', 'numbers_of', 'read_numbers']
 
 # %% ../../nbs/evidence/04_audit.ipynb #301fe9f7
 import sys
@@ -24,7 +24,8 @@ from scipy.stats import binom, norm
 
 from .compare import design_effect
 from .froc import poisson_interval
-from .metrics import COLOURS, _axes, predictive_values, wilson
+from .scores import predictive_values
+from .resample import wilson
 from ..core.errors import BadInput
 from ..studies.study import STUDIES, Published, Study, get_study, parse_printed, published
 
@@ -870,30 +871,6 @@ def numbers_of(x)->Numbers: # Study, Numbers, id or path
     if isinstance(x, Numbers): return x
     if isinstance(x, Study): return Numbers(x.title, x.published, x.classes)
     return numbers_of(get_study(x)) if x in STUDIES else read_numbers(x)
-
-# %% ../../nbs/evidence/04_audit.ipynb #939b8d4e
-def _fill_concave(ax, f, se, text): # false positive rate and sensitivity of the point
-    x = np.linspace(0, 1, 501)
-    low, right = np.interp(x, [0, f, 1], [0, se, 1]), se + (x - f)*(1 - se)/(1 - f)
-    high = np.minimum(1, np.where(x < f, right, x*se/f if f else 1))
-    ax.fill_between(x, low, np.maximum(low, high), color=COLOURS[0], alpha=.5, label='concave, AUC ' + text)
-
-# %% ../../nbs/evidence/04_audit.ipynb #72561f5d
-def plot_auc_bounds(se, sp, ax=None): # sensitivity, specificity -> the axes
-    "Where ROC curves through an operating point can run"
-    se, f, ax, b = float(se), 1 - float(sp), _axes(ax, figsize=(4, 4)), auc_bounds(se, sp)
-    text = {k: '{:.3f} to {:.3f}'.format(*v) for k, v in b.items() if isinstance(v, tuple)}
-    ax.fill_between([0, f, f, 1], [0, 0, se, se], [se, se, 1, 1], color=COLOURS[5], alpha=.35,
-                    label='monotone, AUC ' + text['monotone'])
-    if b['concave']: _fill_concave(ax, f, se, text['concave'])
-    if b['binormal']:
-        x = np.linspace(0, 1, 501)
-        y = norm.cdf(norm.ppf(x) + norm.ppf(se) - norm.ppf(f))
-        ax.plot(x, y, color=COLOURS[6], lw=1.2, label=f"binormal, AUC {b['binormal']:.3f}")
-    ax.plot(f, se, 'o', color=COLOURS[1], label='operating point', zorder=3)
-    ax.set(xlim=(0, 1), ylim=(0, 1.005), xlabel='1 − specificity', ylabel='sensitivity')
-    ax.legend(fontsize=7, loc='lower right')
-    return ax
 
 # %% ../../nbs/evidence/04_audit.ipynb #f5fdf392
 COUNTS = ('n', 'n_images', 'n_patients', 'n_studies', 'n_positive', 'n_negative', 'n_train', 'n_train_studies',

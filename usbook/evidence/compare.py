@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['mcnemar', 'obuchowski', 'durkalski', 'yang', 'icc', 'cluster_se', 'design_effect', 'delong', 'clustered_auc',
-           'auc_difference', 'hanley_mcneil', 'holm', 'equivalence', 'compare', 'compare_all', 'agreement',
-           'size_for_width', 'size_two_groups', 'size_paired', 'upper_if_none']
+           'auc_difference', 'hanley_mcneil', 'equivalence', 'compare', 'compare_all', 'agreement', 'size_for_width',
+           'size_two_groups', 'size_paired', 'upper_if_none']
 
 # %% ../../nbs/evidence/01_compare.ipynb #00734235
 from itertools import combinations
@@ -15,7 +15,9 @@ import pandas as pd
 from scipy import stats
 
 from ..core.interval import Interval
-from .metrics import Resampler, boot_interval, few, kappa, replicates
+from .decide import decide, holm, sign
+from .resample import Resampler, boot_interval, few, replicates
+from .scores import kappa
 from ..predictions.predictions import Predictions, paired
 from ..core.errors import BadInput
 
@@ -139,29 +141,18 @@ def hanley_mcneil(auc, m, n # AUC, positives, negatives
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     return float(np.sqrt((auc * (1 - auc) + (m - 1) * (q1 - auc**2) + (n - 1) * (q2 - auc**2)) / (m * n)))
 
-# %% ../../nbs/evidence/01_compare.ipynb #42848594
-def holm(p)->np.ndarray: # (k,) p values -> (k,) adjusted
-    "Holm's adjusted p values (Holm 1979)"
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    return np.minimum(steps, 1)[np.argsort(order)]
-
 # %% ../../nbs/evidence/01_compare.ipynb #81385395
-def equivalence(diff, margin:float # an `Interval`, or its (low, high); the largest difference that does not matter
-               )->dict:            # verdict ('equivalent', 'different', 'inconclusive') and why
+def equivalence(diff,         # `Interval` of the difference, or its (low, high)
+                margin:float, # the largest difference that does not matter
+               )->dict:       # verdict ('equivalent', 'different', 'inconclusive') and why
     "Is the difference smaller than a margin declared in advance?"
-    if not margin > 0:
-        raise BadInput(f"margin = {margin}: it has to be above 0, and declared before looking at the result")
     low, high = (diff.low, diff.high) if isinstance(diff, Interval) else diff
-    if low is None: return dict(verdict='inconclusive', margin=margin, reason='there is no interval')
-    text = f'the 95 % interval {100 * low:+.1f} to {100 * high:+.1f} points'
-    if -margin < low and high < margin:
-        return dict(verdict='equivalent', margin=margin, reason=f'{text} lies within ±{100 * margin:g}')
-    if low > margin or high < -margin:
-        return dict(verdict='different', margin=margin, reason=f'{text} lies beyond ±{100 * margin:g}')
-    return dict(verdict='inconclusive', margin=margin,
-                reason=f'{text} lies partly within ±{100 * margin:g} and partly beyond')
+    found = decide((0., low, high), 'within', margin).verdict
+    verdict, where = {'supported': ('equivalent', 'lies within'), 'not supported': ('different', 'lies beyond')}.get(
+        found, ('inconclusive', 'lies partly within or at'))
+    text = 'there is no interval' if low is None else (
+        f'the 95 % interval {100 * low:+.1f} to {100 * high:+.1f} points {where} ±{100 * margin:g}')
+    return dict(verdict=verdict, margin=margin, reason=text)
 
 # %% ../../nbs/evidence/01_compare.ipynb #14ec5fcd
 def _other(a, b):
@@ -222,7 +213,7 @@ def _sentence(name_a, name_b, r, margin):
     end = ''
     if margin and r['equivalence']['verdict'] == 'equivalent':
         end = f" They are as good as each other within ±{100 * margin:g} points."
-    apart, small = low > 0 or high < 0, p < .05
+    apart, small = sign((d['value'], d['low'], d['high'])) != 0, p < .05
     if apart and small: return f"{on}, {better} is right more often than {other} {numbers}.{end}"
     if apart or small:
         return f"{on}, {better} may be better than {other}, but interval and test disagree {numbers}.{end}"

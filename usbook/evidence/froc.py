@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BOX', 'iou', 'centre_inside', 'Marks', 'match', 'froc_points', 'poisson_interval', 'jafroc', 'Froc', 'froc',
-           'froc_summary', 'toy_detections', 'plot_froc', 'compare_froc']
+           'froc_summary', 'toy_detections', 'compare_froc']
 
 # %% ../../nbs/evidence/02_froc.ipynb #08c0c2c0
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from scipy import stats
 
 from ..core.interval import Interval
-from .metrics import _axes, _weights, boot_interval, line_style
+from .resample import draws, boot_interval
 from ..predictions.predictions import Detections
 from ..core.errors import BadInput
 
@@ -158,7 +158,7 @@ def poisson_interval(k:int, alpha=.05)->Interval: # events counted
 def _resample(m, n_boot, seed, *figures): # functions of (patients, b) weights -> (r, b) each
     "The figures in all resamples of the patients, (r, n_boot) each"
     width = int(np.clip(4e6//max(1, len(m.lesion_score) + len(m.fp_score)), 16, 512))
-    parts = [[f(w) for f in figures] for w in _weights(m.n_patients, n_boot, seed, width)]
+    parts = [[f(w) for f in figures] for w in draws(m.n_patients, n_boot, seed, width)]
     return [np.concatenate(p, axis=1) for p in zip(*parts)]
 
 def _lesion_patients(m): return len(np.unique(m.scan_patient[m.lesion_scan]))
@@ -326,29 +326,6 @@ def toy_detections(n_patients=60,     # each with `scans` scans
     false = _toy_boxes(names[wrong], own, frames, (300, 400)).assign(score=.3*hard[wrong] + own.normal(size=len(wrong)))
     table = pd.DataFrame(dict(scan=names, patient=[f'p{i:03d}' for i in who], n_frames=frames))
     return Detections(table, les, pd.concat([hits.drop(columns='lesion'), false], ignore_index=True))
-
-# %% ../../nbs/evidence/02_froc.ipynb #6fcd31d8
-def _draw(ax, f, name, i, x): # the axes, a Froc, its name, its number, the highest rate shown
-    style, inside = line_style(i), f.points[f.points['fp_rate'] <= x]
-    px, py = [0, *inside['fp_rate'], x], [0, *inside['sensitivity']]
-    ax.step(px, [*py, py[-1]], where='post', label=name or None, lw=1.8, **style)
-    ax.fill_between(*f.band.to_numpy().T, color=style['color'], alpha=.15, lw=0, step='post')
-    dots = [(r, v.value) for r, v in f.sensitivity.items() if v.value is not None and r <= x]
-    if dots: ax.plot(*zip(*dots), 'os^D'[i % 4], color=style['color'], ms=5)
-
-# %% ../../nbs/evidence/02_froc.ipynb #33ba0b7b
-def plot_froc(results,         # a Froc, or {name: Froc}
-              ax=None, to=None # the axes; the highest rate shown, twice the largest rate asked for if None
-             ):                # the axes
-    "FROC curves with pointwise 95 % bands; dots mark the rates asked for"
-    results, ax = results if isinstance(results, dict) else {'': results}, _axes(ax, figsize=(5, 3.6))
-    first = next(iter(results.values()))
-    to = to or max(f.band['fp_rate'].max() for f in results.values())
-    for i, (name, f) in enumerate(results.items()): _draw(ax, f, name, i, to)
-    ax.set(xlim=(0, to), ylim=(0, 1.02))
-    ax.set(xlabel=f'false positives per {first.per}', ylabel='sensitivity (lesions found)')
-    if len(results) > 1: ax.legend(loc='lower right', frameon=False)
-    return ax
 
 # %% ../../nbs/evidence/02_froc.ipynb #afb56b9a
 def _same_scans(a, b):

@@ -136,15 +136,16 @@ def _svg(fig)->bytes:
 
 def figures_of(out)->dict: # caption -> matplotlib Figure
     "The intervals of all arms side by side and a confusion matrix an arm, where there are classes; then the chapter's own figures"
-    from usbook.evidence.metrics import plot_confusion, plot_intervals
+    from usbook.evidence.plots import plot_confusion, plot_intervals
     names, arms = ('accuracy', 'macro_precision', 'macro_recall', 'macro_f1', 'macro_auc'), {_arm_title(a.name): a.evaluation for a in out.arms.values()}
     if not all(hasattr(e, 'confusion') for e in arms.values()): return out.figures
-    ax = plot_intervals({n.replace('_', ' '): {t: e.overall[n] for t, e in arms.items() if n in e.overall} for n in names}, reference=1/len(out.study.classes))
-    figs = {'Overall figures with 95 % intervals; the dashed line is chance': ax.figure}
+    rows = {n.replace('_', ' '): {t: e.overall[n] for t, e in arms.items() if n in e.overall} for n in names}
+    chance = 1/len(out.study.classes)
+    figs = {'Metrics with 95 % intervals; the dashed line is chance': plot_intervals(rows, reference=chance)}
     for a in out.arms.values():
-        ax = plot_confusion(a.evaluation)
-        ax.set_title(_arm_title(a.name), fontsize=11)
-        figs[f'Confusion matrix of the test images, {_arm_title(a.name)}'] = ax.figure
+        fig = plot_confusion(a.evaluation)
+        fig.axes[0].set_title(_arm_title(a.name), fontsize=11)
+        figs[f'Confusion matrix of the test images, {_arm_title(a.name)}'] = fig
     return figs | out.figures
 
 # %% ../../nbs/runs/01_report.ipynb #95378865

@@ -24,7 +24,8 @@ import numpy as np
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, folds_by_patient, split_by_patient, split_hash
 from ..evidence.compare import compare
-from ..evidence.metrics import Evaluation, Resampler, boot_interval, evaluate, replicates
+from ..evidence.metrics import Evaluation, evaluate
+from ..evidence.resample import Resampler, boot_interval, replicates
 from ..predictions.predictions import Detections, Predictions
 from ..core.files import as_json
 from .report import results_of, write_report

@@ -16,7 +16,8 @@ from fastcore.basics import patch
 from ..evidence.audit import COUNTS, Findings, Numbers, allowed_n, audit, numbers_of
 from ..core.errors import BadInput
 from ..studies.study import STUDIES, get_study, published
-from .base import COLORS, TableWidget, canvas, script
+from ..core.palette import HUES
+from .base import TableWidget, canvas, script
 
 # %% ../../nbs/widgets/04_audit.ipynb #1ff61017
 def as_rows(x:Numbers)->list: # dicts with name, label, arm, printed
@@ -119,7 +120,7 @@ def figure(self:PaperAudit)->'Figure':
     fig, ax = canvas(8, .7 + .26*max(1, len(shares)))
     for y, r in enumerate(shares):
         ns = allowed_n(r['printed'], self._max_n)
-        ax.vlines(ns, y - .38, y + .38, color=COLORS['neg'], lw=.35)
+        ax.vlines(ns, y - .38, y + .38, color=HUES['neg'], lw=.35)
     labels = [' '.join(o for o in (r['name'].replace('_', ' '), r['label'] or r['arm'],
                                    r['printed']) if o) for r in shares]
     ax.set(xlim=(0, self._max_n), ylim=(len(shares) - .4, -.6), yticks=range(len(shares)), yticklabels=labels,

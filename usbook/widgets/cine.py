@@ -18,7 +18,8 @@ from ..data.manifest import load_image
 from ..evidence.froc import froc_points, match
 from ..predictions.predictions import Detections
 from ..core.errors import BadInput
-from .base import COLORS, TableWidget, canvas, jpeg, known_settings, pack, script
+from ..core.palette import HUES
+from .base import TableWidget, canvas, jpeg, known_settings, pack, script
 
 # %% ../../nbs/widgets/06_cine.ipynb #a5586047
 def clip_frames(source,     # function of a scan, dict, or folder: frames (t, h, w[, 3]) uint8, pictures, or a path
@@ -193,7 +194,7 @@ def _draw_frame(self:CinePlayer, ax, picture, i):
 def _draw_froc(self:CinePlayer, ax):
     "FROC curves and where the thresholds stand"
     for (k, p), o, c, style in zip(self.points.items(), self.numbers().values(),
-                                   (COLORS['pos'], COLORS['neg'], COLORS['mark']), ('-', '--', ':')):
+                                   (HUES['pos'], HUES['neg'], HUES['mark']), ('-', '--', ':')):
         ax.step([0, *p['fp_rate']], [0, *p['sensitivity']], where='post', color=c, ls=style, label=k)
         ax.plot(o['fp_rate'], o['sensitivity'], 'o', color=c)
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='false positives per scan', ylabel='sensitivity')

@@ -19,10 +19,11 @@ import pandas as pd
 import traitlets as tr
 from fastcore.basics import patch
 
-from ..evidence.metrics import confusion_matrix, kappa
+from ..evidence.scores import confusion_matrix, kappa
 from ..predictions.predictions import Predictions, read_table, toy_predictions
 from ..core.errors import BadInput
-from .base import COLORS, PictureWidget, canvas, script, striped
+from ..core.palette import HUES
+from .base import PictureWidget, canvas, script, striped
 
 # %% ../../nbs/widgets/05_reader.ipynb #77e566d7
 COLUMNS = ('image', 'label', 'seconds', 'when')
@@ -218,10 +219,10 @@ def shown_first(self:ReaderStudy): return []
 def figure(self:ReaderStudy)->'Figure':
     "Time a case, in the order of reading; what was answered how often"
     fig, (a, b) = canvas(8, 2.4, ncols=2, width_ratios=[2, 1])
-    a.plot(np.arange(1, self.done + 1), self._seconds, '.', color=COLORS['neg'])
+    a.plot(np.arange(1, self.done + 1), self._seconds, '.', color=HUES['neg'])
     a.set(xlim=(.5, self._n + .5), ylim=(0, None), xlabel='case', ylabel='seconds', title=repr(self))
     said = [sum(o['label'] == c for o in self.answers) for c in self._classes]
-    b.barh(range(len(said)), said, color=COLORS['neg'], height=.6)
+    b.barh(range(len(said)), said, color=HUES['neg'], height=.6)
     b.set(yticks=range(len(said)), yticklabels=self._classes, title='answers')
     b.invert_yaxis()
     return fig

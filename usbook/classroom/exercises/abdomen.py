@@ -55,7 +55,7 @@ def check_pairs(pairs, preds):
 def check_merged(pair, preds):
     "The two classes whose difference costs most"
     from itertools import combinations
-    from usbook.widgets.confusion import merge_classes
+    from usbook.evidence.scores import merge_classes
     expect_kind(pair, (tuple, list, set), 'the names of two classes')
     expect(len(set(pair)) == 2 and set(pair) <= set(preds.classes), f'give two of {", ".join(preds.classes)}.')
     def after(a, b): q = merge_classes(preds, {'both': [a, b]}); return float((q.pred == q.target).mean())

@@ -27,7 +27,7 @@ def check_missed(missed, preds): # the learner's count; the predictions in the f
 @check
 def check_macro_f1(macro_f1, preds):
     "The mean of the four F1s"
-    from usbook.evidence.metrics import class_scores, confusion_matrix, overall_scores
+    from usbook.evidence.scores import class_scores, confusion_matrix, overall_scores
     cm = confusion_matrix(preds.target, preds.pred, len(preds.classes))
     s = overall_scores(cm)
     expect_number(macro_f1, float(s['macro_f1']), {float(s['micro_f1']): 'that is the micro F1, which is the same as accuracy: it pools all images. Macro takes each class\'s F1 first, and then their mean.',
@@ -39,7 +39,8 @@ def check_macro_f1(macro_f1, preds):
 @check
 def check_interval(interval, preds):
     "An interval from patients is wider than one from images"
-    from usbook.evidence.metrics import evaluate, wilson
+    from usbook.evidence.metrics import evaluate
+    from usbook.evidence.resample import wilson
     expect_kind(interval, (tuple, list, np.ndarray), 'a pair (low, high)')
     low, high = interval
     right, per_image = evaluate(preds).overall['accuracy'], wilson(int((preds.pred == preds.target).sum()), len(preds))

@@ -42,7 +42,7 @@ def check_neighbours(neighbours, cm):
 @check
 def check_kappa(weighted, cm):
     "The quadratic kappa"
-    from usbook.evidence.metrics import kappa
+    from usbook.evidence.scores import kappa
     values = {w: float(kappa(cm, w)) for w in (None, 'linear', 'quadratic')}
     expect_number(weighted, values['quadratic'], {values[None]: 'that is the plain kappa: an error by three stages costs no more than one by one.', values['linear']: 'those are linear weights; quadratic ones punish far errors more.'}, tol=.0005)
     return f"against {values[None]:.2f} without weights. A paper has to say which; the higher one is not the better network."

@@ -1,0 +1,78 @@
+"""What a beginner meets in a chapter: two import cells, a reason before every cell, short lines, no machinery."""
+import ast, json, re, sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb'))
+EACH = pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
+
+def cells(nb): return json.loads(nb.read_text(encoding='utf-8'))['cells']
+def source(cell): return ''.join(cell['source'])
+def code(nb): return [source(c) for c in cells(nb) if c['cell_type'] == 'code']
+def prose(nb): return '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'markdown')
+
+def test_there_are_five(): assert len(CHAPTERS) == 5
+
+@EACH
+def test_at_most_two_import_cells(nb):
+    found = [c for c in code(nb) if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(ast.parse(c)))]
+    assert 1 <= len(found) <= 2, found
+
+@EACH
+def test_nothing_is_exported_and_nothing_hidden(nb):
+    assert not [c for c in code(nb) if re.search(r'^#\s*\|', c, re.M)]
+
+@EACH
+def test_no_profile_is_asked_for(nb):
+    "What a profile does differently is in its plan"
+    assert not [c for c in code(nb) if re.search(r'profile\s*(==|!=|in\b)', c)]
+
+@EACH
+def test_lines_fit_a_page(nb):
+    long = [l for c in code(nb) for l in c.splitlines() if len(l) > 100]
+    assert not long, long
+
+@EACH
+def test_a_sentence_says_why_before_each_code_cell(nb):
+    bare = []
+    for before, cell in zip([None, *cells(nb)], cells(nb)):
+        if cell['cell_type'] != 'code': continue
+        lines = source(before).strip().splitlines() if before and before['cell_type'] == 'markdown' else []
+        if not lines or lines[-1].startswith('#'): bare.append(source(cell)[:80])
+    assert not bare, bare
+
+@EACH
+def test_long_cells_say_how_long_they_take(nb):
+    "Whatever trains is timed where it stands; `LessonTimes` says beforehand what it took on this machine"
+    assert any('LessonTimes(' in c for c in code(nb))
+    trains = re.compile(r'(?<![\w.])(train|train_detector|classify|cross_predict|ablation|find_all_lungs|shortcut_arms)\(')
+    bare = [c[:80] for c in code(nb) if trains.search(c) and not re.search(r'with times\(', c) and not c.startswith('def ')]
+    assert not bare, bare
+
+@EACH
+def test_only_abstracts_were_read(nb):
+    "What a paper leaves out is not known from its abstract"
+    said = re.findall(r"[^.|\n]*\bpaper (?:does ?n[o']t say|doesn't print|leaves out|never says)[^.|\n]*", prose(nb))
+    assert not said, said
+
+@EACH
+def test_words(nb):
+    bad = re.findall(r'\b(?:learnt|weighed|called (?:wrongly|rightly))\b', prose(nb))
+    assert not bad, bad
+
+def test_static_twins_are_folded_in_the_book():
+    "A widget that moves without a kernel and its picture do not stand one under the other"
+    sys.path.insert(0, str(ROOT/'tools'/'book'))
+    from book import page
+    nb = json.loads((ROOT/'nbs'/'chapters'/'01_lung_signs.ipynb').read_text(encoding='utf-8'))
+    made = page(nb, False, 'chapters')[0]['cells']
+    twins = [c for c in made if c['cell_type'] == 'code' and re.fullmatch(r'\w+\.figure\(\)', c['source'].strip())]
+    assert twins and all('hide-cell' in c['metadata']['tags'] for c in twins)
+
+def test_plots_have_no_paper_of_their_own():
+    "White slabs on a dark page: figures are transparent, and the book gives them no ground"
+    css = (ROOT/'tools'/'book'/'static'/'book.css').read_text(encoding='utf-8')
+    assert not re.search(r'\.cell_output img \{[^}]*background: *(#fff|white)', css)
+    for nb in CHAPTERS: assert any('lesson_style(' in c for c in code(nb)), nb

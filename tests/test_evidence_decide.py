@@ -1,0 +1,100 @@
+"Verdicts: what an interval may say of a limit, and that no two places of the project say different things"
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from usbook.core.errors import BadInput
+from usbook.core.interval import Interval
+from usbook.evidence.compare import equivalence
+from usbook.evidence.decide import VERDICTS, by_luck, decide, holm, sign, together, under_holm, widened
+from usbook.studies.study import Claim, Measure
+
+numbers = st.floats(-1, 1).map(lambda x: round(x, 2))  # coarse, so that ends often touch the limit
+intervals = st.tuples(numbers, numbers, numbers).map(sorted).map(lambda o: Interval(o[1], o[0], o[2]))
+
+
+def test_a_bound_that_touches_the_limit_denies_nothing():
+    assert Measure('d', 'above', 0.).judge((-.111, -.333, 0.)) == 'inconclusive'
+    assert decide((-.1, -.3, 0.), 'above').verdict == decide((.1, 0., .3), 'above').verdict == 'inconclusive'
+    assert decide((0., 0., 0.), 'above').verdict == 'inconclusive'
+    assert decide((.07, .05, .1), 'within', .05).verdict == 'inconclusive'
+
+
+@pytest.mark.parametrize('i,rule,limit,verdict', [
+    ((.06, .02, .10), 'above', 0, 'supported'), ((-.06, -.10, -.02), 'above', 0, 'not supported'),
+    ((-.06, -.10, -.02), 'below', 0, 'supported'), ((.06, .02, .10), 'below', 0, 'not supported'),
+    ((.06, -.02, .10), 'below', 0, 'inconclusive'), ((.01, -.02, .04), 'within', .05, 'supported'),
+    ((.12, .06, .18), 'within', .05, 'not supported'), ((.01, -.08, .04), 'within', .05, 'inconclusive'),
+    ((13., 12.8, np.inf), 'above', 5, 'supported'), (None, 'above', 0, 'not tested')])
+def test_decide_by_hand(i, rule, limit, verdict): assert decide(i, rule, limit).verdict == verdict
+
+
+def test_without_support_there_is_no_verdict_and_the_note_is_the_reason():
+    one = decide(Interval(1., note='no interval: it rests on 1 of the patients', patients=1), 'above', .2)
+    assert (one.verdict, one.reason, one.patients) == ('inconclusive', 'no interval: it rests on 1 of the patients', 1)
+    none = decide(Interval(note='there is no lesion'), 'above', 0)
+    assert (none.verdict, none.reason) == ('not tested', 'there is no lesion')
+    assert decide((float('nan'), None, None), 'above').verdict == 'not tested'
+
+
+def test_what_cannot_be_decided_is_refused():
+    for bad in (dict(rule='over', limit=0), dict(rule='within', limit=0), dict(rule='within', limit=-.1)):
+        with pytest.raises(BadInput): decide((.1, 0., .2), **bad)
+    with pytest.raises(BadInput, match='lower end lies above'): decide((.1, .2, 0.), 'above')
+
+
+@given(intervals, st.sampled_from([.05, .1, .25, 1.]))
+def test_the_words_of_a_comparison_and_the_verdicts_on_claims_agree(i, margin):
+    above, below = (Measure('d', o, 0.).judge(i) for o in ('above', 'below'))
+    assert (sign(i) == 1) == (above == 'supported') == (below == 'not supported')
+    assert (sign(i) == -1) == (below == 'supported') == (above == 'not supported')
+    assert (sign(i) == 0) == (above == 'inconclusive') == (below == 'inconclusive')
+    back = Interval(-i.value, -i.high, -i.low)
+    assert sign(back) == -sign(i)
+    said = equivalence(i, margin)['verdict']
+    assert Measure('d', 'within', margin).judge(i) == {'equivalent': 'supported', 'different': 'not supported'}.get(said, said)
+
+
+@given(intervals, numbers)
+def test_a_decided_verdict_keeps_a_distance(i, limit):
+    verdict = decide(i, 'above', limit).verdict
+    assert verdict in VERDICTS
+    if verdict != 'inconclusive': assert not i.low <= limit <= i.high
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_against_statsmodels(p):
+    assert np.allclose(holm(p), multipletests(p, method='holm')[1])
+    k, order, top, own = len(p), sorted(range(len(p)), key=lambda i: p[i]), 0., [0.]*len(p)
+    for rank, i in enumerate(order): own[i] = top = max(top, min(1, p[i]*(k - rank)))
+    assert np.allclose(holm(p), own)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(-.5, .5), st.floats(.01, .3)), min_size=1, max_size=6))
+def test_verdicts_under_holm_are_those_of_holms_p(found):
+    claims = {str(k): [(Interval(v, v - h, v + h), 'above', 0.)] for k, (v, h) in enumerate(found)}
+    out = under_holm(claims)
+    adjusted = holm([o.p for o in out.values()])
+    for o, p, (v, h) in zip(out.values(), adjusted, found):
+        if abs(p - .05) > 1e-6: assert (o.holm != 'inconclusive') == (p < .05)
+        assert o.plain == decide((v, v - h, v + h), 'above').verdict
+        assert o.holm in (o.plain, 'inconclusive')
+        if abs(o.p - .05) > 1e-6: assert (o.p < .05) == (o.plain != 'inconclusive')
+
+
+def test_widened_moves_the_ends_as_far_as_the_level_asks():
+    i = Interval(.2, .2 - 1.959964*.1, .2 + 1.959964*.1)
+    assert np.allclose(tuple(widened(i)(.01)), (.2, .2 - 2.575829*.1, .2 + 2.575829*.1))
+    p = widened(Interval(.99, .9, .999, 'logit'))(1e-6)
+    assert 0 < p.low < .9 and .999 < p.high < 1
+
+
+def test_many_claims():
+    assert together([]) == 'not tested' and together(['supported', 'not tested']) == 'not tested'
+    assert by_luck(18)['expected'] == pytest.approx(.45) and 'on average' in by_luck(18)['sentence']
+    claim = Claim('a', '', '', '', (Measure('x', 'above', 0.), Measure('y', 'within', .1)))
+    assert claim.judge(dict(x=(.2, .1, .3), y=(0., -.05, .05))).verdict == 'supported'
+    assert claim.judge(dict(x=(.2, .1, .3), y=(0., -.05, .1))).verdict == 'inconclusive'
