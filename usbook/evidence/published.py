@@ -33,13 +33,13 @@ def parse_printed(printed:str  # '97.51 %', '.838', '1423', '<.001'
     if value.is_finite(): return value
     raise BadInput(f"{printed!r} is not a number; write it as printed, for example '97.51 %' or '.838'")
 
-# %% ../../nbs/evidence/00_published.ipynb #eda5f023
+# %% ../../nbs/evidence/00_published.ipynb #4b8ce7f4
 def published(name:str,           # what it is: precision, n_images, p_against_radiologist ...
               printed,            # as printed
               arm='',             # which model or reader
               label='',           # which class
-              source='abstract',  # where in the paper
-              unit=''             # proportion | count | p; guessed from `name` when empty
+              unit='',            # proportion | count | p; guessed from `name` when empty
+              source='abstract'   # where in the paper
              )->Published:
     "A `Published` whose value is read from its printed form"
     guess = 'count' if name.split('_')[0] in ('n', 'correct') else 'p' if name.split('_')[0] == 'p' else 'proportion'

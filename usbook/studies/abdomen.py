@@ -18,7 +18,8 @@ import pandas as pd
 from ..data.manifest import Manifest
 from ..data.split import folds_by_patient
 from ..evidence.compare import compare
-from ..evidence.metrics import Evaluation, plot_intervals
+from ..evidence.metrics import Evaluation
+from ..evidence.plots import plot_intervals
 from ..core.interval import Interval
 from ..learn.transfer import Recipe, train
 from ..learn.weights import find_weights
@@ -219,6 +220,6 @@ def draw(arms:dict # name -> Arm
     found = next((a.test.meta['shortcut'] for a in arms.values() if 'shortcut' in a.test.meta), {})
     rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
     if not rows: return {}
-    return {'Accuracy of the frozen network with and without burnt-in text': plot_intervals(rows, reference=1/11).figure}
+    return {'Accuracy of the frozen network with and without burnt-in text': plot_intervals(rows, reference=1/11)}
 
 CHAPTER = Chapter(STUDY, PLANS, measure, train_nets, draw)

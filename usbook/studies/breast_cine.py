@@ -19,7 +19,8 @@ import pandas as pd
 from ..data.clips import Clips, read_clips, stills_with_masks
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, split_by_patient
-from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match, plot_froc
+from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match
+from ..evidence.plots import plot_froc
 from ..core.interval import Interval
 from ..predictions.predictions import Detections
 from ..runs.report import MODE_NAMES
@@ -225,10 +226,10 @@ def figures(arms:dict)->dict: # caption -> Figure
     out = {}
     for mode in dict.fromkeys(a.mode for a in arms.values()):
         a, b = [x for x in arms.values() if x.mode == mode][:2]
-        ax = plot_froc(with_chance({b.measured['step']: b.evaluation, 'single frame': a.evaluation}, a.test))
-        ax.set_title(MODE_NAMES[mode], fontsize=11)
-        out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = ax.figure
-        plt.close(ax.figure)
+        fig = plot_froc(with_chance({b.measured['step']: b.evaluation, 'single frame': a.evaluation}, a.test))
+        fig.axes[0].set_title(MODE_NAMES[mode], fontsize=11)
+        out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = fig
+        plt.close(fig)
     return out | cine_strip(a, b)
 
 def cine_strip(a, b)->dict:

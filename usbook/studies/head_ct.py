@@ -15,7 +15,7 @@ import pandas as pd
 # %% ../../nbs/studies/04_head_ct.ipynb #2b3004cc
 from ..data.split import folds_by_patient
 from ..core.interval import Interval
-from ..evidence.metrics import Resampler, boot_interval, mean_over_patients, replicates
+from ..evidence.resample import Resampler, boot_interval, mean_over_patients, replicates
 from ..learn.explain import gallery, heat_maps, judge, masks, randomise
 from ..learn.transfer import Recipe, train
 from ..learn.weights import find_weights

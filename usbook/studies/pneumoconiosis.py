@@ -22,7 +22,8 @@ from ..data.manifest import Manifest
 from ..data.split import folds_by_patient
 from ..evidence.compare import compare
 from ..core.interval import Interval
-from ..evidence.metrics import mean_over_patients, plot_intervals, ratio_over_patients
+from ..evidence.resample import mean_over_patients, ratio_over_patients
+from ..evidence.plots import plot_intervals
 from ..learn.segment import (SIDES, SegRecipe, check_films, failures, find_lungs, has_mask, plot_worst, read_lungs, score_lungs,
                                   train_unet)
 from ..learn.transfer import Recipe, train
@@ -430,9 +431,9 @@ def figures(arms:dict)->dict: # caption -> Figure
         if 'outlines' in a.measured:
             text, fig = a.measured['outlines']
             out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = fig
-        if 'views' in a.measured: out[f'AUC by what stage two is shown, {a.mode}'] = plot_intervals(a.measured['views'], reference=.5).figure
+        if 'views' in a.measured: out[f'AUC by what stage two is shown, {a.mode}'] = plot_intervals(a.measured['views'], reference=.5)
         if 'stamps' in a.measured:
-            out['Learnt where a stamp goes with the disease: AUC by where it is tested'] = plot_intervals(a.measured['stamps'], reference=.5).figure
+            out['Learnt where a stamp goes with the disease: AUC by where it is tested'] = plot_intervals(a.measured['stamps'], reference=.5)
     return out
 
 CHAPTER = Chapter(STUDY, PLANS, measure, train_both_stages, figures)

@@ -29,7 +29,7 @@ class Change:
     was: str   # the test as it was
     why: str   # the reason
 
-# %% ../../nbs/studies/01_study.ipynb #265798ef
+# %% ../../nbs/studies/01_study.ipynb #4f49fadd
 @dataclass(frozen=True)
 class Verdict:
     "What a run says about a claim"
@@ -40,6 +40,7 @@ class Verdict:
     patients: int|None = None  # how many patients it stands on; None where that is not known
     events: int|None = None    # how many events, such as images of the rarer class
     needed: int|None = None    # about how many patients would have decided; None where that can't be told
+    tested: tuple = field(default=(), repr=False)  # of (`Interval`, rule, limit): what was decided, condition by condition
 
     def __post_init__(self):
         if self.verdict not in VERDICTS: raise BadInput(f"verdict {self.verdict!r} is none of {', '.join(VERDICTS)}")
@@ -75,7 +76,7 @@ class Claim:
     ours: bool = False       # not a claim of the paper
     changes: tuple = ()      # of `Change`: what was changed since it was first declared
 
-# %% ../../nbs/studies/01_study.ipynb #652f5821
+# %% ../../nbs/studies/01_study.ipynb #57bd63b9
 @patch
 def judge(self:Claim,
           measured:dict,  # expression of a condition -> `Interval` (or value, low, high)
@@ -88,10 +89,10 @@ def judge(self:Claim,
     ours = [f'{c.expression} {interval_text(x)}' for c, x in got if x is not None]
     def least(kind): return min((getattr(d, kind) for d in each if getattr(d, kind) is not None), default=None)
     open = [patients_needed(x, c) for (c, x), d in zip(got, each) if str(d) == 'inconclusive' and isinstance(x, Interval)]
-    verdict = together(each)
+    verdict, known = together(each), all(x is not None for _, x in got)
     needed = max(open) if verdict == 'inconclusive' and open and None not in open else None
     return Verdict(self.id, '; '.join(ours) or 'not measured', verdict, '; '.join(filter(None, (reason, *why))),
-                   least('patients'), least('events'), needed)
+                   least('patients'), least('events'), needed, tuple((x, c.rule, c.limit) for c, x in got) if known else ())
 
 # %% ../../nbs/studies/01_study.ipynb #80107e10
 @dataclass(frozen=True)
