@@ -47,7 +47,7 @@ def usual(m, recipe, fast):
 def once(m, recipe, cache):
     "usbook's frozen mode with an empty cache, or a full one"
     started, settings = time.process_time(), Settings(weights='random', cache=str(cache), device='cpu')
-    t.train(m, recipe, 'frozen', Weights(recipe.arch, 'random'), settings, progress=False)
+    t.train(m, t.Job(recipe, 'frozen', Weights(recipe.arch, 'random'), settings, progress=False))
     return time.process_time() - started
 
 

@@ -160,10 +160,11 @@ def test_who_stands_for_whom():
 @pytest.mark.parametrize('k', [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_the_papers_networks_take_its_images(k, tmp_path):
     "Frozen, at 256 pixels, on a few images"
+    from usbook.learn.recipe import Job
     from usbook.learn.transfer import train
     recipe = replace((PLANS['full'].recipe, *PLANS['full'].others)[k], epochs=1, views=1, batch=4)
     m = split_by_patient(tree(tmp_path/'a', CLASSES[:2], 5), seed=0)
-    fit = train(m, recipe, 'frozen', settings=Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu', offline=True), seed=0, progress=False)
+    fit = train(m, Job(recipe, 'frozen', settings=Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu', offline=True), seed=0, progress=False))
     assert fit.frozen['moved'] == 0 and fit.predictions['test'].prob.shape[1] == 2
 
 

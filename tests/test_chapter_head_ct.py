@@ -11,7 +11,8 @@ from usbook.studies.head_ct import PLANS, STUDY, cross_predict, figures, gain_of
 from usbook.data.manifest import Manifest
 from usbook.data.split import split_by_patient
 from usbook.evidence.scores import auc
-from usbook.learn.transfer import Recipe, train
+from usbook.learn.recipe import Job, Recipe
+from usbook.learn.transfer import train
 from usbook.learn.weights import find_weights
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
@@ -35,7 +36,7 @@ def settings(tmp_path_factory): return Settings(weights='random', cache=str(tmp_
 
 @pytest.fixture(scope='module')
 def fit(slices, settings):
-    return train(split_by_patient(slices, seed=0), RECIPE, 'frozen', settings=settings, progress=False)
+    return train(split_by_patient(slices, seed=0), Job(RECIPE, 'frozen', settings=settings, progress=False))
 
 
 def predictions(good, patients=40, each=5, seed=0):

@@ -13,8 +13,8 @@ from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.core.interval import Interval
 from usbook.evidence.scores import auc
-from usbook.learn.segment import SegRecipe, read_lungs
-from usbook.learn.transfer import Recipe
+from usbook.learn.segment import read_lungs
+from usbook.learn.recipe import Recipe, SegRecipe
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
 from usbook.runs.run import Arm

@@ -9,8 +9,8 @@ from torchvision.models.detection import fcos_resnet50_fpn
 
 from usbook.data.clips import Clips
 from usbook.data.split import split_by_patient
-from usbook.learn.detect import (DetectRecipe, Frames, Batches, augmentation, as_detections, detector, is_lesion, link, linked, merge_places, score_tracks,
-                                 track_features, train_detector, train_temporal)
+from usbook.learn.recipe import DetectRecipe, Job
+from usbook.learn.detect import Frames, Batches, augmentation, as_detections, detector, is_lesion, link, linked, merge_places, score_tracks, track_features, train_detector, train_temporal
 from usbook.learn.weights import Weights, backbone
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
@@ -40,7 +40,7 @@ def clips(): return split_by_patient(toy(), (.5, .25, .25))
 
 
 @pytest.fixture(scope='module')
-def frozen(clips): return train_detector(clips, RECIPE, 'frozen', settings=SETTINGS, seed=0, progress=False)
+def frozen(clips): return train_detector(clips, Job(RECIPE, 'frozen', settings=SETTINGS, seed=0, progress=False))
 
 
 # The network -----------------------------------------------------------------------------------------------
@@ -98,14 +98,14 @@ def test_frozen_stays_and_finetuned_moves(clips, frozen):
     assert frozen.frozen['moved'] == 0 and frozen.frozen['buffers'] > 0
     now = {k.replace('net.backbone.body.', ''): v for k, v in frozen.learner.model.state_dict().items() if '.body.' in k}
     assert all(torch.equal(v, body[f'model.{k}']) for k, v in now.items())
-    tuned = train_detector(clips, replace(RECIPE, epochs=1), 'finetuned', settings=SETTINGS, seed=0, progress=False, splits=())
+    tuned = train_detector(clips, Job(replace(RECIPE, epochs=1), 'finetuned', settings=SETTINGS, seed=0, progress=False), splits=())
     assert tuned.frozen is None and len(tuned.history) == 1 and tuned.meta['split'] == frozen.meta['split']
     now = {k.replace('net.backbone.body.', ''): v for k, v in tuned.learner.model.state_dict().items() if '.body.' in k}
     assert sum(not torch.equal(v, body[f'model.{k}']) for k, v in now.items()) > .8*len(now)
 
 
 def test_it_learns_in_a_few_epochs(clips):
-    fit = train_detector(clips, replace(RECIPE, epochs=8, lr=3e-3), 'finetuned', settings=SETTINGS, seed=0, progress=False)
+    fit = train_detector(clips, Job(replace(RECIPE, epochs=8, lr=3e-3), 'finetuned', settings=SETTINGS, seed=0, progress=False))
     assert fit.history.train_loss.iloc[-1] < .7*fit.history.train_loss.iloc[0]
     t = linked(fit.marks['test'])
     best = t.sort_values('score', ascending=False).drop_duplicates(['scan'])
@@ -124,9 +124,9 @@ def test_marks_lie_in_the_frame_and_make_a_table(clips, frozen):
 
 
 def test_refusals(clips):
-    for kw, what in (dict(mode='thawed'), 'thawed'), (dict(n_frames=2), 'choose 1 or 3'):
-        with pytest.raises(BadInput, match=what): train_detector(clips, RECIPE, settings=SETTINGS, **kw)
-    with pytest.raises(BadInput, match='no training clips'): train_detector(clips.with_split(None), RECIPE, settings=SETTINGS)
+    with pytest.raises(BadInput, match='thawed'): train_detector(clips, Job(RECIPE, 'thawed', settings=SETTINGS))
+    with pytest.raises(BadInput, match='choose 1 or 3'): train_detector(clips, Job(RECIPE, settings=SETTINGS), n_frames=2)
+    with pytest.raises(BadInput, match='no training clips'): train_detector(clips.with_split(None), Job(RECIPE, settings=SETTINGS))
     with pytest.raises(BadInput, match='another architecture'): detector(replace(RECIPE, arch='vit_tiny_patch16_224'), Weights('vit_tiny_patch16_224', 'random', 'random'), (64, 64))
 
 

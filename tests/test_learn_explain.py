@@ -7,7 +7,8 @@ from PIL import Image
 
 from usbook.data.manifest import Manifest
 from usbook.learn import explain as e
-from usbook.learn.transfer import Network, Recipe, network
+from usbook.learn.transfer import Network, network
+from usbook.learn.recipe import Recipe
 from usbook.learn.weights import Weights
 from usbook.core.errors import BadInput
 

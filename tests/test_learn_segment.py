@@ -11,9 +11,8 @@ from PIL import Image, ImageOps
 
 from usbook.data.manifest import Manifest, load_image
 from usbook.data.split import split_by_patient
-from usbook.learn.segment import (MIN_SHARE, SegRecipe, check_films, dice, encoder, failures, find_lungs, has_mask, hd95, iou, mask_loaders,
-                                  middle_minus_lungs, pixel_mm, plot_worst, read_lungs, score_lungs, tell_apart, tidy, to_film, train_unet, unet,
-                                  what_was_found)
+from usbook.learn.segment import MIN_SHARE, check_films, dice, encoder, failures, find_lungs, has_mask, hd95, iou, mask_loaders, middle_minus_lungs, pixel_mm, plot_worst, read_lungs, score_lungs, tell_apart, tidy, to_film, train_unet, unet, what_was_found
+from usbook.learn.recipe import Job, SegRecipe
 from usbook.learn.weights import Weights, backbone
 from usbook.phantoms.chest import CHEST_KNOBS, chest_image
 from usbook.core.errors import BadInput
@@ -47,7 +46,7 @@ def films(clinic): return Manifest(pd.read_csv(clinic/'manifest.csv', dtype=str,
 @pytest.fixture(scope='module')
 def net(clinic, settings):
     m = Manifest(pd.read_csv(clinic/'manifest.csv', dtype=str), clinic, CLASSES[:2])
-    return train_unet(m, TINY, settings=settings, progress=False)
+    return train_unet(m, Job(TINY, settings=settings, progress=False))
 
 
 def with_mask(m, folder, a, name='odd.png', row=0):
@@ -231,7 +230,7 @@ def test_three_scores_a_pixel_and_the_seed_decides():
 
 
 def test_same_seed_same_unet(films, net, settings):
-    again = train_unet(films, TINY, settings=settings, progress=False)
+    again = train_unet(films, Job(TINY, settings=settings, progress=False))
     one, two = (find_lungs(n, films, [3])[0][0] for n in (net, again))
     assert np.array_equal(one, two) and net.films == 6 and list(net.history) == ['train_loss', 'valid_loss', 'dice']
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from usbook.data.manifest import Manifest
 from usbook.learn import transfer as t
+from usbook.learn.recipe import MODES
 from usbook.learn.weights import Weights, find_weights
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
@@ -40,7 +41,7 @@ def kept(settings): return sorted((settings.path('cache')/'features').glob('*'))
 @pytest.fixture(scope='module')
 def both(images, tmp_path_factory):
     s = Settings(weights='random', cache=str(tmp_path_factory.mktemp('both')), device='cpu')
-    return {mode: t.train(images, SMALL, mode, settings=s, progress=False) for mode in t.MODES}
+    return {mode: t.train(images, t.Job(SMALL, mode, settings=s, progress=False)) for mode in MODES}
 
 
 def learner(images, **kwargs):
@@ -82,7 +83,7 @@ def test_frozen_is_proven_and_finetuned_moves(both):
 
 
 def test_both_modes_start_from_one_head_and_judge_the_same_rows(both, images):
-    a, b = (both[m].predictions for m in t.MODES)
+    a, b = (both[m].predictions for m in MODES)
     for part in ('valid', 'test'):
         same = ['image', 'patient', 'target']
         assert a[part].table[same].equals(b[part].table[same])
@@ -100,16 +101,16 @@ def test_the_head_trained_on_features_is_the_head_of_the_whole_network(both, ima
     np.testing.assert_allclose(out.numpy(), f.predictions['test'].prob, atol=2e-5)
 
 
-@pytest.mark.parametrize('mode', t.MODES)
+@pytest.mark.parametrize('mode', MODES)
 def test_same_seed_same_numbers_other_seed_others(mode, images, both, settings):
     p = both[mode].predictions['test'].prob
-    assert np.array_equal(p, t.train(images, SMALL, mode, settings=settings, progress=False).predictions['test'].prob)
-    assert not np.array_equal(p, t.train(images, SMALL, mode, settings=settings, seed=1, progress=False).predictions['test'].prob)
+    assert np.array_equal(p, t.train(images, t.Job(SMALL, mode, settings=settings, progress=False)).predictions['test'].prob)
+    assert not np.array_equal(p, t.train(images, t.Job(SMALL, mode, settings=settings, seed=1, progress=False)).predictions['test'].prob)
 
 
 def test_the_answers_of_the_test_images_are_not_used(images, both, settings):
     turned = images.table.assign(label=np.where(images.table.split == 'test', np.where(images.table.label == 'dark', 'bright', 'dark'), images.table.label))
-    f = t.train(replace(images, table=turned), SMALL, 'frozen', settings=settings, progress=False)
+    f = t.train(replace(images, table=turned), t.Job(SMALL, 'frozen', settings=settings, progress=False))
     assert np.array_equal(f.predictions['test'].prob, both['frozen'].predictions['test'].prob)
 
 
@@ -134,10 +135,10 @@ def test_the_key_changes_with_bytes_frame_preprocessing_weights_and_view(images,
 def test_a_changed_image_is_not_answered_from_the_cache(images, settings, tmp_path):
     for p in images.paths: (tmp_path/p.name).write_bytes(p.read_bytes())
     m = replace(images, root=tmp_path)
-    a = t.train(m, SMALL, 'frozen', settings=settings, progress=False).predictions['test'].prob
+    a = t.train(m, t.Job(SMALL, 'frozen', settings=settings, progress=False)).predictions['test'].prob
     test = m.subset('test').paths[0]
     Image.new('L', (40, 40), 250).save(test)
-    b = t.train(m, SMALL, 'frozen', settings=settings, progress=False).predictions['test'].prob
+    b = t.train(m, t.Job(SMALL, 'frozen', settings=settings, progress=False)).predictions['test'].prob
     assert not np.array_equal(a[0], b[0]) and len(kept(settings)) == 2
 
 
@@ -158,35 +159,35 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path, monkeypatch):
 
 
 def test_a_damaged_cache_is_made_again(images, both, settings):
-    t.train(images, SMALL, 'frozen', settings=settings, progress=False)
+    t.train(images, t.Job(SMALL, 'frozen', settings=settings, progress=False))
     file, = kept(settings)
     whole = file.read_bytes()
     file.write_bytes(whole[:len(whole)//2])
-    f = t.train(images, SMALL, 'frozen', settings=settings, progress=False)
+    f = t.train(images, t.Job(SMALL, 'frozen', settings=settings, progress=False))
     assert file.read_bytes() == whole and np.array_equal(f.predictions['test'].prob, both['frozen'].predictions['test'].prob)
 
 
-@pytest.mark.parametrize('mode', t.MODES)
+@pytest.mark.parametrize('mode', MODES)
 def test_interrupting_an_epoch_leaves_caches_whole(mode, images, both, settings):
     def stop(text, fraction):
         if text.startswith('epoch 2'): raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt): t.train(images, SMALL, mode, settings=settings, progress=stop)
+    with pytest.raises(KeyboardInterrupt): t.train(images, t.Job(SMALL, mode, settings=settings, progress=stop))
     assert not torch.is_autocast_enabled('cpu')
     assert [f.suffix for f in kept(settings)] == ['.safetensors']*(mode == 'frozen')
-    f = t.train(images, SMALL, mode, settings=settings, progress=False)
+    f = t.train(images, t.Job(SMALL, mode, settings=settings, progress=False))
     assert np.array_equal(f.predictions['test'].prob, both[mode].predictions['test'].prob)
 
 
 def test_interrupting_the_features_leaves_no_cache(images, settings):
     def stop(text, fraction): raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt): t.train(images, SMALL, 'frozen', settings=settings, progress=stop)
+    with pytest.raises(KeyboardInterrupt): t.train(images, t.Job(SMALL, 'frozen', settings=settings, progress=stop))
     assert kept(settings) == []
 
 
-@pytest.mark.parametrize('mode', t.MODES)
+@pytest.mark.parametrize('mode', MODES)
 def test_progress_runs_to_the_end(mode, images, settings, capsys):
     seen = []
-    t.train(images, SMALL, mode, settings=settings, progress=lambda text, fraction: seen.append((text, fraction)))
+    t.train(images, t.Job(SMALL, mode, settings=settings, progress=lambda text, fraction: seen.append((text, fraction))))
     last = [f for text, f in seen if text.startswith('epoch')]
     assert last == sorted(last) and last[-1] == 1 and seen[-1][0] == 'epoch 2 of 2'
     assert capsys.readouterr().out == ''
@@ -194,13 +195,13 @@ def test_progress_runs_to_the_end(mode, images, settings, capsys):
 
 def test_views_are_cached_one_by_one_and_only_train_images_vary(images, settings):
     r = replace(SMALL, views=3)
-    f = t.train(images, r, 'frozen', settings=settings, progress=False)
+    f = t.train(images, t.Job(r, 'frozen', settings=settings, progress=False))
     assert len(kept(settings)) == 3
     x = torch.arange(3.)[:, None, None].expand(3, len(images), 4)
     dls = t.feature_loaders(x, images, r)
     assert len(torch.cat([b[0][:, 0] for b in dls.train]).unique()) == 3
     assert torch.cat([b[0][:, 0] for b in dls.valid]).unique().tolist() == [0]
-    assert np.array_equal(f.predictions['test'].prob, t.train(images, r, 'frozen', settings=settings, progress=False).predictions['test'].prob)
+    assert np.array_equal(f.predictions['test'].prob, t.train(images, t.Job(r, 'frozen', settings=settings, progress=False)).predictions['test'].prob)
 
 
 def test_rare_classes_weigh_more(images):
@@ -219,22 +220,22 @@ def test_frames_of_one_file_have_features_of_their_own(tmp_path):
     assert len({a, b, c}) == 3 and a == again
 
 
-@pytest.mark.parametrize('mode', t.MODES)
+@pytest.mark.parametrize('mode', MODES)
 def test_no_validation_images(mode, images, settings):
     m = images.with_split(images.table.split.replace('valid', 'train'))
-    f = t.train(m, SMALL, mode, settings=settings, progress=False)
+    f = t.train(m, t.Job(SMALL, mode, settings=settings, progress=False))
     assert list(f.predictions) == ['test'] and list(f.history) == ['train_loss']
 
 
 def test_slips(images, settings):
     for kwargs, said in [(dict(mode='warm'), 'mode'), (dict(recipe=replace(SMALL, epochs=0)), 'epoch'), (dict(recipe=replace(SMALL, precision='half')), 'precision'),
                          (dict(recipe=replace(SMALL, arch='vit_tiny_patch16_224')), '224'), (dict(settings=replace(settings, device='tpu')), 'device')]:
-        with pytest.raises(BadInput, match=said): t.train(images, **{**dict(recipe=SMALL, mode='frozen', settings=settings), **kwargs})
-    with pytest.raises(BadInput, match='split'): t.train(images.with_split(None), SMALL, 'frozen', settings=settings)
+        with pytest.raises(BadInput, match=said): t.train(images, t.Job(**{**dict(recipe=SMALL, mode='frozen', settings=settings), **kwargs}))
+    with pytest.raises(BadInput, match='split'): t.train(images.with_split(None), t.Job(SMALL, 'frozen', settings=settings))
     with pytest.raises(BadInput, match='class bright'):
-        t.train(images.subset((images.table.label == 'dark') | (images.table.split != 'train')), SMALL, 'frozen', settings=settings)
+        t.train(images.subset((images.table.label == 'dark') | (images.table.split != 'train')), t.Job(SMALL, 'frozen', settings=settings))
     if not torch.cuda.is_available():
-        with pytest.raises(BadInput, match='cuda'): t.train(images, SMALL, 'frozen', settings=replace(settings, device='cuda'))
+        with pytest.raises(BadInput, match='cuda'): t.train(images, t.Job(SMALL, 'frozen', settings=replace(settings, device='cuda')))
 
 
 @pytest.mark.parametrize('mode, keep', [('frozen', 0), ('frozen', 10**9), ('finetuned', 10**9)])
@@ -242,12 +243,12 @@ def test_an_image_spoilt_since_the_manifest_was_read_is_one_sentence(mode, keep,
     monkeypatch.setattr(t, 'KEEP_BYTES', keep)
     for p in images.paths: (tmp_path/p.name).write_bytes(p.read_bytes()[:200 if p.name == '3-1.png' else None])
     with pytest.raises(BadInput, match='3-1.png') as e:
-        t.train(replace(images, root=tmp_path), SMALL, mode, settings=settings, progress=False)
+        t.train(replace(images, root=tmp_path), t.Job(SMALL, mode, settings=settings, progress=False))
     assert '\n' not in str(e.value) and 'cut short' in str(e.value)
 
 
 def test_resnet152_runs(images, settings):
     few = images.subset(np.isin(images.patients, ['P0', 'P1', 'P6', 'P7', 'P8', 'P9']))
     r = t.Recipe(arch='resnet152', size=48, epochs=1, batch=6)
-    f = t.train(few, r, 'frozen', settings=settings, progress=False)
+    f = t.train(few, t.Job(r, 'frozen', settings=settings, progress=False))
     assert f.frozen['parameters'] == 465 and len(f.predictions['test']) == 6

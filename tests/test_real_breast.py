@@ -14,7 +14,8 @@ import pytest
 from usbook.studies.breast_cine import HIT, RATES, chance, read
 from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.froc import froc
-from usbook.learn.detect import DetectRecipe, merge_places, train_detector
+from usbook.learn.recipe import DetectRecipe, Job
+from usbook.learn.detect import merge_places, train_detector
 from usbook.predictions.predictions import Detections
 from usbook.core.settings import Settings
 
@@ -33,7 +34,7 @@ def folds(realdata):
 
 def arm(folds, recipe, mode, settings):
     "Marks of every still by a detector that never saw it, and the fits"
-    fits = [train_detector(c, recipe, mode, settings=settings, seed=0, progress=False, splits=('test',)) for c in folds]
+    fits = [train_detector(c, Job(recipe, mode, settings=settings, seed=0, progress=False), splits=('test',)) for c in folds]
     marks = pd.concat([merge_places(f.marks['test']) for f in fits], ignore_index=True)
     tests = [c.subset('test') for c in folds]
     scans, boxes = (pd.concat([getattr(t, k) if k == 'scans' else t.boxes() for t in tests], ignore_index=True) for k in ('scans', 'boxes'))

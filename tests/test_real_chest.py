@@ -15,8 +15,8 @@ from usbook.studies.pneumoconiosis import Lungs, TwoStagePlan, auc_gap, auc_of, 
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient, split_by_patient
 from usbook.evidence.metrics import evaluate
-from usbook.learn.segment import SegRecipe, check_films, read_lungs, score_lungs
-from usbook.learn.transfer import Recipe
+from usbook.learn.segment import check_films, read_lungs, score_lungs
+from usbook.learn.recipe import Recipe, SegRecipe
 from usbook.learn.weights import find_weights
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings

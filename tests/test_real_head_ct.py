@@ -23,9 +23,10 @@ from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
 from usbook.learn.explain import energy_in_mask, heat_maps
-from usbook.learn.transfer import Recipe, dataloaders, rows_loader, split_rows, train
+from usbook.learn.recipe import MODES, Job, Recipe
+from usbook.learn.transfer import dataloaders, rows_loader, split_rows, train
 from usbook.predictions.predictions import Predictions
-from usbook.core.settings import MODES, Settings
+from usbook.core.settings import Settings
 
 CLASSES = list(STUDY.classes)
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_head_ct.json'
@@ -59,7 +60,7 @@ def settings_for(realdata, cache, weights='folder'):
 def arm(m, recipe, mode, settings, by='patient', seed=0):
     "Each slice tested once: predictions in the order of the manifest, and the fits"
     folds = [m.with_split(f.table.split) for f in folds_by_patient(replace(m, table=m.table.assign(patient=m.table[by])), 3, seed=seed)]
-    fits = [train(f, recipe, mode, settings=settings, seed=seed, progress=False) for f in folds]
+    fits = [train(f, Job(recipe, mode, settings=settings, seed=seed, progress=False)) for f in folds]
     table = pd.concat([f.predictions['test'].table for f in fits]).sort_values('image', ignore_index=True)
     return Predictions(table, CLASSES, {}, mode), fits, folds
 

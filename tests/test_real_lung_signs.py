@@ -15,9 +15,10 @@ from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
-from usbook.learn.transfer import Recipe, train
+from usbook.learn.recipe import MODES, Job, Recipe
+from usbook.learn.transfer import train
 from usbook.predictions.predictions import Predictions
-from usbook.core.settings import MODES, Settings
+from usbook.core.settings import Settings
 
 CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_lung_signs.json'
@@ -35,7 +36,7 @@ def folds(realdata):
 
 def arm(folds, recipe, mode, settings, seed=0):
     "Predictions for every image by a network that never saw its patient, and the fits"
-    fits = [train(m, recipe, mode, settings=settings, seed=seed, progress=False) for m in folds]
+    fits = [train(m, Job(recipe, mode, settings=settings, seed=seed, progress=False)) for m in folds]
     table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
     return Predictions(table, CLASSES, fits[0].predictions['test'].meta, f'{mode}, {fits[0].weights.source} weights'), fits
 
