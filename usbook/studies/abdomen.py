@@ -21,7 +21,8 @@ from ..evidence.compare import compare
 from ..evidence.metrics import Evaluation
 from ..evidence.plots import plot_intervals
 from ..core.interval import Interval
-from ..learn.transfer import Recipe, train
+from ..learn.recipe import Job, MODES, Recipe
+from ..learn.transfer import train
 from ..learn.weights import find_weights
 
 # %% ../../nbs/studies/06_abdomen.ipynb #1fb0d23f
@@ -30,7 +31,6 @@ from ..phantoms.nuisance import burn_text
 from ..phantoms.samples import png_bytes, write_whole
 from ..predictions.predictions import Predictions
 from ..runs.run import Chapter, Plan, measure_figures, train_arms
-from ..core.settings import MODES
 from .study import get_study
 from ..widgets.reader import add_readers, simulate_reader
 
@@ -157,8 +157,8 @@ def _shortcut_of(m, plan, settings, progress=None):
     parts = folds_by_patient(m, plan.folds, seed=settings.seed) if plan.folds else [m]
     tests = {}
     for kind in KINDS:
-        fits = [train(learn_from(both, kind, part.table.split), plan.recipe, 'frozen', weights, settings,
-                      progress=progress or False) for part in parts]
+        fits = [train(learn_from(both, kind, part.table.split),
+                      Job(plan.recipe, 'frozen', weights, settings, progress=progress or False)) for part in parts]
         table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
         for other in KINDS: tests[kind, other] = tested_on(Predictions(table, m.classes), other)
     return shortcut(tests)

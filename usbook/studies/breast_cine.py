@@ -23,7 +23,7 @@ from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match
 from ..evidence.plots import plot_froc
 from ..core.interval import Interval
 from ..predictions.predictions import Detections
-from ..runs.report import MODE_NAMES
+from ..learn.recipe import DetectRecipe, Job, MODE_NAMES
 from ..core.files import as_json
 from ..runs.run import Arm, Chapter, Plan, between, describe, environment, find_images
 from ..core.progress import show_progress
@@ -32,7 +32,7 @@ from .study import get_study
 from ..widgets.cine import play_cine
 
 # %% ../../nbs/studies/05_breast_cine.ipynb #33381c70
-from ..learn.detect import DetectRecipe, as_detections, link, linked, merge_places, score_tracks, train_detector, train_temporal
+from ..learn.detect import as_detections, link, linked, merge_places, score_tracks, train_detector, train_temporal
 from ..learn.weights import find_weights
 
 # %% ../../nbs/studies/05_breast_cine.ipynb #620330c1
@@ -213,7 +213,7 @@ def train_all(m, plan, settings, modes, progress=None)->dict: # name -> Arm
     for i, (mode, n) in enumerate(jobs):
         name = f"{MODE_NAMES[mode]}, {'single frames' if n == 1 else 'three frames'}"
         say = between(progress, .05 + .8*i/len(jobs), .05 + .8*(i + 1)/len(jobs), name)
-        fits[mode, n] = train_detector(m, recipe, mode, n, weights, settings, progress=say or False)
+        fits[mode, n] = train_detector(m, Job(recipe, mode, weights, settings, progress=say or False), n)
     for mode in modes:
         if progress: progress('linking frames', .86)
         arms |= arms_of(Steps(fits[mode, 1], fits[mode, 3], settings.seed), mode, weights, recipe, settings.seed, round(fits[mode, 1].seconds + fits[mode, 3].seconds, 1))

@@ -17,7 +17,8 @@ from ..data.split import folds_by_patient
 from ..core.interval import Interval
 from ..evidence.resample import Resampler, boot_interval, mean_over_patients, replicates
 from ..learn.explain import gallery, heat_maps, judge, masks, randomise
-from ..learn.transfer import Recipe, train
+from ..learn.recipe import Job, Recipe
+from ..learn.transfer import train
 from ..learn.weights import find_weights
 from ..predictions.predictions import Predictions
 from ..runs.run import Chapter, Plan, measure_figures, train_arms
@@ -41,7 +42,7 @@ def cross_predict(m, recipe, weights, settings, k:int=5, seed:int=0, by_slice=Fa
     units, out = replace(m, table=m.table.assign(patient=_slices(m.table))) if by_slice else m, []
     for fold in folds_by_patient(units, k, seed, valid=0):
         split = m.with_split(fold.table.split)
-        p = train(split, replace(recipe, views=1, batch=32), 'frozen', weights, settings, seed=seed, progress=False).predictions['test']
+        p = train(split, Job(replace(recipe, views=1, batch=32), 'frozen', weights, settings, seed, progress=False)).predictions['test']
         out.append(p.table.set_axis(np.flatnonzero(split.table.split == 'test')))
     return Predictions(pd.concat(out).sort_index().reset_index(drop=True), list(m.classes), dict(by_slice=by_slice))
 

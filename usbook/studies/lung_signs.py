@@ -6,7 +6,7 @@
 __all__ = ['STUDY', 'PLANS', 'CHAPTER', 'claim_figures', 'measure']
 
 # %% ../../nbs/studies/03_lung_signs.ipynb #93e9e9f2
-from ..learn.transfer import Recipe
+from ..learn.recipe import Recipe
 from ..runs.run import Chapter, Plan, measure_figures
 from .study import get_study
 

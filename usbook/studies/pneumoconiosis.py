@@ -24,9 +24,9 @@ from ..evidence.compare import compare
 from ..core.interval import Interval
 from ..evidence.resample import mean_over_patients, ratio_over_patients
 from ..evidence.plots import plot_intervals
-from ..learn.segment import (SIDES, SegRecipe, check_films, failures, find_lungs, has_mask, plot_worst, read_lungs, score_lungs,
-                                  train_unet)
-from ..learn.transfer import Recipe, train
+from ..learn.segment import SIDES, check_films, failures, find_lungs, has_mask, plot_worst, read_lungs, score_lungs, train_unet
+from ..learn.recipe import Job, MODES, Recipe, SegRecipe
+from ..learn.transfer import train
 from ..learn.weights import find_weights
 
 # %% ../../nbs/studies/07_pneumoconiosis.ipynb #bc20751e
@@ -36,7 +36,6 @@ from ..phantoms.samples import png_bytes, write_whole
 from ..predictions.predictions import Predictions
 from ..runs.run import Arm, Chapter, Plan, find_images, measure_figures
 from ..core.errors import BadInput
-from ..core.settings import MODES
 from .study import get_study
 
 # %% ../../nbs/studies/07_pneumoconiosis.ipynb #2ef958d7
@@ -124,7 +123,7 @@ def find_all_lungs(m:Manifest, parts, plan:Plan, settings, # films; the same wit
                   )->Lungs:
     "Stage one: the lungs of each film, by a U-Net that never saw its patient where there are several parts"
     learn, note = teachers(m, parts, settings)
-    nets = [train_unet(p, plan.unet, settings=settings, progress=progress) for p in learn]
+    nets = [train_unet(p, Job(plan.unet, settings=settings, progress=progress)) for p in learn]
     masks, tables = [None]*len(m), []
     for k, net in enumerate(nets):
         rows = np.flatnonzero(parts[k].table.split == 'test') if len(nets) > 1 else np.arange(len(m))
@@ -217,7 +216,7 @@ def classify(v:Manifest, parts, recipe:Recipe, mode:str, settings, # pictures; p
     for part in parts:
         split = dict(zip(part.table.image, part.table.split))
         mine = v.with_split(v.table.film.map(split))
-        fits.append(train(mine, recipe, mode, weights, settings, seed=seed, progress=progress))
+        fits.append(train(mine, Job(recipe, mode, weights, settings, seed, progress)))
         tables.append(as_films(fits[-1].predictions['test'], v, failed).table)
     test = Predictions(pd.concat(tables, ignore_index=True), v.classes, fits[0].predictions['test'].meta | dict(lungs_not_found=list(failed)))
     return test, fits
@@ -300,7 +299,7 @@ def shortcut(m:Manifest, parts, lungs:Lungs, recipe:Recipe, settings, seed:int=0
         if say: say(f'stamps: {kind}')
         if kind == 'oracle': films = {k: (f, truth) for k, (f, _) in films.items()}
         v = _stacked(films, kind, lungs, cache)
-        fits = [train(v.with_split(_site_split(v, parts, sites, k)), recipe, 'frozen', weights, settings, seed=seed, progress=False)
+        fits = [train(v.with_split(_site_split(v, parts, sites, k)), Job(recipe, 'frozen', weights, settings, seed, progress=False))
                 for k in range(len(parts))]
         t = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
         where = t.image.map(dict(zip(v.table.image, v.table.condition)))
