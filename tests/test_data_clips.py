@@ -12,7 +12,7 @@ from usbook.core.errors import LeakageError
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.phantoms.samples import png_bytes
 from usbook.core.errors import BadInput
-from usbook.core.settings import samples_folder
+from usbook.data.samples import samples_folder
 
 
 def movie(seed, n=6, shape=(48, 64)): return np.random.default_rng(seed).integers(0, 255, (n, *shape), dtype='uint8')
@@ -97,7 +97,7 @@ def test_boxes_that_cant_be(folder):
     for new, what in [('P1_folder,2,50,8,20,16', 'reaches 6 pixels out of the frame of 64x48'), ('P1_folder,2,-9,8,20,16', 'reaches 9 pixels out'),
                       ('P1_folder,2,10,8,0,16', 'has no size'), ('P1_folder,2,10,8,20,-16', 'has no size'), ('P1_folder,2,10,8,20,nan', "h is 'nan'"),
                       ('P1_folder,6,10,8,20,16', 'frame 6 is not in the clip, which has 6 frames'), ('P1_folder,1.5,10,8,20,16', 'whole number'),
-                      ('P1_fodler,2,10,8,20,16', 'did you mean P1_folder?'), ('P1_folder,3,10,8,20,16', 'stands twice in frame 3')]:
+                      ('P1_fodler,2,10,8,20,16', 'did you mean P1_folder?'), ('P1_folder,3,10,8,20,16', 'appears twice in frame 3')]:
         text = edit(folder, good, new)
         assert what in text and 'lesions.csv, row' in text, text
         (folder/'lesions.csv').write_text((folder/'lesions.csv').read_text().replace(new, good, 1))

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
 from usbook.data.dicom import WINDOWS, dicom_frame, hounsfield, identifiers, pseudonym, read_dicom, to_png, window, window_of
-from usbook.data.manifest import Manifest, load_image
+from usbook.data.manifest import Manifest
+from usbook.data.images import load_image
 from usbook.core.errors import BadInput
 
 def make(path, pixels, modality='CT', **tags):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
-from usbook.data.manifest import IMAGE_LEVEL, Manifest, load_image, problems, to_8bit
+from usbook.data.manifest import IMAGE_LEVEL, Manifest, problems
+from usbook.data.images import load_image, to_8bit
 from usbook.core.errors import LeakageError, refuse
 from usbook.core.errors import BadInput
 
@@ -95,7 +96,7 @@ def test_no_file(tmp_path):
 BAD_FILES = {
     'gone.png': 'is missing', 'cut.png': 'is cut short or damaged', 'cut.jpg': 'is cut short or damaged', 'empty.png': 'is empty (0 bytes)',
     'text.png': 'is not an image usbook can read', 'eps.png': 'is not an image usbook can read', 'folder.png': 'is a folder, not an image', 'bomb.png': 'more than 64 million pixels',
-    'deep.png': 'has 16 or more bits a pixel', 'deep.tif': 'has 16 or more bits', 'float.tif': 'has 16 or more bits', 'print.jpg': 'is a CMYK image', 'cine.tif': 'has 3 frames; say which one',
+    'deep.png': 'has 16 or more bits per pixel', 'deep.tif': 'has 16 or more bits', 'float.tif': 'has 16 or more bits', 'print.jpg': 'is a CMYK image', 'cine.tif': 'has 3 frames; say which one',
     '../secret.png': 'climbs out of the folder', 'im/../../secret.png': 'climbs out', r'..\secret.png': 'climbs out', '/etc/passwd': 'absolute path', r'C:\a.png': 'absolute path',
     r'\\server\a.png': 'absolute path', 'x'*300 + '.png': '', 'a\x01b.png': 'is missing', '.': 'is a folder', '': 'no image is named'}
 
@@ -364,18 +365,20 @@ def test_real_set_without_patients_is_refused(realdata):
 
 def test_a_clip_is_opened_once_and_reads_as_frame_by_frame(tmp_path, monkeypatch):
     "Seeking each frame from the start made a clip's reading time grow with the square of its length"
-    import usbook.data.manifest as dm
+    import usbook.data.images as di
+    from usbook.core.tables import read_sheet
+    from usbook.data.duplicates import look, pixel_hash
     frames = [Image.fromarray(np.random.default_rng(k).integers(0, 255, (8, 9), dtype='uint8')) for k in range(12)]
     for p in 'ab':
         frames[0].save(tmp_path/f'{p}.png', save_all=True, append_images=frames[1:] if p == 'a' else frames[:0:-1])
     rows = [f'{p}.png,{k},{p},{"xy"[k % 2]}' for k in (3, 11, 1, 2) for p in 'ab']
     (tmp_path/'m.csv').write_text('image,frame,patient,label\n' + '\n'.join(rows))
-    opened, kept = [], dm._open
-    monkeypatch.setattr(dm, '_open', lambda p: (opened.append(p), kept(p))[1])
-    m = Manifest(dm._table(tmp_path/'m.csv', ['image'])[0], tmp_path, list('xy'))
-    seen = dm._look(m)
-    assert len(opened) == 2 and [s.digest for s in seen] == [dm.pixel_hash(m.load(k)) for k in range(len(m))]
-    assert [s.digest for s in seen][:1] == [dm.pixel_hash(frames[3])]
+    opened, kept = [], di._open
+    monkeypatch.setattr(di, '_open', lambda p: (opened.append(p), kept(p))[1])
+    m = Manifest(read_sheet(tmp_path/'m.csv', ['image']).table, tmp_path, list('xy'))
+    seen = look(m.root, list(m.table.image), m.frames)
+    assert len(opened) == 2 and [s.digest for s in seen] == [pixel_hash(m.load(k)) for k in range(len(m))]
+    assert [s.digest for s in seen][:1] == [pixel_hash(frames[3])]
     (tmp_path/'m.csv').write_text('image,frame,patient,label\n' + '\n'.join(rows) + '\na.png,40,a,x')
-    m = Manifest(dm._table(tmp_path/'m.csv', ['image'])[0], tmp_path, list('xy'))
-    assert [bool(s.wrong) for s in dm._look(m)] == [False]*8 + [True]
+    m = Manifest(read_sheet(tmp_path/'m.csv', ['image']).table, tmp_path, list('xy'))
+    assert [bool(s.wrong) for s in look(m.root, list(m.table.image), m.frames)] == [False]*8 + [True]

@@ -3,7 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings, strategies as st
-from usbook.data.manifest import Manifest, patient_leaks
+from usbook.data.manifest import Manifest
+from usbook.data.duplicates import patient_leaks
 from usbook.data.split import LEAKY, check_leaks, folds_by_patient, plot_split, shared_patients, shuffled, split_by_image, split_by_patient, split_hash
 from usbook.core.errors import LeakageError
 from usbook.core.errors import BadInput

@@ -303,13 +303,6 @@ def test_delong_against_its_definition(seed, ties):
     assert close(once[0], twice[0]) and close(once[1], twice[1])
 
 
-def test_sample_size_vectors():
-    from statsmodels.stats.proportion import samplesize_confint_proportion
-    assert [round(compare.size_for_width(.9, .05), 2), round(compare.size_two_groups(.773, .717), 1), round(compare.size_paired(.25, .05), 1)] == [138.29, 949.8, 782.5]
-    assert close(compare.size_for_width(.9, .05), samplesize_confint_proportion(.9, .05)) and round(compare.upper_if_none(60), 6) == .048703
-    assert close(compare.size_for_width(.9, .05, .1, 11, .1), 20 * samplesize_confint_proportion(.9, .05))
-
-
 def test_compare_is_antisymmetric_and_ignores_the_order_of_rows():
     a, b = (toy_predictions(30, 10, list('abc'), skill=s, model=i) for i, s in enumerate((2., 1.5)))
     one, two = compare.compare(a, b, 300), compare.compare(b, a.subset(np.arange(300)[::-1]), 300)

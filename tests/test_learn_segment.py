@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 from PIL import Image, ImageOps
 
-from usbook.data.manifest import Manifest, load_image
+from usbook.data.manifest import Manifest
+from usbook.data.images import load_image
 from usbook.data.split import split_by_patient
 from usbook.learn.segment import MIN_SHARE, check_films, dice, encoder, failures, find_lungs, has_mask, hd95, iou, mask_loaders, middle_minus_lungs, pixel_mm, plot_worst, read_lungs, score_lungs, tell_apart, tidy, to_film, train_unet, unet, what_was_found
 from usbook.learn.recipe import Job, SegRecipe

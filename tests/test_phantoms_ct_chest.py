@@ -4,8 +4,7 @@ import pytest
 
 from usbook.phantoms.chest import (CHEST_KNOBS, CLASSES, Film, chest_film, chest_image, detect, draw_chest, draw_dust,
                                    film_grid, lung_insides, splat, stage, to_pixel)
-from usbook.phantoms.head_ct import (HEAD_CT_KNOBS, HU, KINDS, PAINTERS, cut_slice, draw_exam, draw_head, draw_lesion,
-                                     head_ct_hu, head_ct_image, lesion_run, place_in_patient, window)
+from usbook.phantoms.head_ct import HEAD_CT_KNOBS, HU, KINDS, PAINTERS, cut_slice, draw_exam, draw_head, draw_lesion, head_ct_hu, head_ct_image, lesion_run, place_in_patient, in_window
 from usbook.phantoms.nuisance import rng, turn
 
 HEIGHTS = np.linspace(34, 110, 8)

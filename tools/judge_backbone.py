@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from usbook.data.manifest import Manifest, load_image
+from usbook.data.manifest import Manifest
+from usbook.data.images import load_image
 from usbook.learn.pretrain import TEXTURES, Recipe, make_backbone
 from usbook.learn.weights import Weights, backbone, find_weights
 from usbook.core.settings import Settings, read_settings

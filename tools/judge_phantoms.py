@@ -13,7 +13,8 @@ from judge_backbone import EPOCHS, FINE_FOLDS, FINE_SIZE, FOLDS, SIZE, bootstrap
 from PIL import Image
 
 from usbook.studies.pneumoconiosis import box
-from usbook.data.manifest import Manifest, load_image
+from usbook.data.manifest import Manifest
+from usbook.data.images import load_image
 from usbook.evidence.compare import icc
 from usbook.phantoms.nuisance import simple_statistics
 from usbook.phantoms.samples import cached_sample

@@ -14,7 +14,8 @@ from contextlib import suppress
 from importlib import import_module
 
 from ..core.errors import BadInput
-from ..core.settings import PROFILES, read_settings, samples_folder
+from ..core.settings import PROFILES, read_settings
+from ..data.samples import samples_folder
 
 # %% ../../nbs/cli/00_main.ipynb #b6c58ebb
 def _say(*lines): print(*lines, sep='\n', file=sys.stderr)
@@ -333,7 +334,7 @@ def _bootstrap_options(p):
 def _reproduce_options(p):
     p.add_argument('study', help='a study, or all')
     p.add_argument('--data', metavar='WHAT', help='sample, phantom, open:NAME, a folder with one sub-folder a class, or a manifest.csv')
-    p.add_argument('--patients', metavar='RULE', help="for a folder: a regular expression whose first group is the patient's id, or a CSV with the columns image, patient")
+    p.add_argument('--patients', metavar='RULE', help="for a folder: a regular expression whose first group finds the patient's id in the path below the class folder, or a CSV with the columns image, patient")
     p.add_argument('--image-level', action='store_true', help='accept images without patient ids; the report carries a warning')
     p.add_argument('--same-patient', action='store_true', help='merge patients who share identical images')
     p.add_argument('--modes', default='frozen,finetuned', help='frozen, finetuned or both (default)')

@@ -31,7 +31,10 @@ from PIL import Image, ImageChops
 # %% ../../nbs/data/02_open_data.ipynb #12b5b3b1
 from ..core.errors import BadInput
 from .dicom import WINDOWS, window
-from .manifest import Manifest, load_image, nearest, read_manifest, _see
+from ..core.tables import nearest
+from .duplicates import look
+from .images import load_image
+from .manifest import Manifest, read_manifest
 
 # %% ../../nbs/data/02_open_data.ipynb #aec908bc
 @dataclass(frozen=True)
@@ -490,7 +493,7 @@ ADAPTERS = {'covid-blues': _blues, 'pocus': _pocus, 'head-ct': _head_ct, 'ct-ich
 def _settle(t, folder):
     "(rows without images whose copies have several labels, a note on them)"
     if 'split' in t or not len(t): return t, []
-    t = t.assign(pixels=[_see(Path(folder), i, None).digest or i for i in t.image])
+    t = t.assign(pixels=[s.digest or i for s, i in zip(look(folder, list(t.image)), t.image)])
     odd = t.groupby('pixels').label.transform('nunique') > 1
     few = ', '.join(t.image[odd][:2])
     note = f'{odd.sum()} images were left out because copies of them have different labels, for example {few}.'

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['mcnemar', 'obuchowski', 'durkalski', 'yang', 'icc', 'cluster_se', 'design_effect', 'delong', 'clustered_auc',
-           'auc_difference', 'hanley_mcneil', 'equivalence', 'compare', 'compare_all', 'agreement', 'size_for_width',
-           'size_two_groups', 'size_paired', 'upper_if_none']
+           'auc_difference', 'hanley_mcneil', 'equivalence', 'compare', 'compare_all', 'agreement']
 
 # %% ../../nbs/evidence/01_compare.ipynb #00734235
 from itertools import combinations
@@ -297,31 +296,3 @@ def agreement(preds:Predictions, one:str, two:str,  # names of readers; 'model' 
     if np.isnan(value):
         return Interval(note='both give one and the same class throughout: agreement can\'t be told from chance')
     return boot_interval(value, replicates(sampler, n_boot, seed)[0][name], sampler.n_clusters, least=0)
-
-# %% ../../nbs/evidence/01_compare.ipynb #08fff60c
-def size_for_width(p:float,            # expected sensitivity, say
-                   half:float,         # wanted half width of the interval
-                   prevalence:float=1, # share of the images that count towards `p`
-                   m:float=1, rho:float=0 # images a patient and their correlation
-                  )->float:            # images needed; round up
-    "Images for p ± half, times the design effect (Buderer 1996, doi 10.1111/j.1553-2712.1996.tb03538.x)"
-    return float(stats.norm.ppf(.975)**2 * p * (1 - p) / half**2 / prevalence * design_effect(m, rho))
-
-# %% ../../nbs/evidence/01_compare.ipynb #4734a9b8
-def size_two_groups(p1:float, p2:float, power:float=.8 # proportions on different images; chance of finding it
-                   )->float:                           # images in each group
-    "Images in each of two independent groups (Fleiss 1981)"
-    za, zb, mid = stats.norm.ppf(.975), stats.norm.ppf(power), (p1 + p2) / 2
-    return float((za * np.sqrt(2 * mid * (1 - mid)) + zb * np.sqrt(p1 * (1 - p1) + p2 * (1 - p2)))**2 / (p1 - p2)**2)
-
-# %% ../../nbs/evidence/01_compare.ipynb #3e8a5d56
-def size_paired(discordant:float, difference:float, power:float=.8 # share of images where one is right; gap
-               )->float:                                           # images read by both
-    "Images for McNemar's test (Connor 1987, doi 10.2307/2531961)"
-    za, zb = stats.norm.ppf(.975), stats.norm.ppf(power)
-    return float((za * np.sqrt(discordant) + zb * np.sqrt(discordant - difference**2))**2 / difference**2)
-
-def upper_if_none(n:int, alpha:float=.05 # images without a single event
-                 )->float:
-    "One-sided upper limit of a rate that was never seen: 3 / n, exactly"
-    return 1 - alpha**(1 / n)

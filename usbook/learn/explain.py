@@ -18,7 +18,8 @@ from scipy import ndimage, stats
 import torch
 from torch import nn
 from torch.nn import functional as F
-from ..data.manifest import Manifest, load_image
+from ..data.manifest import Manifest
+from ..data.images import load_image
 from .transfer import Fit, Network, dataloaders, rows_loader, split_rows, train
 from .recipe import Job, Recipe
 from ..core.errors import BadInput

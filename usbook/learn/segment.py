@@ -28,7 +28,8 @@ with warnings.catch_warnings():
                                    MaskBlock, PILMask, no_random, params)
 
 # %% ../../nbs/learn/04_segment.ipynb #07970381
-from ..data.manifest import Manifest, load_image
+from ..data.manifest import Manifest
+from ..data.images import load_image
 from ..core.errors import Problem, refuse
 from .transfer import Follow, Network, Pixels, augmentation, normalize, silence, split_rows
 from .recipe import Job, SegRecipe, pick_dtype
@@ -86,8 +87,8 @@ def mirror_likeness(im:Image.Image)->float: # correlation, 1: symmetric
 # %% ../../nbs/learn/04_segment.ipynb #584dacb2
 def _view(path):
     "What a DICOM header says of the direction of the beam, if it is lateral"
-    from usbook.data.manifest import _is_dicom
-    if not _is_dicom(path): return ''
+    from usbook.data.images import is_dicom
+    if not is_dicom(path): return ''
     from usbook.data.dicom import read_dicom
     view = str(read_dicom(path).get('ViewPosition') or '').upper()
     return view if view in ('LL', 'RL', 'LLD', 'RLD', 'LATERAL', 'LAT') else ''
@@ -306,8 +307,8 @@ def pixel_mm(m:Manifest, i:int # number of a row
             )->float|None:     # None where nobody says
     "Size of a pixel: the column `pixel_mm`, else the DICOM header (at the detector, so slightly too large for the lungs)"
     if v := str(m.table['pixel_mm'][i] if 'pixel_mm' in m.table else '').strip(): return float(v)
-    from usbook.data.manifest import _is_dicom
-    if not _is_dicom(m.paths[i]): return None
+    from usbook.data.images import is_dicom
+    if not is_dicom(m.paths[i]): return None
     from usbook.data.dicom import read_dicom
     ds = read_dicom(m.paths[i])
     v = ds.get('PixelSpacing') or ds.get('ImagerPixelSpacing')

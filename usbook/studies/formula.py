@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'Condition', 'read_condition', 'read_expression', 'calculate', 'metric_names', 'split_name', 'check_names',
-           'Resamples', 'aligned']
+           'Resamples', 'aligned', 'interval_of']
 
 # %% ../../nbs/studies/00_formula.ipynb #925a47a8
 import re
@@ -261,3 +261,13 @@ def measure(self:Resamples,
     events = [p.events for p in parts if p.events is not None]
     out = boot_interval(float(value[0]), reps, patients, least=0)
     return out.replace(patients=patients, events=min(events, default=None))
+
+# %% ../../nbs/studies/00_formula.ipynb #d7211243
+def interval_of(expression:str,  # a formula without a comparison: 'macro_auc', 'recall.effusion - precision.effusion'
+                arms,            # `Predictions`, or name -> `Predictions` of the same images
+                n_boot:int=2000, # resamples of the patients
+                seed:int=0       # of the resamples
+               )->Interval:
+    "Any formula over metrics, with its interval"
+    arms = arms if isinstance(arms, dict) else {'': arms}
+    return Resamples(arms, n_boot, seed).measure(Condition(expression, 'above', 0., read_expression(expression)))

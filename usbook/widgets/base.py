@@ -23,7 +23,7 @@ import traitlets as tr
 from fastcore.basics import patch
 from PIL import Image
 
-from ..data.manifest import load_image
+from ..data.images import load_image
 from ..core.errors import BadInput
 from ..core.palette import HUES
 

@@ -14,7 +14,7 @@ import traitlets as tr
 from fastcore.basics import patch
 from PIL import Image
 
-from ..data.manifest import load_image
+from ..data.images import load_image
 from ..evidence.froc import froc_points, match
 from ..predictions.predictions import Detections
 from ..core.errors import BadInput
