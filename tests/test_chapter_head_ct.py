@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.studies.head_ct import PLANS, STUDY, cross_predict, figures, gain_of_slices, lesion_rows, look, map_measures, mean_over_patients, measure, slice_gain
+from usbook.studies.head_ct import PLANS, STUDY, cross_predict, gain_of_slices, lesion_rows, look, map_measures, maps_to_draw, measure, slice_gain
 from usbook.data.manifest import Manifest
 from usbook.data.split import split_by_patient
 from usbook.evidence.scores import auc
@@ -16,7 +16,7 @@ from usbook.learn.transfer import train
 from usbook.learn.weights import find_weights
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
-from usbook.runs.run import Arm
+from usbook.studies.machinery import Arm, Trained, judge_claims
 from usbook.core.settings import Settings
 
 CLASSES = list(STUDY.classes)
@@ -130,13 +130,14 @@ def test_one_slice_a_patient_has_nothing_to_leak(slices, settings):
 # The chapter -----------------------------------------------------------------------------------------------
 
 def test_declared_measures_are_delivered_or_explained():
-    p, every = predictions(1.), {m.name for c in STUDY.claims for m in c.measures}
-    arm = Arm('a', 'finetuned', p, p, {})
-    found, why = measure({'a': arm})
-    assert set(found) == {'auc'} and set(why) == {'b', 'c'}
-    arm.measured = {k: found['auc'] for k in every - {'auc'}}
-    found, why = measure({'a': arm})
-    assert set(found) == every and not why and figures({'a': arm}) == {}
+    every, t = {k.expression for c in STUDY.claims for k in c.conditions}, Trained(Arm('a', 'finetuned'), predictions(1.))
+    found = measure({'a': t})
+    assert not found.values and set(found.remarks) == {'b', 'c'} and list(found.tables) == ['finetuned']
+    assert [v.verdict for v in judge_claims(STUDY, found)][1:] == ['not tested']*2
+    t.measured = {k: Interval(.2, .1, .3) for k in every - {'auc.finding'}}
+    found = measure({'a': t})
+    assert set(found.values) == every - {'auc.finding'} and not found.remarks and maps_to_draw({'a': t}) == {}
+    assert 'not tested' not in {v.verdict for v in judge_claims(STUDY, found)}
 
 
 def test_the_run_from_images_to_verdicts(usbook, slices):
@@ -144,7 +145,7 @@ def test_the_run_from_images_to_verdicts(usbook, slices):
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout[r.stdout.index('{'):])
     assert [c['id'] for c in out['claims']] == ['a', 'b', 'c'] and 'not tested' not in {c['verdict'] for c in out['claims']}
-    assert all(m.name in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for m in d.measures)
+    assert all(k.expression in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for k in d.conditions)
     assert 'resnet10t-frozen' in out['runs'] and 'resnet10t-finetuned' in out['runs']
 
 

@@ -195,7 +195,7 @@ def draw_all(figures:dict # caption -> function that returns a Figure, or a Figu
         except Exception as e: failed.append(f'A plot is missing, "{caption}": it could not be drawn ({type(e).__name__}: {str(e)[:120]}).')
     return done, failed
 
-# %% ../../nbs/runs/01_report.ipynb #678cc922
+# %% ../../nbs/runs/01_report.ipynb #66849b7c
 def figures_of(out     # an `Outcome`
               )->dict: # caption -> function that draws it
     "The intervals of all arms side by side and a confusion matrix per arm, where there are classes; then the study's own"
@@ -205,16 +205,16 @@ def figures_of(out     # an `Outcome`
     return figs | {f'Confusion matrix of the test images, {t}': (lambda t=t, e=e: _confusion(t, e)) for t, e in arms.items()} | out.figures
 
 def _overall(arms):
-    from usbook.evidence.metrics import plot_intervals
+    from usbook.evidence.plots import plot_intervals
     names = ('accuracy', 'macro_precision', 'macro_recall', 'macro_f1', 'macro_auc')
     rows = {n.replace('_', ' '): {t: e.overall[n] for t, e in arms.items() if n in e.overall} for n in names}
-    return plot_intervals(rows, reference=1/len(next(iter(arms.values())).classes)).figure
+    return plot_intervals(rows, reference=1/len(next(iter(arms.values())).classes))
 
 def _confusion(title, e):
-    from usbook.evidence.metrics import plot_confusion
-    ax = plot_confusion(e)
-    ax.set_title(title, fontsize=11)
-    return ax.figure
+    from usbook.evidence.plots import plot_confusion
+    fig = plot_confusion(e)
+    fig.axes[0].set_title(title, fontsize=11)
+    return fig
 
 # %% ../../nbs/runs/01_report.ipynb #81857080
 def contact_sheet(m,         # a `Manifest`

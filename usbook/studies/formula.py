@@ -6,7 +6,7 @@
 __all__ = ['LONGEST', 'Condition', 'read_condition', 'read_expression', 'calculate', 'metric_names', 'split_name', 'check_names',
            'Resamples', 'aligned', 'interval_of']
 
-# %% ../../nbs/studies/00_formula.ipynb #925a47a8
+# %% ../../nbs/studies/00_formula.ipynb #82426722
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from ..core.errors import BadInput
+from ..core.interval import Interval
 
 # %% ../../nbs/studies/00_formula.ipynb #d9f54982
 _TOKEN = re.compile(r'\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([^\W\d]\w*(?:\.\w+)*)|([-+*/(),<>]))')
@@ -141,10 +142,10 @@ def calculate(tree:tuple,  # of `read_expression`
     a, b = np.broadcast_arrays(a, b)
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)
 
-# %% ../../nbs/studies/00_formula.ipynb #ca396689
+# %% ../../nbs/studies/00_formula.ipynb #a82f83db
 def metric_names()->tuple: # (names of overall metrics, names of metrics of a class)
     "Every metric that a formula may name"
-    from usbook.evidence.metrics import Resampler
+    from usbook.evidence.resample import Resampler
     target, prob = np.arange(4), np.eye(4)
     overall, each = Resampler(target, target, 4, target, prob).scores(np.ones((4, 1)))
     return tuple(overall), tuple(each)
@@ -208,11 +209,11 @@ def aligned(first,       # Predictions
         raise BadInput(f'{first.name} and {other.name} hold different images, so they can\'t be compared image by image')
     return other.subset(np.array([place[k] for k in key(first)]))
 
-# %% ../../nbs/studies/00_formula.ipynb #461c0b61
+# %% ../../nbs/studies/00_formula.ipynb #55d5d73b
 @patch
 def sampled(self:Resamples, arm):
     "(values, values in the resamples): each (overall {name: (n,)}, per class {name: (n, classes)})"
-    from usbook.evidence.metrics import Resampler, replicates
+    from usbook.evidence.resample import Resampler, replicates
     if arm not in self.kept:
         p = self.arms[arm]
         s = Resampler(p.target, p.pred, len(p.classes), p.patient_codes, p.prob)
@@ -234,7 +235,7 @@ def single(self:Resamples, name):
     e = self.evaluation(arm or self.first)
     return e.per_class[label][metric] if label else e.overall[metric]
 
-# %% ../../nbs/studies/00_formula.ipynb #449d8844
+# %% ../../nbs/studies/00_formula.ipynb #8644f633
 @patch
 def has(self:Resamples,
         condition:Condition  # what is to be measured
@@ -249,9 +250,9 @@ def has(self:Resamples,
 @patch
 def measure(self:Resamples,
             condition:Condition  # what is to be measured
-           )->'Interval':        # value and 95 % interval over patients
+           )->Interval:          # value and 95 % interval over patients
     "The interval of a condition's expression"
-    from usbook.evidence.metrics import boot_interval
+    from usbook.evidence.resample import boot_interval
     tree, names = condition.tree, condition.names
     if tree[0] == 'name': return self.single(tree[1])
     value, reps = (np.ravel(calculate(tree, lambda n: self.look(n, which))) for which in (0, 1))
