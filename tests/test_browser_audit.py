@@ -2,7 +2,8 @@
 import pytest
 from browser_tools import EVIL, expect
 
-from usbook.evidence.audit import allowed_n, audit
+from usbook.evidence.audit.printed import allowed_n
+from usbook.evidence.audit.findings import audit
 from usbook.studies.study import STUDIES
 from usbook.widgets.audit import audit_paper
 
@@ -21,7 +22,7 @@ def test_presets(show):
     page = show(audit_paper('lung_signs'))
     for s in STUDIES:
         page.locator('[data-name=study]').select_option(s)
-        want = audit(s)
+        want = audit(STUDIES[s])
         got = page.locator('.findings li').all_text_contents()
         assert len(got) == len(want) and page.locator('.findings li.impossible').count() == sum(f.kind == 'impossible' for f in want)
         assert all(any(text(f) in g for g in got) for f in want)

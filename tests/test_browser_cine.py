@@ -5,7 +5,7 @@ import pytest
 from browser_tools import EVIL, expect
 
 from usbook.evidence.froc import centre_inside, froc_points, iou, match
-from usbook.predictions.predictions import Detections
+from usbook.predictions.detections import Detections
 from usbook.core.errors import BadInput
 from usbook.widgets.cine import clip_frames, play_cine, sheet
 

@@ -8,7 +8,8 @@ from browser_tools import EVIL, expect, table
 from PIL import Image
 
 from usbook.core.errors import BadInput
-from usbook.widgets.reader import add_readers, read_answers, read_cases, simulate_reader
+from usbook.predictions.readers import add_readers, read_answers, simulate_reader
+from usbook.widgets.reader import read_cases
 
 CLASSES = ('liver', EVIL, 'spleen')
 

@@ -18,7 +18,7 @@ from usbook.phantoms.samples import study_knobs
 from usbook.predictions.predictions import Predictions
 from usbook.studies.machinery import Arm, Measured, Trained, judge_claims
 from usbook.core.settings import Settings
-from usbook.widgets.reader import write_answers
+from usbook.predictions.readers import write_answers
 
 CLASSES = list(STUDY.classes)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from usbook.studies.breast_cine import HIT, MACHINERY, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long, sensitivities, short
 from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
-from usbook.predictions.predictions import Detections
+from usbook.predictions.detections import Detections
 from usbook.studies.machinery import Arm, Trained, judge_claims
 
 COMMITTED = Path(__file__).parents[1]/'nbs'/'records'/'breast_cine'

@@ -12,7 +12,7 @@ from usbook.predictions.predictions import toy_predictions
 from usbook.core.errors import BadInput
 from usbook.widgets.base import striped
 from usbook.classroom.table import explore_class, read_class
-from usbook.widgets.reader import write_answers
+from usbook.predictions.readers import write_answers
 
 CLASSES = ['effusion', EVIL, 'A-lines']
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from usbook.classroom.answers import EMPTY
+from usbook.classroom.answers import UNUSABLE, NotYet, check, expect_number, expect_word
+from usbook.core.interval import Interval
 from usbook.classroom.generate import make_notebook, prove, read_pieces, sources, stub, write_exercises
 from usbook.core.errors import BadInput
 from usbook.studies.study import STUDIES
@@ -38,8 +40,8 @@ def test_hints_are_their_own(proofs):
 
 def test_chapter_and_exercises_lead_to_one_another(study):
     chapter = next((ROOT/'nbs'/'chapters').glob(f'[0-9]*_{study}.ipynb'))
-    assert f'](../exercises/{SOURCES[study].name})' in lines_of(json.loads(chapter.read_text(encoding='utf-8')), 'markdown')
-    assert f'](../chapters/{chapter.name})' in lines_of(make_notebook(SOURCES[study], 'learner'), 'markdown')
+    assert f'](../classroom/exercises/{SOURCES[study].name})' in lines_of(json.loads(chapter.read_text(encoding='utf-8')), 'markdown')
+    assert f'](../../chapters/{chapter.name})' in lines_of(make_notebook(SOURCES[study], 'learner'), 'markdown')
 
 def test_pieces_are_whole(study):
     "Each task has a check, a solution and a wrong answer, in this order"
@@ -157,9 +159,41 @@ def test_lab_brings_exercises_to_fill_in(tmp_path, monkeypatch):
     (pack/'chapters').mkdir(parents=True)
     (pack/'chapters'/'01.ipynb').write_text('{}')
     (pack/'settings.ini').write_text('[usbook]\n')
-    monkeypatch.setattr(cli, '__file__', str(pack.parent/'cli.py'))
+    monkeypatch.setattr(cli, '__file__', str(pack.parent/'cli'/'main.py'))
     lab = cli.lab_folder(tmp_path/'home')
     assert lab == tmp_path/'home'/'usbook-lab' and len(list((lab/'classroom'/'exercises').glob('*.ipynb'))) == len(SOURCES)
     work = next((lab/'classroom'/'exercises').glob('*.ipynb'))
     work.write_text('mine')
     assert cli.lab_folder(tmp_path/'home') == lab and work.read_text() == 'mine' and cli.lab_folder(lab/'classroom'/'exercises') == lab
+
+
+# What learners met in trials ---------------------------------------------------------------------------------
+
+def test_an_interval_is_a_number_and_an_interval():
+    from usbook.classroom.answers import expect_number, expect_pair
+    i = Interval(.781, .64, .90)
+    expect_number(i, .781)
+    assert expect_pair(i) == expect_pair((.64, .90)) == expect_pair([.781, .64, .90]) == (.64, .90)
+
+def test_capitals_are_no_mistake():
+    assert expect_word(' Higher. ', ('higher', 'lower', 'the same')) == 'higher' and expect_word('the_same', ('the same',)) == 'the same'
+    with pytest.raises(NotYet): expect_word('up', ('higher', 'lower'))
+
+def test_a_rounded_answer_is_told_that_it_is_rounded():
+    with pytest.raises(NotYet, match='2 decimals'): expect_number(.78, .7837)
+    with pytest.raises(NotYet, match='is not it'): expect_number(.77, .7837)
+
+def test_no_message_of_pythons_reaches_a_learner():
+    @check
+    def asks(x): return x['no such key']
+    for answer in (3, 'a', [], {}): assert asks(answer).text == UNUSABLE and 'Error' not in asks(answer).text
+
+def test_invented_accuracies_do_not_pass():
+    "[.1]*3 against [.2]*3 once did"
+    import pandas as pd
+    names = {}
+    for p in read_pieces(SOURCES['lung_signs']):
+        if p.kind == 'setup': exec(p.source, names)
+    from usbook.classroom.exercises.lung_signs import check_gain
+    made_up = pd.DataFrame(dict(by_patient=[.1]*3, by_image=[.2]*3))
+    assert not check_gain('higher', made_up, names['images'], names['x'])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from usbook.evidence import froc as fr
-from usbook.predictions.predictions import Detections
+from usbook.predictions.detections import Detections
 from usbook.core.errors import BadInput
 
 quick = settings(max_examples=40, deadline=None)

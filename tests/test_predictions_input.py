@@ -1,12 +1,17 @@
 "What people hand in: every slip ends in one sentence, and names survive as they were"
+import os
 import string
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from usbook.predictions.predictions import Detections, Predictions, paired, read_table
+from usbook.predictions.detections import Detections
+from usbook.predictions.predictions import Predictions, paired
+from usbook.core.tables import read_table
+from usbook.predictions.readers import read_answers, reader_file, write_answers
 from usbook.core.errors import BadInput
 
 GOOD = 'image,patient,target,p_a,p_b\n1.png,007,a,0.75,0.25\n2.png,007,b,0.5,0.5\n'
@@ -22,24 +27,30 @@ def read(tmp_path, text, name='p.csv', encoding='utf-8'):
     GOOD, '\ufeff' + GOOD, GOOD.replace('\n', '\r\n'), GOOD.replace(',', ';'), GOOD.replace(',', '\t'), GOOD + '\n\n',
     GOOD.replace('0.', '0,').replace(',', ';').replace('0;', '0,'), GOOD.replace(',', ' , '), GOOD + ',,,,\n'])
 def test_dialects(tmp_path, text):
-    p = read(tmp_path, text)
+    assert_good(read(tmp_path, text))
+
+def test_utf_16_as_spreadsheets_write_unicode_text(tmp_path): assert_good(read(tmp_path, GOOD.replace(',', '\t'), encoding='utf-16'))
+def test_sep_line(tmp_path): assert_good(read(tmp_path, 'sep=;\n' + GOOD.replace(',', ';')))
+
+def assert_good(p):
     assert p.patient.tolist() == ['007', '007'] and p.classes == ['a', 'b'] and p.prob[0].tolist() == [.75, .25]
 
 
 @pytest.mark.parametrize('text,says', [
-    ('', 'first line is empty'), ('\n\n', 'first line is empty'), ('hello', "'image' is missing"),
-    ('image,patient,target\n1,1,a\n', '0 columns p_'), ('image,patient,target,p_a\n1,1,a,1\n', '1 columns p_'),
-    (GOOD.splitlines()[0] + '\n', 'no image'), (GOOD.replace('patient', 'person'), "'patient' is missing"),
-    (GOOD.replace('p_b', 'p_a'), 'stands there 2 times'), (GOOD.replace('p_b', 'p_'), 'names no class'),
+    ('', 'is empty; the first line'), ('\n\n', 'is empty; the first line'), ('hello', "no column image and no column patient"),
+    ('image,patient,target\n1,1,a\n', '0 columns p_'), ('image,patient,target,p_a\n1,1,a,1\n', '1 column p_'),
+    (GOOD.splitlines()[0] + '\n', 'no image'), (GOOD.replace('patient', 'person'), "no column patient;.*rename person to patient"),
+    (GOOD.replace('p_b', 'p_a'), 'row 1: column p_a is there twice; keep one'), (GOOD.replace('p_b', 'p_'), 'names no class'),
     (GOOD.replace('0.75', ''), 'row 2: p_a is missing'), (GOOD.replace('0.75', 'nan'), 'row 2: p_a is missing or NaN'),
-    (GOOD.replace('0.75', '-0.75'), 'negative'), (GOOD.replace('0.75', '0.76'), 'row 2: the probabilities sum to 1.01'),
+    (GOOD.replace('0.75', '-0.75'), 'negative'), (GOOD.replace('0.75', '0.8'), 'row 2: the probabilities sum to 1.05; they must sum to 1 within 0.02'),
     (GOOD.replace('0.75', 'much'), "p_a is 'much'"), (GOOD.replace('0.75', 'inf'), 'finite'),
     (GOOD.replace('0.75', '75').replace('0.25', '25').replace('0.5', '50'), 'divide by 100'),
     (GOOD.replace('2.png,007,b', '2.png,007,c'), "row 3: target is 'c'"), (GOOD.replace('2.png,007,b', '2.png,007,'), 'row 3: target is empty'),
     (GOOD.replace('2.png,007', '2.png,'), 'row 3: patient is empty'), (GOOD.replace('2.png', '1.png'), 'second time'),
-    (GOOD.replace('2.png', ''), 'row 3: image is empty'), (GOOD + '3.png,8,a,0.5,0.5,9\n', 'as many values'),
-    ('image,patient,target,p_a,p_b\n1,1,a,.5,.5,9\n', 'row 2: more values'), (GOOD + '3.png,8\n', 'row 4: p_a is missing|row 4: target is empty'),
-    ('image,patient,target,p_a,"p_b', 'p_b|table|names'), (GOOD.encode('utf-16'), 'UTF-8'), ('胸腔积液,patient\n'.encode('gbk') * 50, 'UTF-8'),
+    (GOOD.replace('2.png', ''), 'row 3: image is empty'), (GOOD + '3.png,8,a,0.5,0.5,9\n', 'row 4: has 6 cells where the header has 5'),
+    ('image,patient,target,p_a,p_b\n1,1,a,.5,.5,9\n', 'row 2: has 6 cells where the header has 5'), (GOOD + '3.png,8\n', 'row 4: p_a is missing|row 4: target is empty'),
+    ('image,patient,target,p_a,"p_b', 'no image'), (b'PK\3\4', 'is a spreadsheet file; save it as CSV UTF-8'),
+    (b'\x89PNG\r\n', 'a PNG image'), (GOOD + '3\0', 'not a text file'), ('胸腔积液,patient\n'.encode('gbk') * 50, 'UTF-8'),
     (GOOD.encode() + b'\xff\xfe', 'UTF-8'),
 ])
 def test_slips(tmp_path, text, says):
@@ -119,4 +130,106 @@ def test_detections_without_marks_or_lesions(tmp_path):
     assert len(Detections.read(f/'detections.csv', f/'lesions.csv', f/'scans.csv')) == 2
     assert read_table(f/'lesions.csv').empty
     for k in ('scans', 'lesions', 'detections'):
-        with pytest.raises(BadInput, match='missing'): Detections(**dict(dict(scans=SCANS, lesions=LESIONS, detections=MARKS), **{k: pd.DataFrame()}))
+        with pytest.raises(BadInput, match='no column scan'): Detections(**dict(dict(scans=SCANS, lesions=LESIONS, detections=MARKS), **{k: pd.DataFrame()}))
+
+
+# Everything at once, and nothing that hangs -----------------------------------------------------------------
+
+def problems(f, *args, **kwargs):
+    with pytest.raises(BadInput) as e: f(*args, **kwargs)
+    return [(p.row, p.column) for p in e.value.problems]
+
+def test_every_problem_is_collected(tmp_path):
+    text = GOOD + '3.png,,c,0.9,0.9\n1.png,8,a,x,0.5\n5.png,8,a,0.5,0.5,7\n'
+    assert problems(read, tmp_path, text) == [(4, 'patient'), (4, 'target'), (4, 'p_a'), (5, 'image'), (5, 'p_a'), (6, 'image')]
+
+def test_the_tables_of_a_detector_are_collected_too():
+    found = problems(Detections, SCANS.assign(patient=['', 'x']), LESIONS.assign(w=[0, 1]), MARKS.assign(score=['high', None]))
+    assert found == [(2, 'patient'), (2, 'w'), (2, 'score'), (3, 'score')]
+
+def test_a_thousand_rows_alike_are_counted_not_listed():
+    t = pd.DataFrame(dict(image=range(5000), patient='', target='a', p_a=.5, p_b=.5))
+    with pytest.raises(BadInput) as e: Predictions(t.assign(target=['a', 'b']*2500))
+    assert len(e.value.problems) == 1001 and e.value.problems[-1].what == '4000 more rows like these'
+
+@pytest.mark.parametrize('n', [20_000, 100_000])
+def test_too_many_columns_are_refused_within_a_second(tmp_path, n):
+    f = tmp_path/'wide.csv'
+    f.write_text('image,patient,target,' + ','.join(f'p_{i}' for i in range(n)) + '\n' + ','*(n + 2) + '\n')
+    start = time.perf_counter()
+    with pytest.raises(BadInput, match=f'has {n + 3} columns, and at most 2000'): Predictions.read(f)
+    assert time.perf_counter() - start < 1
+
+@pytest.mark.skipif(os.name == 'nt', reason='no pipes and devices as files')
+def test_pipes_devices_and_folders_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path/'pipe.csv')
+    for f in (tmp_path/'pipe.csv', '/dev/zero', tmp_path):
+        with pytest.raises(BadInput, match="can't be read: it is a"): Predictions.read(f)
+
+def test_a_file_too_large_says_its_size(tmp_path):
+    with open(tmp_path/'p.csv', 'wb') as f: f.truncate(600_000_000)
+    with pytest.raises(BadInput, match='has 600 MB, and at most 500 MB'): Predictions.read(tmp_path/'p.csv')
+
+def test_names_of_files_that_are_none(tmp_path):
+    for name in ('a\0b.csv', os.fsdecode(b'\xff\xfe.csv'), 'x'*5000 + '.csv', '\ud800.csv'):
+        with pytest.raises(BadInput) as e: read_table(tmp_path/name)
+        assert '\0' not in str(e.value) and str(e.value).encode('utf-8')
+
+def test_a_file_name_that_is_not_utf_8_is_read(tmp_path):
+    f = tmp_path/os.fsdecode(b'\xff.csv')
+    try: f.write_text(GOOD)
+    except OSError: pytest.skip('this disk takes only UTF-8 names')
+    assert_good(Predictions.read(f))
+
+@pytest.mark.parametrize('text,says', [
+    ('image,' + 'x'*140_000 + '\n1,2\n', 'more than 32767 characters'), ('image,' + 'x'*300 + '\n1,2\n', "a column's name has 300 characters"),
+    ('image,x\n1,' + 'y'*40_000 + '\n', 'row 2: has a cell of more than 32767 characters'), ('image,"x\ny"\n1,2\n', 'runs over several lines'),
+    ('image,x\n1,"y\n2,z\n', 'row 2: has a line break inside a cell')])
+def test_long_and_broken_cells(tmp_path, text, says):
+    (tmp_path/'a.csv').write_text(text)
+    with pytest.raises(BadInput, match=says): read_table(tmp_path/'a.csv')
+
+# What other programs write ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('text,says', [
+    (GOOD.replace('target', 'label'), 'no column target;.*rename label to target'),
+    (GOOD.replace('p_', 'prob_'), 'has 0 columns p_<class>.*write p_a for prob_a, p_b for prob_b'),
+    (GOOD.replace('p_a', 'a').replace('p_b', 'b'), 'write p_a for a, p_b for b'),
+    (GOOD.replace('p_', 'col_'), 'it has image, patient, target, col_a, col_b')])
+def test_columns_of_other_programs_are_named(tmp_path, text, says):
+    with pytest.raises(BadInput, match=says): read(tmp_path, text)
+
+def test_probabilities_rounded_to_two_decimals(tmp_path):
+    p = read(tmp_path, GOOD.replace('0.75', '0.76'))
+    assert abs(p.prob.sum(1) - 1).max() < 1e-12 and p.notes == ('The probabilities of 1 of 2 rows were divided by their sum, which was off by up to 0.010.',)
+    assert read(tmp_path, GOOD.replace('0.75', '0.7505')).notes == () == read(tmp_path, GOOD).notes
+    with pytest.raises(BadInput, match='sum to 1.03'): read(tmp_path, GOOD.replace('0.75', '0.78'))
+
+def test_no_patients_only_where_every_image_is_said_to_be_independent(tmp_path):
+    text = GOOD.replace('patient,', '').replace('007,', '')
+    with pytest.raises(BadInput, match='no column patient'): read(tmp_path, text)
+    p = Predictions.read(tmp_path/'p.csv', independent=True)
+    assert p.n_patients == 2 and 'every image counts as a patient' in p.notes[0]
+
+def test_predictions_of_whatever_there_is(tmp_path):
+    p = read(tmp_path, GOOD)
+    for given in (p, tmp_path/'p.csv', str(tmp_path/'p.csv'), p.table): assert_good(Predictions.of(given))
+    with pytest.raises(BadInput, match='not list'): Predictions.of([1])
+
+def test_a_table_with_names_instead_of_row_numbers():
+    t = pd.DataFrame(dict(image=['1', '2'], patient=['', 'x'], target='a', p_a=.5, p_b=.5), index=['u', 'v'])
+    assert problems(Predictions, t) == [(2, 'patient')]
+
+def test_stills_need_no_frames(tmp_path):
+    scans, les, det = SCANS.drop(columns='n_frames'), LESIONS.drop(columns='frame'), MARKS.drop(columns='frame')
+    d = Detections(scans, les, det)
+    assert d.scans.n_frames.tolist() == [1, 1] and d.lesions.frame.tolist() == [0, 0]
+    with pytest.raises(BadInput, match='no column n_frames'): Detections(scans, LESIONS, det)
+    with pytest.raises(BadInput, match='no column frame'): Detections(SCANS, les, det)
+    f = d.write(tmp_path/'d')
+    for given in (d, f, f/'detections.csv'): assert len(Detections.of(given).detections) == 2
+
+def test_a_readers_answers_are_collected_too(tmp_path):
+    f = reader_file(tmp_path, 'ada')
+    write_answers(f, [dict(image=i, label=c, seconds='1', when='') for i, c in zip('1132', 'aaax')])
+    assert problems(read_answers, f, ['1', '2'], ['a', 'b']) == [(3, 'image'), (4, 'image'), (5, 'label')]

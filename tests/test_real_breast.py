@@ -16,7 +16,7 @@ from usbook.data.split import check_leaks, folds_by_patient
 from usbook.evidence.froc import froc
 from usbook.learn.recipe import DetectRecipe, Job
 from usbook.learn.detect import merge_places, train_detector
-from usbook.predictions.predictions import Detections
+from usbook.predictions.detections import Detections
 from usbook.core.settings import Settings
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_breast.json'

@@ -47,7 +47,9 @@ def _names(target): return [o.id for o in ast.walk(target) if isinstance(o, ast.
 def _empty_function(node, source):
     "A function's first lines and docstring, with three dots for a body"
     first = node.body[0]
-    has_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    has_doc = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
     lines = source.splitlines()
     if first.lineno == node.lineno: return ast.get_source_segment(source, node).split(':')[0] + ': ...'
     end = first.end_lineno if has_doc else first.lineno - 1
@@ -79,7 +81,12 @@ def make_notebook(path:Path|str, # a source notebook
     cells = [('markdown' if p.kind in ('text', 'teacher') else 'code', _source(p, version, path))
              for p in read_pieces(path) if p.kind in VERSIONS[version] or p.kind == 'default_exp']
     kernel = dict(display_name='Python 3', language='python', name='python3')
-    return dict(nbformat=4, nbformat_minor=5, metadata=dict(kernelspec=kernel), cells=[_cell(k, s, i) for i, (k, s) in enumerate(cells)])
+    return dict(
+        nbformat=4,
+        nbformat_minor=5,
+        metadata=dict(kernelspec=kernel),
+        cells=[_cell(k, s, i) for i, (k, s) in enumerate(cells)],
+    )
 
 # %% ../../nbs/classroom/02_generate.ipynb #3e16f482
 def _source(p, version, path):
@@ -103,9 +110,11 @@ def write_exercises(out:Path|str,    # folder to fill
                     solutions:bool=False, key:bool=False, # the solutions too; the teacher's key too
                     studies=None     # which; all if None
                    )->tuple:         # paths written, paths kept because somebody may have worked in them
-    "Learners' notebooks in `out`, solutions in `out/solutions`, the key in `out/key`; an exercise that is there is never overwritten"
+    ("Learners' notebooks in `out`, solutions in `out/solutions`, the key in `out/key`; an exercise that is there is "
+     "never overwritten")
     found, written, kept = sources(), [], []
-    if lost := [s for s in studies or () if s not in found]: raise BadInput(f"exercises: none for {lost[0]!r}; there are {', '.join(found)}")
+    if lost := [s for s in studies or () if s not in found]:
+        raise BadInput(f"exercises: none for {lost[0]!r}; there are {', '.join(found)}")
     places = {'learner': '.'} | ({'solutions': 'solutions'} if solutions else {}) | ({'key': 'key'} if key else {})
     for version, place in places.items():
         for s in studies or found:
@@ -144,7 +153,11 @@ def _last_value(source, names):
 def _exported(source, library):
     "What an exported cell gives to the notebooks: its functions, not what it imports"
     exec(compile(source, '<export>', 'exec'), library)
-    return {n.name: library[n.name] for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and not n.name.startswith('_')}
+    return {
+        n.name: library[n.name]
+        for n in ast.parse(source).body
+        if isinstance(n, ast.FunctionDef) and not n.name.startswith('_')
+    }
 
 def prove(path:Path|str # a source notebook
          )->list:       # of Proof

@@ -30,7 +30,15 @@ def quick_predictions(m:Manifest, x=None, # images with a split; their thumbnail
     forest = ExtraTreesClassifier(trees, min_samples_leaf=2, random_state=seed).fit(x[train], m.targets[train])
     prob = np.zeros((len(rows), len(m.classes)))
     prob[:, forest.classes_] = forest.predict_proba(x[rows])
-    return Predictions.from_arrays(m.table['image'].to_numpy()[rows], m.patients[rows], m.targets[rows], prob, m.classes, made_by='quick_predictions', seed=seed)
+    return Predictions.from_arrays(
+        m.table['image'].to_numpy()[rows],
+        m.patients[rows],
+        m.targets[rows],
+        prob,
+        m.classes,
+        made_by='quick_predictions',
+        seed=seed,
+    )
 
 # %% ../../nbs/classroom/01_quick.ipynb #ed1ad255
 def accuracy(p:Predictions)->float:

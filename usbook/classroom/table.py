@@ -17,11 +17,12 @@ from fastcore.basics import patch
 
 # %% ../../nbs/classroom/05_table.ipynb #e5bed89c
 from ..evidence.scores import confusion_matrix, kappa
-from ..predictions.predictions import Predictions, read_table, toy_predictions
+from ..predictions.predictions import Predictions, toy_predictions
+from ..core.tables import read_table
 from ..core.errors import BadInput
 from ..core.palette import HUES
 from ..widgets.base import PictureWidget, canvas, pack, script, striped
-from ..widgets.reader import read_answers, write_answers
+from ..predictions.readers import read_answers, write_answers
 from ..evidence.resample import proportion
 
 # %% ../../nbs/classroom/05_table.ipynb #c71e4327
@@ -48,8 +49,13 @@ def _truth_of(path):
     "(class, patient) of each image, from predictions, a manifest or any table with image and label"
     t = read_table(path)
     column = next((c for c in ('target', 'truth', 'true_label', 'label') if c in t), None)
-    if 'image' not in t or column is None: raise BadInput(f"{path}: the truth needs the columns image and target (or label)")
-    if t['image'].duplicated().any(): raise BadInput(f"{path}: image {t['image'][t['image'].duplicated()].iloc[0]!r} stands there a second time; one row an image")
+    if 'image' not in t or column is None:
+        raise BadInput(f"{path}: the truth needs the columns image and target (or label)")
+    if t['image'].duplicated().any():
+        raise BadInput(
+            f"{path}: image {t['image'][t['image'].duplicated()].iloc[0]!r} stands there a second time; one row an "
+            f"image"
+        )
     t = t.set_index('image')
     return t[column], t['patient'] if 'patient' in t else None
 
@@ -59,16 +65,29 @@ def _name(path): return path.stem.removeprefix('reader_').removeprefix('predicti
 def _one(path, truth):
     "A learner's answers: image -> class, and what the file itself says of the truth"
     if not any(c.startswith('p_') for c in read_table(path).columns):
-        return pd.Series({a['image']: a['label'] for a in read_answers(path, None if truth is None else truth.index)}), None, None
+        return (
+            pd.Series({a['image']: a['label'] for a in read_answers(path, None if truth is None else truth.index)}),
+            None,
+            None,
+        )
     p = Predictions.read(path)
-    if truth is not None and (lost := set(p.table['image']) - set(truth.index)): raise BadInput(f"{path}: image {sorted(lost)[0]!r} does not belong to this class")
+    if truth is not None and (lost := set(p.table['image']) - set(truth.index)):
+        raise BadInput(f"{path}: image {sorted(lost)[0]!r} does not belong to this class")
     image = p.table['image'].to_numpy()
-    return pd.Series(np.array(p.classes, dtype=object)[p.pred], image), pd.Series(p.table['target'].to_numpy(), image), pd.Series(p.patient, image)
+    return (
+        pd.Series(np.array(p.classes, dtype=object)[p.pred], image),
+        pd.Series(p.table['target'].to_numpy(), image),
+        pd.Series(p.patient, image),
+    )
 
 def _agree(path, mine, truth):
     both = mine.index.intersection(truth.index)
     odd = both[(mine[both] != truth[both]).to_numpy()]
-    if len(odd): raise BadInput(f"{path}: the truth of image {odd[0]!r} is {mine[odd[0]]!r} here and {truth[odd[0]]!r} elsewhere; give the right one with --truth")
+    if len(odd):
+        raise BadInput(
+            f"{path}: the truth of image {odd[0]!r} is {mine[odd[0]]!r} here and {truth[odd[0]]!r} elsewhere; give the "
+            f"right one with --truth"
+        )
 
 # %% ../../nbs/classroom/05_table.ipynb #aba2c8d5
 def read_class(folder:Path|str,      # with a CSV of each learner
@@ -84,13 +103,20 @@ def read_class(folder:Path|str,      # with a CSV of each learner
             answers, own, whose = _one(path, truth)
             if not len(answers): raise BadInput(f'{path}: no image was read; ask {_name(path)} for the right file')
             if own is not None and truth is not None: _agree(path, own, truth)
-            if given and (odd := answers[~answers.isin(set(truth))]).size: raise BadInput(f"{path}: {odd.iloc[0]!r} is no class of this study ({', '.join(sorted(set(truth)))})")
-            if _name(path) in said: raise BadInput(f'{path}: a file of {_name(path)!r} was read before; rename one of them')
+            if given and (odd := answers[~answers.isin(set(truth))]).size:
+                raise BadInput(f"{path}: {odd.iloc[0]!r} is no class of this study ({', '.join(sorted(set(truth)))})")
+            if _name(path) in said:
+                raise BadInput(f'{path}: a file of {_name(path)!r} was read before; rename one of them')
         except BadInput as e: out.append((path.name, str(e))); continue
         except (OSError, ValueError) as e: out.append((path.name, f'{path}: can\'t be read ({type(e).__name__})')); continue
         said[_name(path)] = answers
-        if own is not None and not given: truth, patient = (own, whose) if truth is None else (truth.combine_first(own), patient.combine_first(whose))
-    if not said: raise BadInput(f'{folder}: no file of a learner that can be used' + (f'; the first says: {out[0][1]}' if out else '; expected are reader_<name>.csv or predictions'))
+        if own is not None and not given:
+            truth, patient = (own, whose) if truth is None else (truth.combine_first(own), patient.combine_first(whose))
+    if not said:
+        raise BadInput(
+            f'{folder}: no file of a learner that can be used'
+            + (f'; the first says: {out[0][1]}' if out else '; expected are reader_<name>.csv or predictions')
+        )
     return _joined(said, truth, patient, out)
 
 # %% ../../nbs/classroom/05_table.ipynb #ff71b1a5
@@ -98,9 +124,17 @@ def _joined(said, truth, patient, out):
     "Answers of all, one row an image that somebody read"
     answers = pd.DataFrame(said).fillna('')
     index = answers.index if truth is None else truth.index[truth.index.isin(answers.index)]
-    answers = answers.reindex(index.rename('image')) if truth is None or answers.index.isin(truth.index).all() else answers
+    answers = (
+        answers.reindex(index.rename('image')) if truth is None or answers.index.isin(truth.index).all() else answers
+    )
     classes = sorted({*answers.stack(), *(() if truth is None else truth)} - {''})
-    return ClassTable(answers, None if truth is None else truth.reindex(answers.index), None if patient is None else patient.reindex(answers.index).fillna(''), classes, out)
+    return ClassTable(
+        answers,
+        None if truth is None else truth.reindex(answers.index),
+        None if patient is None else patient.reindex(answers.index).fillna(''),
+        classes,
+        out,
+    )
 
 # %% ../../nbs/classroom/05_table.ipynb #1b655c50
 @patch
@@ -139,7 +173,10 @@ def images(self:ClassTable)->pd.DataFrame: # one row an image, the most disputed
     with np.errstate(invalid='ignore', divide='ignore'):
         alike = np.where(n > 1, (counts*(counts - 1)).sum(1)/(n*(n - 1)), np.nan)
         right = np.where((truth >= 0) & (n > 0), counts[np.arange(len(n)), truth]/n, np.nan)
-    t = pd.DataFrame(dict(read=n, alike=alike, most_said=np.array(self.classes, dtype=object)[counts.argmax(1)], right=right), index=self.answers.index)
+    t = pd.DataFrame(
+        dict(read=n, alike=alike, most_said=np.array(self.classes, dtype=object)[counts.argmax(1)], right=right),
+        index=self.answers.index,
+    )
     if self.truth is not None: t.insert(0, 'truth', self.truth)
     return t.sort_values('alike', kind='stable')
 
@@ -160,8 +197,16 @@ def sentence(self:ClassTable)->str:
     "The class in one line"
     value, n = self.fleiss()
     t = self.each()
-    acc = f', accuracy {t.accuracy.min():.2f} to {t.accuracy.max():.2f}, median {t.accuracy.median():.2f}' if 'accuracy' in t else ''
-    agree = f"; Fleiss' kappa {value:.2f} on {n} images that all read" if value is not None else '; too few images that all read for Fleiss\' kappa'
+    acc = (
+        f', accuracy {t.accuracy.min():.2f} to {t.accuracy.max():.2f}, median {t.accuracy.median():.2f}'
+        if 'accuracy' in t
+        else ''
+    )
+    agree = (
+        f"; Fleiss' kappa {value:.2f} on {n} images that all read"
+        if value is not None
+        else '; too few images that all read for Fleiss\' kappa'
+    )
     return f'{len(self.learners)} learners, {len(self)} images{acc}{agree}'
 
 # %% ../../nbs/classroom/05_table.ipynb #7565d142
@@ -201,7 +246,14 @@ def figure(self:ClassTable)->'Figure':
     a.tick_params(axis='y', labelsize=7)
     a.set_ylim(len(rows) - .5, -.5)
     shown = np.where(said < 0, 0, np.where(truth < 0, 1, np.where(said == truth, 2, 1)))[rows][:, cols]
-    b.imshow(shown, aspect='auto', cmap=ListedColormap(['#eef1f4', HUES['pos'], HUES['neg']]), vmin=0, vmax=2, interpolation='nearest')
+    b.imshow(
+        shown,
+        aspect='auto',
+        cmap=ListedColormap(['#eef1f4', HUES['pos'], HUES['neg']]),
+        vmin=0,
+        vmax=2,
+        interpolation='nearest',
+    )
     b.set(yticks=[], xticks=[], xlabel='images, the hardest on the left; blue right, orange wrong')
     fig.suptitle(self.sentence(), fontsize=9, x=.01, ha='left')
     return fig
@@ -217,10 +269,27 @@ class ClassView(PictureWidget):
     def __init__(self, table, source=None, **settings):
         self.table, (rows, cols), (said, truth) = table, table.order(), table.codes()
         names, t = table.answers.index[cols].astype(str).tolist(), table.each()
-        learners = [dict(name=str(o), n=int(r.n), kappa=_or_none(r.get('kappa')), accuracy={k: _or_none(r.get(v)) for k, v in dict(value='accuracy', low='low', high='high').items()})
-                    for o, r in t.iterrows()]
-        super().__init__(source, names, size=384, _learners=learners, _images=names, _classes=list(table.classes), _sentence=table.sentence(),
-                         _said=pack(said[rows][:, cols] % 256, 'u1'), _truth=pack(truth[cols] % 256, 'u1'), **settings)
+        learners = [
+            dict(
+                name=str(o),
+                n=int(r.n),
+                kappa=_or_none(r.get('kappa')),
+                accuracy={k: _or_none(r.get(v)) for k, v in dict(value='accuracy', low='low', high='high').items()},
+            )
+            for o, r in t.iterrows()
+        ]
+        super().__init__(
+            source,
+            names,
+            size=384,
+            _learners=learners,
+            _images=names,
+            _classes=list(table.classes),
+            _sentence=table.sentence(),
+            _said=pack(said[rows][:, cols] % 256, 'u1'),
+            _truth=pack(truth[cols] % 256, 'u1'),
+            **settings,
+        )
 
     def __repr__(self): return self._sentence
     def figure(self): return self.table.figure()
@@ -231,5 +300,6 @@ def _or_none(x): return None if x is None or x != x else float(x)
 def explore_class(table:ClassTable, source=None # as read by `read_class`; folder, Manifest or function of a name: where the images are
                  )->ClassView:
     "Walk over the board by arrow keys or mouse: who said what of which image"
-    if len(table.classes) > 250: raise BadInput(f'explore_class: {len(table.classes)} classes are more than the 250 that it can show')
+    if len(table.classes) > 250:
+        raise BadInput(f'explore_class: {len(table.classes)} classes are more than the 250 that it can show')
     return ClassView(table, source)

@@ -34,10 +34,23 @@ def _manylinux(machine, *old): # what runs on glibc 2.28 or newer (PEP 600), and
     return (*(f'manylinux_2_{k}_{machine}' for k in range(28, 4, -1)), *(f'{o}_{machine}' for o in (*old, 'linux')))
 
 PLATFORMS = {
-    'linux': Platform('Linux on Intel or AMD', 'x86_64-manylinux_2_28', 'Linux-x86_64', _manylinux('x86_64', 'manylinux2014', 'manylinux2010', 'manylinux1')),
-    'linux-arm': Platform('Linux on ARM', 'aarch64-manylinux_2_28', 'Linux-aarch64', _manylinux('aarch64', 'manylinux2014')),
+    'linux': Platform(
+        'Linux on Intel or AMD',
+        'x86_64-manylinux_2_28',
+        'Linux-x86_64',
+        _manylinux('x86_64', 'manylinux2014', 'manylinux2010', 'manylinux1'),
+    ),
+    'linux-arm': Platform(
+        'Linux on ARM', 'aarch64-manylinux_2_28', 'Linux-aarch64', _manylinux('aarch64', 'manylinux2014')
+    ),
     'windows': Platform('Windows on Intel or AMD', 'x86_64-pc-windows-msvc', '', ('win_amd64',)),
-    'mac': Platform('macOS 14 or newer on Apple silicon', 'aarch64-apple-darwin', 'Darwin-arm64', ('macosx_14_0_arm64', 'macosx_14_0_universal2'))}
+    'mac': Platform(
+        'macOS 14 or newer on Apple silicon',
+        'aarch64-apple-darwin',
+        'Darwin-arm64',
+        ('macosx_14_0_arm64', 'macosx_14_0_universal2'),
+    ),
+}
 
 def this_platform()->str:
     "The name of the computer that this runs on"
@@ -45,19 +58,28 @@ def this_platform()->str:
     if sys.platform == 'win32': return 'windows'
     key = f'{platform.system()}-{platform.machine()}'
     found = [k for k, p in PLATFORMS.items() if p.uname == key]
-    if not found: raise BadInput(f"workshop: {key} is none of the systems that there are packages for ({', '.join(PLATFORMS)}); name one with --platform")
+    if not found:
+        raise BadInput(
+            f"workshop: {key} is none of the systems that there are packages for ({', '.join(PLATFORMS)}); name one "
+            f"with --platform"
+        )
     return found[0]
 
 # %% ../../nbs/classroom/03_workshop.ipynb #21a43b70
 def run(words, what:str, say=None, **kw)->str: # its output
     "Run a program; its last lines end in a sentence if it fails"
     lines, env = [], os.environ | dict(PYTHONUTF8='1', PIP_DISABLE_PIP_VERSION_CHECK='1') | kw.pop('env', {})
-    with subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding='utf-8', errors='replace', env=env, **kw) as p:
+    with subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding=
+        'utf-8', errors='replace', env=env, **kw) as p:
         for line in p.stdout:
             lines.append(line.rstrip())
-            if say and line.lstrip().startswith('Downloading '): say('  ' + line.strip().rsplit('/', 1)[-1].removeprefix('Downloading '))
+            if say and line.lstrip().startswith('Downloading '):
+                say('  ' + line.strip().rsplit('/', 1)[-1].removeprefix('Downloading '))
     if p.returncode:
-        why = next((l for l in reversed(lines) if any(w in l for w in ('cause:', 'ERROR', 'error', '×'))), lines[-1] if lines else '')
+        why = next(
+            (l for l in reversed(lines) if any(w in l for w in ('cause:', 'ERROR', 'error', '×'))),
+            lines[-1] if lines else '',
+        )
         raise BadInput(f"workshop: {what} failed: {why.strip()[:300]}")
     return '\n'.join(lines)
 
@@ -67,7 +89,8 @@ class Pip:
     def __init__(self, folder): self.home = Path(folder)/'pip'
     def __call__(self, *words, what='pip', **kw):
         python = self.home/('Scripts' if sys.platform == 'win32' else 'bin')/'python'
-        if not self.home.is_dir(): run([sys.executable, '-m', 'venv', self.home], 'making an environment (is python3-venv installed?)')
+        if not self.home.is_dir():
+            run([sys.executable, '-m', 'venv', self.home], 'making an environment (is python3-venv installed?)')
         return run([python, '-m', 'pip', *words], what, **kw)
 
 # %% ../../nbs/classroom/03_workshop.ipynb #45c0baab
@@ -75,7 +98,8 @@ def own_wheel(project:Path, out:Path, pip:Pip)->Path:
     "usbook itself as a wheel"
     from importlib.util import find_spec
     with tempfile.TemporaryDirectory() as d:
-        if find_spec('hatchling'): run([sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', d], 'building the wheel of usbook', cwd=project)
+        if find_spec('hatchling'): run([sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', d],
+            'building the wheel of usbook', cwd=project)
         else: pip('wheel', '--no-deps', '-w', d, project, what='building the wheel of usbook')
         made = next(Path(d).glob('usbook-*.whl'))
         return Path(shutil.copy(made, out/made.name))
@@ -87,14 +111,50 @@ def lock(needs:list, platform:str, python:str, pip:Pip, source=() # requirements
     if (uv := shutil.which('uv')):
         with tempfile.TemporaryDirectory() as d:
             Path(d, 'in.txt').write_text('\n'.join(needs), encoding='utf-8')
-            said = run([uv, 'pip', 'compile', '--quiet', '--no-header', '--no-annotate', '--only-binary', ':all:', '--python-version', python,
-                        '--python-platform', PLATFORMS[platform].uv, *source, Path(d, 'in.txt')], f'choosing versions for {platform}, Python {python},', env=dict(MACOSX_DEPLOYMENT_TARGET='14.0'))
+            said = run(
+                [
+                    uv,
+                    'pip',
+                    'compile',
+                    '--quiet',
+                    '--no-header',
+                    '--no-annotate',
+                    '--only-binary',
+                    ':all:',
+                    '--python-version',
+                    python,
+                    '--python-platform',
+                    PLATFORMS[platform].uv,
+                    *source,
+                    Path(d, 'in.txt'),
+                ],
+                f'choosing versions for {platform}, Python {python},',
+                env=dict(MACOSX_DEPLOYMENT_TARGET='14.0'),
+            )
         return [l for l in said.splitlines() if '==' in l and not l.startswith('#')]
     if platform != this_platform() or python != '.'.join(map(str, sys.version_info[:2])):
-        raise BadInput(f'workshop: packages for {platform}, Python {python} can be chosen here only by uv; install it with: pip install uv')
+        raise BadInput(
+            f'workshop: packages for {platform}, Python {python} can be chosen here only by uv; install it with: pip '
+            f'install uv'
+        )
     with tempfile.TemporaryDirectory() as d:
-        pip('install', '--dry-run', '--ignore-installed', '--quiet', '--only-binary', ':all:', '--report', f'{d}/r.json', *source, *needs, what='choosing versions')
-        return [f"{i['metadata']['name']}=={i['metadata']['version']}" for i in json.loads(Path(d, 'r.json').read_text(encoding='utf-8'))['install']]
+        pip(
+            'install',
+            '--dry-run',
+            '--ignore-installed',
+            '--quiet',
+            '--only-binary',
+            ':all:',
+            '--report',
+            f'{d}/r.json',
+            *source,
+            *needs,
+            what='choosing versions',
+        )
+        return [
+            f"{i['metadata']['name']}=={i['metadata']['version']}"
+            for i in json.loads(Path(d, 'r.json').read_text(encoding='utf-8'))['install']
+        ]
 
 # %% ../../nbs/classroom/03_workshop.ipynb #d3fdfa8c
 def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), say=None, **kw):
@@ -103,8 +163,29 @@ def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), 
     abis = [w for a in (f"cp{python.replace('.', '')}", 'abi3', 'none') for w in ('--abi', a)]
     with tempfile.TemporaryDirectory() as d:
         Path(d, 'in.txt').write_text('\n'.join(pins), encoding='utf-8')
-        pip('download', '--no-deps', '--only-binary=:all:', *tags, '--python-version', python, '--implementation', 'cp', *abis, '--progress-bar', 'off',
-            '-d', out, '--find-links', out, *source, '-r', Path(d, 'in.txt'), what=f'downloading packages for {platform}, Python {python},', say=say, **kw)
+        pip(
+            'download',
+            '--no-deps',
+            '--only-binary=:all:',
+            *tags,
+            '--python-version',
+            python,
+            '--implementation',
+            'cp',
+            *abis,
+            '--progress-bar',
+            'off',
+            '-d',
+            out,
+            '--find-links',
+            out,
+            *source,
+            '-r',
+            Path(d, 'in.txt'),
+            what=f'downloading packages for {platform}, Python {python},',
+            say=say,
+            **kw,
+        )
 
 # %% ../../nbs/classroom/03_workshop.ipynb #5ef19e85
 CPU_TORCH = 'https://download.pytorch.org/whl/cpu'
@@ -120,10 +201,22 @@ def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH,
     where = [*packages_from(source), '--retries', '1', '--timeout', '20']
     with tempfile.TemporaryDirectory() as d:
         try:
-            download(['torch', 'torchvision'], platform, python, Path(d), pip, where, say, env=dict(PIP_CONFIG_FILE=os.devnull))
-            if not all('+cpu' in f.name.replace('%2B', '+') for f in Path(d).glob('torch*.whl')): raise BadInput('those have GPU libraries')
+            download(
+                ['torch', 'torchvision'],
+                platform,
+                python,
+                Path(d),
+                pip,
+                where,
+                say,
+                env=dict(PIP_CONFIG_FILE=os.devnull),
+            )
+            if not all('+cpu' in f.name.replace('%2B', '+') for f in Path(d).glob('torch*.whl')):
+                raise BadInput('those have GPU libraries')
         except BadInput:
-            say(f'  {source} has no PyTorch without GPU libraries for {platform}, Python {python}; taking the large one')
+            say(
+                f'  {source} has no PyTorch without GPU libraries for {platform}, Python {python}; taking the large one'
+            )
             return []
         found = sorted(Path(d).glob('torch*.whl'))
         for f in found: shutil.move(f, out/f.name)
@@ -136,7 +229,10 @@ def project_folder(start=None)->Path:
     here = Path(start or Path.cwd()).absolute()
     for f in (here, *here.parents, Path(find_spec('usbook').origin).parents[1]):
         if (f/'nbs'/'chapters').is_dir() and (f/'pyproject.toml').is_file(): return f
-    raise BadInput('workshop: usbook\'s own folder (with nbs/ and data_samples/) is needed; get the source and start again inside it')
+    raise BadInput(
+        'workshop: usbook\'s own folder (with nbs/ and data_samples/) is needed; get the source and start again inside '
+        'it'
+    )
 
 def fill_lab(project:Path, out:Path):
     "settings.ini, chapters, exercises, samples, and the glossary that chapters lead to"
@@ -250,8 +346,16 @@ rm -rf wheels
 def write_scripts(out:Path, platforms, pythons):
     "install.sh, install.bat, and the recipes for servers"
     cases = '\n'.join(f'  {PLATFORMS[p].uname}) system={p};;' for p in platforms if PLATFORMS[p].uname)
-    fill = lambda text: text.replace('@CASES@', cases).replace('@NAMES@', ', '.join(platforms)).replace('@PYTHON@', pythons[0])
-    files = {'install.sh': INSTALL_SH, 'hub/Dockerfile': DOCKERFILE, 'hub/README.md': HUB, 'binder/postBuild': POST_BUILD, 'binder/runtime.txt': 'python-@PYTHON@\n'}
+    fill = lambda text: (
+        text.replace('@CASES@', cases).replace('@NAMES@', ', '.join(platforms)).replace('@PYTHON@', pythons[0])
+    )
+    files = {
+        'install.sh': INSTALL_SH,
+        'hub/Dockerfile': DOCKERFILE,
+        'hub/README.md': HUB,
+        'binder/postBuild': POST_BUILD,
+        'binder/runtime.txt': 'python-@PYTHON@\n',
+    }
     if 'windows' in platforms: files['install.bat'] = INSTALL_BAT.replace('\n', '\r\n')
     if 'linux' not in platforms: files = {k: v for k, v in files.items() if not k.startswith(('hub', 'binder'))}
     for name, text in files.items():
@@ -284,7 +388,8 @@ def write_readme(out:Path, platforms, pythons):
     "README.txt with the size of every part"
     parts = {p.name: size(p) for p in sorted(out.iterdir()) if p.name != 'README.txt'}
     sizes = '\n'.join(f'{k:15} {in_words(v):>9}' for k, v in (parts | {'in all': sum(parts.values())}).items())
-    what = f"{' or '.join(PLATFORMS[p].title for p in platforms)}, Python {' or '.join(pythons)}, and 2 to 8 GB of free disk"
+    what = (f"{' or '.join(PLATFORMS[p].title for p in platforms)}, Python {' or '.join(pythons)}, and 2 to 8 GB of "
+            f"free disk")
     (out/'README.txt').write_text(README.replace('@WHAT@', what).replace('@SIZES@', sizes), encoding='utf-8')
     return parts
 
@@ -298,10 +403,15 @@ def make_workshop(out:Path|str,           # a new or empty folder
                   say=print               # receives a line at a time
                  )->dict:                 # part -> bytes
     "Make the folder; it is put in place when it is whole"
-    platforms, pythons = list(platforms) or [this_platform()], list(pythons) or ['.'.join(map(str, sys.version_info[:2]))]
-    if bad := [p for p in platforms if p not in PLATFORMS]: raise BadInput(f"--platform {bad[0]}: choose from {', '.join(PLATFORMS)}")
+    platforms, pythons = (
+        list(platforms) or [this_platform()],
+        list(pythons) or ['.'.join(map(str, sys.version_info[:2]))],
+    )
+    if bad := [p for p in platforms if p not in PLATFORMS]:
+        raise BadInput(f"--platform {bad[0]}: choose from {', '.join(PLATFORMS)}")
     out, project = Path(out).absolute(), project_folder()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())): raise BadInput(f'{out}: is there already and not empty; name another folder')
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f'{out}: is there already and not empty; name another folder')
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.workshop-', dir=out.parent) as d:
         part = Path(d)/'box'
@@ -324,7 +434,9 @@ def _fill(part, project, platforms, pythons, only, source, torch, book, key, say
         pins = lock([*(only or [str(own)]), *small], p, v, pip, [*source, '--find-links', str(part/'wheels')])
         pins = [q for q in pins if not q.startswith('usbook')]
         download(pins, p, v, part/'wheels', pip, source, say)
-        (part/'requirements'/f'{p}-{v}.txt').write_text('\n'.join([*pins, f"usbook=={own.name.split('-')[1]}", '']), encoding='utf-8')
+        (part / 'requirements' / f'{p}-{v}.txt').write_text(
+            '\n'.join([*pins, f"usbook=={own.name.split('-')[1]}", '']), encoding='utf-8'
+        )
         done('wheels', f'  {len(list((part/"wheels").glob("*.whl")))} wheels so far')
     fill_lab(project, part)
     done('lab', 'chapters, exercises and images')

@@ -52,11 +52,13 @@ def _console():
 
 # %% ../../nbs/cli/00_main.ipynb #31828223
 def _audit(args):
-    from usbook.evidence.audit import audit, read_numbers
+    from usbook.evidence.audit.findings import audit
+    from usbook.evidence.audit.reading import EXAMPLE_NUMBERS, read_numbers
     from usbook.studies.study import STUDIES, get_study
+    if args.example: return print(EXAMPLE_NUMBERS, end='')
     if args.file: papers = {args.file: read_numbers(args.file)}
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
-    else: raise BadInput('name a study (usbook audit lung_signs), or a file of figures with --file numbers.toml')
+    else: raise BadInput('name a study (usbook audit lung_signs), or a file of printed numbers with --file numbers.toml (--example prints one)')
     found = {name: audit(p) for name, p in papers.items()}
     if args.json: return _print_json({k: [f.as_dict() for f in v] for k, v in found.items()})
     for name, findings in found.items():
@@ -124,7 +126,7 @@ def _compare(args):
 # %% ../../nbs/cli/00_main.ipynb #75b443f0
 def _froc(args):
     from usbook.evidence.froc import froc_summary
-    from usbook.predictions.predictions import Detections
+    from usbook.predictions.detections import Detections
     d = Detections.read(args.detections, args.lesions, args.scans)
     rates = tuple(_number(r, '--rates') for r in args.rates.split(','))
     r = froc_summary(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
@@ -365,9 +367,10 @@ def parser():
         p.set_defaults(run=run)
         return p
     add('list', _list, 'the five studies')
-    p = add('audit', _audit, "what a paper's printed figures imply")
+    p = add('audit', _audit, "what a paper's printed numbers imply")
     p.add_argument('study', nargs='?', help='a study, or all')
-    p.add_argument('--file', metavar='NUMBERS.toml', help='figures of any paper')
+    p.add_argument('--file', metavar='NUMBERS.toml', help='printed numbers of any paper')
+    p.add_argument('--example', action='store_true', help='print an example of such a file')
     _reproduce_options(add('reproduce', _reproduce, 'run a study from image to verdict'))
     p = _bootstrap_options(add('evaluate', _evaluate, 'metrics with intervals, from a predictions file'))
     p.add_argument('predictions', help='CSV or Parquet: image, patient, target, p_<class> ...')

@@ -111,18 +111,20 @@ class Sheet:
         if self.found: raise refuse(self.where, self.found)
         return self
 
-# %% ../../nbs/core/04_tables.ipynb #cbee750b
+# %% ../../nbs/core/04_tables.ipynb #bed1988b
 def _records(path, text):
-    "(row, cells) of each line that is not empty; row 1 is the first line of the table"
-    first = next((line for line in text.splitlines() if line.strip()), '')
+    "(row, cells, whether they need a second look) of each line that is not empty; row 1 is the table's first line"
+    first = next((line for line in io.StringIO(text) if line.strip()), '').rstrip('\r\n')
     said = first.strip().lower().startswith('sep=')
     if said: text = text.split(first, 1)[1].lstrip('\r\n')
     sep = (first.strip()[4:5] or '\t') if said else max(',;\t', key=first.count)
     i = 0
     try:
         for i, r in enumerate(csv.reader(io.StringIO(text, newline=''), delimiter=sep), 1):
-            cells = [c.strip() for c in r]
-            if any(cells): yield i, cells
+            whole = ''.join(r)
+            if not (words := whole.split(None, 1)): continue
+            odd = len(words[0]) < len(whole) or len(whole) > MAX_CELL
+            yield i, [c.strip() for c in r] if odd else r, odd
     except csv.Error as e:
         what = f'a cell has more than {MAX_CELL} characters' if 'limit' in str(e) else f'is not a table ({e})'
         raise BadInput(what, path, i + 1, 'a quotation mark is probably not closed') from None
@@ -151,20 +153,20 @@ def _wrong_row(cells, n):
     if any('\n' in c or '\r' in c for c in cells):
         return 'has a line break inside a cell; a quotation mark is probably not closed'
 
-# %% ../../nbs/core/04_tables.ipynb #1e5b270f
+# %% ../../nbs/core/04_tables.ipynb #ba45dd55
 def read_sheet(path:str|Path,  # CSV with commas, semicolons or tabs, in UTF-8 or UTF-16
                need=(),        # names of columns that have to be there
                lower=False     # column names in small letters, whatever the file has
               )->Sheet:        # with the rows that have too many cells among its problems
     "Read a table without interpreting it; not yet refused, so that its reader can add what else is wrong"
     records = _records(path, read_text(path))
-    head = next(records, (1, ()))[1]
+    head = next(records, (1, (), True))[1]
     if not head:
         raise BadInput(f"is empty; the first line should be {','.join(need) or 'the names of the columns'}", path)
     _names(path, head := [h.lower() for h in head] if lower else head)
     rows, cells, found, n = [], [], [], len(head)
-    for i, r in records:
-        if what := _wrong_row(r, n): found.append(Problem(i, head[0], what))
+    for i, r, odd in records:
+        if (odd or len(r) > n) and (what := _wrong_row(r, n)): found.append(Problem(i, head[0], what))
         rows.append(i)
         cells.append(r if len(r) == n else (r + ['']*n)[:n])
     table = pd.DataFrame(cells, columns=head, dtype=object)[[h for h in head if h]]

@@ -16,7 +16,7 @@ from scipy import stats
 
 from ..core.interval import Interval
 from .resample import draws, boot_interval
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/02_froc.ipynb #56e3eb59

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from ..core.palette import SERIES, line_style, series_colour
-from .audit import auc_bounds
+from .audit.bounds import auc_bounds
 from .metrics import Evaluation
 from .scores import curve, ratio
 from ..predictions.predictions import Predictions

@@ -40,7 +40,7 @@ from ..data.split import split_hash
 from .transfer import Follow, assert_frozen, silence, snapshot, split_rows
 from .recipe import DetectRecipe, Job, pick_dtype
 from .weights import Weights, backbone, unwrap
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 
 # %% ../../nbs/learn/03_detect.ipynb #a136146a

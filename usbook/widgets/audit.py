@@ -13,9 +13,12 @@ import numpy as np
 import traitlets as tr
 from fastcore.basics import patch
 
-from ..evidence.audit import COUNTS, Findings, Numbers, allowed_n, audit, numbers_of
+from ..evidence.audit.reading import COUNTS
+from ..evidence.audit.findings import Findings, audit, numbers_of
+from ..evidence.audit.printed import Numbers, allowed_n
 from ..core.errors import BadInput
-from ..studies.study import STUDIES, get_study, published
+from ..studies.study import STUDIES, get_study
+from ..evidence.audit.printed import published
 from ..core.palette import HUES
 from .base import TableWidget, canvas, script
 
@@ -45,7 +48,7 @@ def _published(r):
 @lru_cache
 def _preset(study):
     "A study's figures and findings as the page takes them"
-    s, x = get_study(study), numbers_of(study)
+    s, x = get_study(study), numbers_of(get_study(study))
     return dict(id=study, title=s.title, citation=s.citation, figures=as_rows(x), classes=list(x.classes),
                 findings=_plain(audit(x)))
 

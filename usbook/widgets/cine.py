@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..data.images import load_image
 from ..evidence.froc import froc_points, match
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from ..core.errors import BadInput
 from ..core.palette import HUES
 from .base import TableWidget, canvas, jpeg, known_settings, pack, script

@@ -8,51 +8,85 @@ __all__ = ['check_rescued', 'check_effective', 'check_icc', 'check_pairs', 'chec
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #982f81d2
 import numpy as np
 
-from ..answers import check, expect, expect_kind, expect_number, expect_word
+from ..answers import check, expect, expect_kind, expect_number, expect_pair, expect_word, number_of
 
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #bfa894db
 @check
-def check_rescued(rescued):
+def check_rescued(rescued  # the learner's proportion
+                 )->str: # what is said of a right answer
     "Errors put right by the second guess"
-    expect_number(rescued, 187/323, {187/1423: 'that is the share of all images; divide by the errors of the first guess.', 1287/1423: 'that is the top-2 accuracy; the question is about the errors.'})
+    expect_number(
+        rescued,
+        187 / 323,
+        {
+            187 / 1423: 'that is the share of all images; divide by the errors of the first guess.',
+            1287 / 1423: 'that is the top-2 accuracy; the question is about the errors.',
+        },
+    )
     return '187 of 323. Guessing among the ten other classes would put right one in ten.'
 
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #c33c387c
 @check
-def check_effective(effective):
+def check_effective(effective  # the learner's number of images
+                   )->str: # what is said of a right answer
     "The effective number of images"
     m = 1423/49
-    expect_number(effective, 1423/(1 + (m - 1)*.05), {1423/(1 + m*.05): 'nearly: an image is not its own neighbour, so it is m - 1.', 1423*(1 + (m - 1)*.05): 'that multiplies by the design effect; alike images are worth less, not more.', 1423/m: 'that is the number of studies, as for an ICC of 1.'}, tol=3)
+    expect_number(
+        effective,
+        1423 / (1 + (m - 1) * 0.05),
+        {
+            1423 / (1 + m * 0.05): 'nearly: an image is not its own neighbour, so it is m - 1.',
+            1423 * (1 + (m - 1) * 0.05): 'that multiplies by the design effect; alike images are worth less, not more.',
+            1423 / m: 'that is the number of studies, as for an ICC of 1.',
+        },
+        tol=3,
+    )
     return 'fewer than 600 of 1423, although .05 sounds like next to nothing.'
 
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #59e001d7
 @check
-def check_icc(icc):
+def check_icc(icc  # the learner's correlation
+             )->str: # what is said of a right answer
     "The correlation at which the difference stops being significant"
-    from usbook.evidence.audit import unpaired
-    expect_kind(icc, (int, float, np.number), "one number between 0 and 1")
+    from usbook.evidence.audit.bounds import unpaired
+    icc = number_of(icc)
+    expect(icc is not None, 'the answer should be one number between 0 and 1.')
     def p(rho): return unpaired(1109, 1423, 1020, 1423, 1 + (1423/49 - 1)*rho)[2]
     expect(icc >= 0, 'a correlation below 0 makes the images worth more than independent ones.')
-    if abs(p(icc) - .1) < .004: expect(False, 'at this value p is .10: a one-sided test. The paper\'s tests, and this one, are two-sided.')
-    expect(abs(p(icc) - .05) < .002, f'at an ICC of {icc:.3f} p is {p(icc):.3f}; {"more" if p(icc) < .05 else "less"} correlation brings it to .05.')
+    if abs(p(icc) - 0.1) < 0.004:
+        expect(False, 'at this value p is .10: a one-sided test. The paper\'s tests, and this one, are two-sided.')
+    expect(
+        abs(p(icc) - 0.05) < 0.002,
+        f'at an ICC of {icc:.3f} p is {p(icc):.3f}; {"more" if p(icc) < 0.05 else "less"} correlation brings it to .05.',
+    )
     return f'{icc:.3f}. Nobody knows the true value; the paper\'s p < .001 takes it to be nearly 0.'
 
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #28d325f8
 @check
-def check_pairs(pairs, preds):
+def check_pairs(pairs, # the learner's two counts
+                preds  # predictions to look at
+               )->str: # what is said of a right answer
     "The two cells that a paired test reads"
-    expect_kind(pairs, (tuple, list), 'a pair (only the forest right, only the reader right)')
+    pairs = expect_pair(pairs, 'a pair (only the forest right, only the reader right)')
     forest, reader = preds.pred == preds.target, preds.readers['ada'] == preds.target
     b, c = int((forest & ~reader).sum()), int((~forest & reader).sum())
-    expect(tuple(pairs) != (c, b), 'the two are the wrong way round.')
-    expect(tuple(pairs) != (int(forest.sum()), int(reader.sum())), 'those are the totals; leave out the images on which both are right.')
+    expect(pairs != (c, b), 'the two are the wrong way round.')
+    expect(
+        pairs != (int(forest.sum()), int(reader.sum())),
+        'those are the totals; leave out the images on which both are right.',
+    )
     expect(pairs[0] - pairs[1] == b - c, 'their difference has to be that of the two totals, and it isn\'t.')
-    expect(tuple(pairs) == (b, c), 'the difference is right, the counts are not: count the images on which exactly one of the two is right.')
+    expect(
+        pairs == (b, c),
+        'the difference is right, the counts are not: count the images on which exactly one of the two is right.',
+    )
     return f'{b} against {c}. McNemar\'s test looks at nothing else; the totals of a paper don\'t give these two away.'
 
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #54cc74c5
 @check
-def check_merged(pair, preds):
+def check_merged(pair,  # the learner's names of two classes
+                 preds  # predictions to look at
+                )->str: # what is said of a right answer
     "The two classes whose difference costs most"
     from itertools import combinations
     from usbook.evidence.scores import merge_classes
@@ -63,22 +97,32 @@ def check_merged(pair, preds):
     recall = {c: (preds.pred == i)[preds.target == i].mean() for i, c in enumerate(preds.classes)}
     mine, best = all_pairs[frozenset(pair)], max(all_pairs.values())
     weakest = frozenset(sorted(recall, key=recall.get)[:2])
-    expect(mine == best or frozenset(pair) != weakest, f'those have the lowest recalls, but they are not taken for one another: merged, accuracy is {mine:.3f}.')
+    expect(
+        mine == best or frozenset(pair) != weakest,
+        f'those have the lowest recalls, but they are not taken for one another: merged, accuracy is {mine:.3f}.',
+    )
     expect(mine == best, f'merged, accuracy is {mine:.3f}; another pair reaches {best:.3f}.')
-    return f'from {float((preds.pred == preds.target).mean()):.3f} to {mine:.3f}. Whether a clinician may treat the two as one is another question.'
+    return (f'from {float((preds.pred == preds.target).mean()):.3f} to {mine:.3f}. Whether a clinician may treat the '
+            f'two as one is another question.')
 
 # %% ../../../nbs/classroom/exercises/04_abdomen.ipynb #f5fc3120
 @check
-def check_patients(guess, result, few_patients, many_patients):
+def check_patients(guess,         # the learner's prediction, in a word
+                   result,        # the learner's {'few patients': accuracy, 'many patients': accuracy}
+                   few_patients,  # images of few patients, split
+                   many_patients  # images of many patients, split
+                  )->str: # what is said of a right answer
     "More patients against more images of each"
     from usbook.classroom.quick import accuracy, quick_predictions
     known = {'few patients': few_patients, 'many patients': many_patients}
-    expect_word(guess, (*known, 'the same'))
+    guess = expect_word(guess, (*known, 'the same'))
     expect_kind(result, dict, "a dictionary {'few patients': accuracy, 'many patients': accuracy}")
     expect(set(result) == set(known), "its keys should be 'few patients' and 'many patients'.")
     for name, m in known.items():
         p = quick_predictions(m)
         trained = quick_predictions(m, part='train')
-        if abs(result[name] - accuracy(trained)) < .03 < abs(result[name] - accuracy(p)): expect(False, f'{name}: {result[name]:.2f} is the accuracy on the images that were trained on.')
+        if abs(result[name] - accuracy(trained)) < 0.03 < abs(result[name] - accuracy(p)):
+            expect(False, f'{name}: {result[name]:.2f} is the accuracy on the images that were trained on.')
         expect_number(result[name], accuracy(p), tol=.08, otherwise=f'that is for {name}; test on the part test.')
-    return f"{result['few patients']:.2f} with few patients, {result['many patients']:.2f} with many, for about as many images; you said {guess!r}. Another patient teaches more than another image of the same one."
+    return (f"{result['few patients']:.2f} with few patients, {result['many patients']:.2f} with many, for about as "
+            f"many images; you said {guess!r}. Another patient teaches more than another image of the same one.")

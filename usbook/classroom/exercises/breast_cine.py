@@ -8,57 +8,98 @@ __all__ = ['check_more', 'check_poisson', 'check_overlap', 'check_at_rate', 'che
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #771f2fa6
 import numpy as np
 
-from ..answers import NotYet, check, expect, expect_kind, expect_number, expect_word
+from ..answers import NotYet, check, expect, expect_kind, expect_number, expect_pair, expect_word
 
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #974eb461
 @check
-def check_more(more):
+def check_more(more  # the learner's number of masses
+              )->str: # what is said of a right answer
     "Masses, not percentage points"
-    expect_number(more, 13, {7.6: 'those are percentage points; of 171 masses they are 13.', 8: 'those are percentage points; of 171 masses they are 13.'}, tol=.3,
-                  otherwise='84.2 % of 171 is 144.')
+    expect_number(
+        more,
+        13,
+        {
+            7.6: 'those are percentage points; of 171 masses they are 13.',
+            8: 'those are percentage points; of 171 masses they are 13.',
+        },
+        tol=0.3,
+        otherwise='84.2 % of 171 is 144.',
+    )
     return '144 and 157. Thirteen masses carry the whole difference, and so they carry its interval.'
 
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #a4ef0c5f
 @check
-def check_poisson(interval):
+def check_poisson(interval  # the learner's (low, high), or an `Interval`
+                 )->str: # what is said of a right answer
     "The exact interval of ten counted events"
     from usbook.evidence.froc import poisson_interval
-    expect_kind(interval, (tuple, list, np.ndarray), 'a pair (low, high)')
     right, normal = poisson_interval(10), 1.96*np.sqrt(10)
-    low, high = interval
+    low, high = expect_pair(interval)
     if abs(low - 10 + normal) < .1 and abs(high - 10 - normal) < .1:
-        raise NotYet('that is the normal approximation, 10 ± 1.96·√10. With ten events the interval is not symmetric; take the exact one.')
-    expect_number(low, right.low, tol=.1, otherwise='the lower end should be the mean of a Poisson law under which 10 or more have a chance of 2.5 %.')
-    expect_number(high, right.high, tol=.1, otherwise='the upper end should be the mean of a Poisson law under which 10 or fewer have a chance of 2.5 %.')
+        raise NotYet(
+            'that is the normal approximation, 10 ± 1.96·√10. With ten events the interval is not symmetric; take the '
+            'exact one.'
+        )
+    expect_number(
+        low,
+        right.low,
+        tol=0.1,
+        otherwise='the lower end should be the mean of a Poisson law under which 10 or more have a chance of 2.5 %.',
+    )
+    expect_number(
+        high,
+        right.high,
+        tol=0.1,
+        otherwise='the upper end should be the mean of a Poisson law under which 10 or fewer have a chance of 2.5 %.',
+    )
     return 'from half the rate to nearly twice of it: "0.1 per scan" is a wide word.'
 
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #970ec3c2
 @check
-def check_overlap(overlap):
+def check_overlap(overlap  # the learner's function of two boxes (x, y, w, h)
+                 )->str: # what is said of a right answer
     "Intersection over union of two boxes"
-    cases = [((0, 0, 2, 2), (0, 0, 2, 2), 1.), ((0, 0, 2, 2), (1, 0, 2, 2), 1/3), ((10, 10, 4, 4), (12, 12, 4, 4), 4/28), ((0, 0, 1, 1), (5, 5, 1, 1), 0.)]
+    cases = [
+        ((0, 0, 2, 2), (0, 0, 2, 2), 1.0),
+        ((0, 0, 2, 2), (1, 0, 2, 2), 1 / 3),
+        ((10, 10, 4, 4), (12, 12, 4, 4), 4 / 28),
+        ((0, 0, 1, 1), (5, 5, 1, 1), 0.0),
+    ]
     for a, b, right in cases:
         got = overlap(a, b)
         expect(got is not None, 'the function returns nothing; does it end with return?')
-        corners = np.clip(min(a[2], b[2]) - max(a[0], b[0]), 0, None)*np.clip(min(a[3], b[3]) - max(a[1], b[1]), 0, None)
+        corners = np.clip(min(a[2], b[2]) - max(a[0], b[0]), 0, None) * np.clip(
+            min(a[3], b[3]) - max(a[1], b[1]), 0, None
+        )
         if abs(got - right) > 1e-6 and abs(got - corners/max(1e-9, (a[2] - a[0])*(a[3] - a[1]) + (b[2] - b[0])*(b[3] - b[1]) - corners)) < 1e-6:
-            raise NotYet(f'{a} and {b}: that takes the last two numbers for the lower right corner; they are width and height.')
+            raise NotYet(
+                f'{a} and {b}: that takes the last two numbers for the lower right corner; they are width and height.'
+            )
         expect(got >= 0, f'{a} and {b} do not touch, but their overlap comes out below 0.')
         expect(abs(got - right) < 1e-6, f'{a} and {b}: it gives {got:.3f} instead of {right:.3f}.')
     return 'and a study has to say from which overlap on it counts.'
 
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #340dd358
 @check
-def check_at_rate(sensitivity, dets):
+def check_at_rate(sensitivity, # the learner's proportion
+                  dets         # detections
+                 )->str: # what is said of a right answer
     "Sensitivity at 0.2 false positives a scan"
     from usbook.evidence.froc import froc
     def at(**kw): return float(next(iter(froc(dets, rates=(.2,), n_boot=2, **kw).sensitivity.values())).value)
-    expect_number(sensitivity, at(), {at(per='image'): 'that is at 0.2 false positives per *frame*, which is several a scan.'}, tol=.0005)
-    return 'per scan, as the paper counts. A scan has sixteen frames here: the same words with "image" in place of "scan" are another promise.'
+    expect_number(
+        sensitivity,
+        at(),
+        {at(per='image'): 'that is at 0.2 false positives per *frame*, which is several a scan.'},
+        tol=0.0005,
+    )
+    return ('per scan, as the paper counts. A scan has sixteen frames here: the same words with "image" in place of '
+            '"scan" are another promise.')
 
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #83062f66
 @check
-def check_totals(totals):
+def check_totals(totals  # the learner's list of whole numbers
+                )->str: # what is said of a right answer
     "The n for which both figures are rounded k/n"
     expect_kind(totals, (list, tuple, set, np.ndarray), 'a list of whole numbers')
     def fits(n, how): return all(any(how(k, n, p) for k in range(n + 1)) for p in (91.8, 95.3))
@@ -67,19 +108,33 @@ def check_totals(totals):
     cut = [n for n in range(1, 201) if fits(n, lambda k, n, p: int(1000*k/n)/10 == p)]
     mine = sorted(int(n) for n in totals)
     expect(mine != cut or cut == right, 'that cuts the decimals off; papers round.')
-    expect(not (extra := [n for n in mine if n not in right]), f'{extra[0]} does not fit both figures.' if extra else '')
+    expect(
+        not (extra := [n for n in mine if n not in right]), f'{extra[0]} does not fit both figures.' if extra else ''
+    )
     expect(not (lost := [n for n in right if n not in mine]), f'{lost[0]} fits too.' if lost else '')
-    return f'{len(right)} totals. None of them can give the 77.3 % that is printed for 0.1 false positives as well: a convention of counting is missing from the abstract.'
+    return (f'{len(right)} totals. None of them can give the 77.3 % that is printed for 0.1 false positives as well: a '
+            f'convention of counting is missing from the abstract.')
 
 # %% ../../../nbs/classroom/exercises/03_breast_cine.ipynb #80542435
 @check
-def check_tracks(guess, table, marked, tracked):
+def check_tracks(guess,   # the learner's prediction, in a word
+                 table,   # the learner's {'marks': sensitivity, 'tracks': sensitivity}
+                 marked,  # detections without tracks
+                 tracked  # the same with tracks
+                )->str: # what is said of a right answer
     "Every mark, or every track"
     from usbook.evidence.froc import froc
-    expect_word(guess, ('higher', 'lower', 'the same'))
+    guess = expect_word(guess, ('higher', 'lower', 'the same'))
     expect_kind(table, dict, "a dictionary {'marks': sensitivity, 'tracks': sensitivity}")
     expect(set(table) == {'marks', 'tracks'}, "its keys should be 'marks' and 'tracks'.")
-    right = {k: float(froc(d, rates=(.5,), n_boot=2).sensitivity[.5].value) for k, d in dict(marks=marked, tracks=tracked).items()}
-    expect(table['marks'] != table['tracks'] or right['marks'] == right['tracks'], 'both are the same: was the same table judged twice? marked has no tracks, tracked has them.')
+    right = {
+        k: float(froc(d, rates=(0.5,), n_boot=2).sensitivity[0.5].value)
+        for k, d in dict(marks=marked, tracks=tracked).items()
+    }
+    expect(
+        table['marks'] != table['tracks'] or right['marks'] == right['tracks'],
+        'both are the same: was the same table judged twice? marked has no tracks, tracked has them.',
+    )
     for k, v in right.items(): expect_number(table[k], v, tol=.0005, otherwise=f'that is for {k}; take rates=(.5,).')
-    return f"{right['marks']:.3f} when marks are counted, {right['tracks']:.3f} when tracks are, and you said {guess!r}. The detector is the same; a paper that doesn't say how it merged can't be compared with."
+    return (f"{right['marks']:.3f} when marks are counted, {right['tracks']:.3f} when tracks are, and you said "
+            f"{guess!r}. The detector is the same; a paper that doesn't say how it merged can't be compared with.")

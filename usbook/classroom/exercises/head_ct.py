@@ -9,24 +9,47 @@ __all__ = ['check_false_alarms', 'check_wrong_calls', 'check_threshold', 'check_
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #30b035c1
 import numpy as np
 
-from ..answers import check, expect, expect_kind, expect_number, expect_word
+from ..answers import NotYet, check, expect, expect_kind, expect_number, expect_pair, expect_word
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #31743be2
 @check
-def check_false_alarms(false_alarms):
+def check_false_alarms(false_alarms  # the learner's proportion
+                      )->str: # what is said of a right answer
     "Of the alarms, the false ones"
-    expect_number(false_alarms, 67/414, {67/573: 'that is the share of the slices *without* a finding that were called (1 - specificity). Divide by the slices that were called: go down the column.',
-                  67/934: 'that divides by all slices; divide by those that were called a finding.', 347/414: 'that is the share of the alarms that are right.'})
+    expect_number(
+        false_alarms,
+        67 / 414,
+        {
+            67
+            / 573: 'that is the share of the slices *without* a finding that were called (1 - specificity). Divide by '
+                   'the slices that were called: go down the column.',
+            67 / 934: 'that divides by all slices; divide by those that were called a finding.',
+            347 / 414: 'that is the share of the alarms that are right.',
+        },
+    )
     return '67 of 414 alarms: about one in six. The specificity, .883, sounds as if it said the same; it does not.'
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #ed20dc78
 @check
-def check_wrong_calls(wrong_calls):
+def check_wrong_calls(wrong_calls  # the learner's number of slices
+                     )->str: # what is said of a right answer
     "Errors among 1000 slices at a prevalence of 5 %"
     missed, false = 50*14/361, 950*67/573
-    expect_number(wrong_calls, missed + false, {1000*81/934: 'that is the share of errors in the paper, where 39 of 100 slices had a finding; here it is 5 of 100.',
-                  false: 'those are the false alarms; the missed findings are errors too.', missed: 'those are the missed findings; the false alarms are errors too.'}, tol=1.1)
-    return f'about {missed:.0f} missed and {false:.0f} false alarms. Of 100 alarms {100*false/(false + 50 - missed):.0f} are false.'
+    expect_number(
+        wrong_calls,
+        missed + false,
+        {
+            1000
+            * 81
+            / 934: 'that is the share of errors in the paper, where 39 of 100 slices had a finding; here it is 5 of '
+                   '100.',
+            false: 'those are the false alarms; the missed findings are errors too.',
+            missed: 'those are the missed findings; the false alarms are errors too.',
+        },
+        tol=1.1,
+    )
+    return (f'about {missed:.0f} missed and {false:.0f} false alarms. Of 100 alarms '
+            f'{100 * false / (false + 50 - missed):.0f} are false.')
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #45e1b094
 def _highest(p, wanted=.9): # the highest score at which enough findings are called
@@ -34,51 +57,102 @@ def _highest(p, wanted=.9): # the highest score at which enough findings are cal
     return float(scores[int(np.ceil(wanted*len(scores) - 1e-9)) - 1])
 
 @check
-def check_threshold(threshold, valid, test):
+def check_threshold(threshold, # the learner's threshold
+                    valid,     # predictions of the validation images
+                    test       # predictions of the test images
+                   )->str: # what is said of a right answer
     "The threshold was chosen on the validation images"
     right, peeked = _highest(valid), _highest(test)
-    sensitivity = {k: float((p.prob[p.target == 0, 0] >= threshold).mean()) for k, p in dict(valid=valid, test=test).items()}
-    expect_number(threshold, right, {peeked: 'that threshold was chosen on the test images, so their sensitivity is no longer a test of it. Choose it on valid.'},
-                  tol=1e-6, otherwise=f'at this threshold the sensitivity on valid is {sensitivity["valid"]:.3f}; take the highest one with at least .90.')
-    return f'chosen at {sensitivity["valid"]:.2f} on valid, it reaches {sensitivity["test"]:.2f} on test. It is the second figure that belongs in a paper.'
+    sensitivity = {
+        k: float((p.prob[p.target == 0, 0] >= threshold).mean()) for k, p in dict(valid=valid, test=test).items()
+    }
+    expect_number(
+        threshold,
+        right,
+        {
+            peeked: 'that threshold was chosen on the test images, so their sensitivity is no longer a test of it. '
+                    'Choose it on valid.'
+        },
+        tol=1e-6,
+        otherwise=f'at this threshold the sensitivity on valid is {sensitivity["valid"]:.3f}; take the highest one '
+                  f'with at least .90.',
+    )
+    return (f'chosen at {sensitivity["valid"]:.2f} on valid, it reaches {sensitivity["test"]:.2f} on test. It is the '
+            f'second figure that belongs in a paper.')
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #916b5373
 @check
-def check_auc_range(auc_range):
+def check_auc_range(auc_range  # the learner's (low, high)
+                   )->str: # what is said of a right answer
     "The bounds of the area under any rising curve through one point"
-    expect_kind(auc_range, (tuple, list), 'a pair (low, high)')
     se, sp = .961, .883
-    low, high = auc_range
-    expect_number(low, se*sp, {(se + sp)/2: 'the lower end is that of a *concave* curve: two straight lines through the point. A curve that only rises can do worse.', 0.: 'the point itself takes some area for granted.'},
-                  otherwise='for the lower end the curve stays at 0 until just before the point, and flat after it.')
-    expect_number(high, 1 - (1 - se)*(1 - sp), {1.: 'the curve must pass through the point, so it cannot fill the whole square.'}, otherwise='for the upper end the curve jumps up at once, and to 1 right after the point.')
-    return 'an AUC of .84 beside these two figures is impossible; the .99 that the paper prints is just below the ceiling of .9954.'
+    low, high = expect_pair(auc_range)
+    expect_number(
+        low,
+        se * sp,
+        {
+            (se + sp)/2: 'the lower end is that of a *concave* curve: two straight lines through the point. '
+                         'A curve that only rises can do worse.',
+            0.0: 'the point itself takes some area for granted.',
+        },
+        otherwise='for the lower end the curve stays at 0 until just before the point, and flat after it.',
+    )
+    expect_number(
+        high,
+        1 - (1 - se) * (1 - sp),
+        {1.0: 'the curve must pass through the point, so it cannot fill the whole square.'},
+        otherwise='for the upper end the curve jumps up at once, and to 1 right after the point.',
+    )
+    return ('an AUC of .84 beside these two figures is impossible; the .99 that the paper prints is just below the '
+            'ceiling of .9954.')
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #397bdf54
 @check
-def check_neighbours(neighbours, leaky):
+def check_neighbours(neighbours, # the learner's proportion
+                     leaky       # images with a split by slice
+                    )->str: # what is said of a right answer
     "Test slices whose patient was trained on"
     t = leaky.table
     known = set(t.patient[t.split == 'train'])
     rows, patients = t.patient[t.split == 'test'], set(t.patient[t.split == 'test'])
-    of_patients, of_all = len(patients & known)/len(set(t.patient)), (t.patient.isin(known) & (t.split == 'test')).mean()
-    expect_number(neighbours, float(rows.isin(known).mean()), {of_patients: 'that counts patients; count the test slices.', float(of_all): 'that divides by all slices; divide by the test slices.'}, tol=.004)
+    of_patients, of_all = (
+        len(patients & known) / len(set(t.patient)),
+        (t.patient.isin(known) & (t.split == 'test')).mean(),
+    )
+    expect_number(
+        neighbours,
+        float(rows.isin(known).mean()),
+        {
+            of_patients: 'that counts patients; count the test slices.',
+            float(of_all): 'that divides by all slices; divide by the test slices.',
+        },
+        tol=0.004,
+    )
     return 'nearly every test slice has a twin in training, millimetres away.'
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #8213ee77
 @check
-def check_by_patient(guess, by_patient, test):
+def check_by_patient(guess,      # the learner's prediction, in a word
+                     by_patient, # the learner's table, a row per patient
+                     test        # predictions of the test images
+                    )->str: # what is said of a right answer
     "One row a patient, and what 'any slice' does to the specificity"
     import pandas as pd
-    expect_word(guess, ('higher', 'lower', 'the same'))
+    guess = expect_word(guess, ('higher', 'lower', 'the same'))
     expect_kind(by_patient, pd.DataFrame, 'a table (DataFrame) with the columns ill and called')
     expect({'ill', 'called'} <= set(by_patient), 'it needs the columns ill and called.')
-    expect(len(by_patient) == test.n_patients, f'it has {len(by_patient)} rows, but there are {test.n_patients} patients.')
+    expect(
+        len(by_patient) == test.n_patients, f'it has {len(by_patient)} rows, but there are {test.n_patients} patients.'
+    )
     slices = pd.DataFrame(dict(p=test.patient, ill=test.target == 0, called=test.prob[:, 0] >= .5))
     whole, mean = slices.groupby('p').any(), slices.groupby('p').mean() >= .5
     mine = [int(by_patient[c].astype(bool).sum()) for c in ('ill', 'called')]
     if mine != [int(whole[c].sum()) for c in whole]:
-        expect(mine != [int(mean[c].sum()) for c in mean], 'that is the majority of a patient\'s slices; one slice is enough here.')
-        raise ValueError(f'{mine[0]} ill and {mine[1]} called are not what "any slice" gives')
+        expect(
+            mine != [int(mean[c].sum()) for c in mean],
+            'that is the majority of a patient\'s slices; one slice is enough here.',
+        )
+        raise NotYet(f'{mine[0]} patients ill and {mine[1]} called ill are not what "any slice" gives.', 'other')
     sp = [float((~t.called[~t.ill]).mean()) for t in (slices, whole)]
-    return f'the specificity goes from {sp[0]:.2f} over slices to {sp[1]:.2f} over patients, and you said {guess!r}. Every further slice is another chance for a false alarm.'
+    return (f'the specificity goes from {sp[0]:.2f} over slices to {sp[1]:.2f} over patients, and you said {guess!r}. '
+            f'Every further slice is another chance for a false alarm.')

@@ -8,88 +8,169 @@ __all__ = ['check_missed', 'check_macro_f1', 'check_interval', 'check_ways', 'ch
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #0a8301ab
 import numpy as np
 
-from ..answers import check, expect, expect_kind, expect_number, expect_word
+from ..answers import check, expect, expect_kind, expect_number, expect_pair, expect_word
 from ...data.manifest import Manifest
 from ...core.errors import LeakageError
 from ...data.split import check_leaks
 
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #9c07996d
 @check
-def check_missed(missed, preds): # the learner's count; the predictions in the figure
+def check_missed(missed, # the learner's count
+                 preds   # predictions to look at
+                )->str: # what is said of a right answer
     "Effusions that were called something else"
     e = preds.classes.index('effusion')
     truth, said = preds.target == e, preds.pred == e
-    expect_number(missed, int((truth & ~said).sum()), {int((~truth & said).sum()): 'that counts a column: other signs that were called effusion. Go along the row of effusion.',
-                  int((truth & said).sum()): 'those are the effusions that were found; you want the rest of their row.'})
+    expect_number(
+        missed,
+        int((truth & ~said).sum()),
+        {
+            int(
+                (~truth & said).sum()
+            ): 'that counts a column: other signs that were called effusion. Go along the row of effusion.',
+            int((truth & said).sum()): 'those are the effusions that were found; you want the rest of their row.',
+        },
+    )
     return 'the row of effusion without its diagonal. What it is taken for most often shows where the two look alike.'
 
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #11a17051
 @check
-def check_macro_f1(macro_f1, preds):
+def check_macro_f1(macro_f1, # the learner's number
+                   preds     # predictions to look at
+                  )->str: # what is said of a right answer
     "The mean of the four F1s"
     from usbook.evidence.scores import class_scores, confusion_matrix, overall_scores
     cm = confusion_matrix(preds.target, preds.pred, len(preds.classes))
     s = overall_scores(cm)
-    expect_number(macro_f1, float(s['macro_f1']), {float(s['micro_f1']): 'that is the micro F1, which is the same as accuracy: it pools all images. Macro takes each class\'s F1 first, and then their mean.',
-                  float(s['f1_of_averages']): 'that is the F1 of mean precision and mean recall; some call it macro F1 too. Here it is the mean of the four F1s.',
-                  float(s['weighted_f1']): 'that is weighted by how often each class occurs.'}, tol=.0005)
-    return f'each class counts the same, however rare. The four are {", ".join(f"{f:.2f}" for f in class_scores(cm)["f1"])}.'
+    expect_number(
+        macro_f1,
+        float(s['macro_f1']),
+        {
+            float(
+                s['micro_f1']
+            ): 'that is the micro F1, which is the same as accuracy: it pools all images. Macro takes each class\'s F1 '
+               'first, and then their mean.',
+            float(
+                s['f1_of_averages']
+            ): 'that is the F1 of mean precision and mean recall; some call it macro F1 too. Here it is the mean of '
+               'the four F1s.',
+            float(s['weighted_f1']): 'that is weighted by how often each class occurs.',
+        },
+        tol=0.0005,
+    )
+    return (f'each class counts the same, however rare. The four are '
+            f'{", ".join(f"{f:.2f}" for f in class_scores(cm)["f1"])}.')
 
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #3deccc3c
 @check
-def check_interval(interval, preds):
+def check_interval(interval, # the learner's (low, high), or an `Interval`
+                   preds     # predictions to look at
+                  )->str: # what is said of a right answer
     "An interval from patients is wider than one from images"
     from usbook.evidence.metrics import evaluate
     from usbook.evidence.resample import wilson
-    expect_kind(interval, (tuple, list, np.ndarray), 'a pair (low, high)')
-    low, high = interval
+    low, high = expect_pair(interval)
     right, per_image = evaluate(preds).overall['accuracy'], wilson(int((preds.pred == preds.target).sum()), len(preds))
-    expect(low < right.value < high, f'the accuracy itself, {right.value:.3f}, does not lie inside {low:.3f} to {high:.3f}.')
-    if max(abs(low - per_image.low), abs(high - per_image.high)) < .004 < max(abs(right.low - per_image.low), abs(right.high - per_image.high)):
-        expect(False, 'that takes every image for a patient of its own (Wilson on images). Images of one patient err together: resample patients.')
-    expect_number(low, right.low, tol=.02, otherwise='the lower end is off; draw patients, with all their images, some 2000 times.')
-    expect_number(high, right.high, tol=.02, otherwise='the upper end is off; draw patients, with all their images, some 2000 times.')
-    return f'{right.low:.2f} to {right.high:.2f} over patients; as if images were patients it would have been {per_image.low:.2f} to {per_image.high:.2f}.'
+    expect(
+        low < right.value < high,
+        f'the accuracy itself, {right.value:.3f}, does not lie inside {low:.3f} to {high:.3f}.',
+    )
+    def far(i): return max(abs(i[0] - per_image.low), abs(i[1] - per_image.high))
+    if far((low, high)) < .004 < far((right.low, right.high)):
+        expect(
+            False,
+            'that takes every image for a patient of its own (Wilson on images). Images of one patient err together: '
+            'resample patients.',
+        )
+    expect_number(
+        low,
+        right.low,
+        tol=0.02,
+        otherwise='the lower end is off; draw patients, with all their images, some 2000 times.',
+    )
+    expect_number(
+        high,
+        right.high,
+        tol=0.02,
+        otherwise='the upper end is off; draw patients, with all their images, some 2000 times.',
+    )
+    return (f'{right.low:.2f} to {right.high:.2f} over patients; as if images were patients it would have been '
+            f'{per_image.low:.2f} to {per_image.high:.2f}.')
 
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #5c12533a
 @check
-def check_ways(ways):
+def check_ways(ways  # the learner's list of (found, with, cleared, without)
+              )->str: # what is said of a right answer
     "Every way to get 93.3 % and 88.2 % from 62 patients"
     expect_kind(ways, list, 'a list of tuples (found, with, cleared, without)')
     expect(len(ways), 'the list is empty, but there is a way. Try every number of patients with effusion from 1 to 61.')
     for tp, n, tn, m in ways:
         expect(n + m == 62, f'{tp}/{n} and {tn}/{m} fit the percentages, but {n} + {m} patients are not 62.')
-        for k, of, printed in ((tp, n, '93.3'), (tn, m, '88.2')): expect(f'{100*k/of:.1f}' == printed, f'{k} of {of} is {100*k/of:.2f} %, which is not printed as {printed} %.')
-    expect(len(set(map(tuple, ways))) == len(ways) == 1, f'{len(ways)} ways stand there, and one of them twice.')
+        for k, of, printed in ((tp, n, '93.3'), (tn, m, '88.2')):
+            expect(
+                f'{100 * k / of:.1f}' == printed,
+                f'{k} of {of} is {100 * k / of:.2f} %, which is not printed as {printed} %.',
+            )
+    expect(len(set(map(tuple, ways))) == len(ways) == 1, f'{len(ways)} ways are listed, and one of them twice.')
     return 'yes, it can be, and in one way only. Two percentages with one decimal gave four counts away.'
 
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #52ca4e0c
 @check
-def check_split(mine, images): # the learner's split; the images as they came
+def check_split(mine,   # the learner's split, a `Manifest`
+                images  # the images as they came, split
+               )->str: # what is said of a right answer
     "A split that no patient straddles"
     expect_kind(mine, Manifest, 'a manifest with a split; split_by_patient returns one')
-    expect('split' in mine.table and set(mine.table['split']) >= {'train', 'valid', 'test'}, 'a part is missing: it needs train, valid and test.')
+    expect(
+        'split' in mine.table and set(mine.table['split']) >= {'train', 'valid', 'test'},
+        'a part is missing: it needs train, valid and test.',
+    )
     expect(len(mine) == len(images), f'{len(images) - len(mine)} images got lost; every image belongs to a part.')
     try: check_leaks(mine)
     except LeakageError:
         both = mine.table.groupby('patient')['split'].nunique()
-        expect(False, f'{(both > 1).sum()} patients lie in more than one part. This was dealt out by image; deal out whole patients.')
+        expect(
+            False,
+            f'{(both > 1).sum()} patients lie in more than one part. This was dealt out by image; deal out whole '
+            f'patients.',
+        )
     share = (mine.table['split'] == 'test').mean()
     expect(.1 <= share <= .4, f'{share:.0%} of the images are for testing; keep between 10 % and 40 %.')
-    expect(any(mine.table['split'].to_numpy() != images.table['split'].to_numpy()), 'that is the split from above; make another one.')
-    return f"{mine.table[mine.table['split'] == 'test'].patient.nunique()} patients are for testing, and the network will have seen none of them."
+    expect(
+        any(mine.table['split'].to_numpy() != images.table['split'].to_numpy()),
+        'that is the split from above; make another one.',
+    )
+    return (f"{mine.table[mine.table['split'] == 'test'].patient.nunique()} patients are for testing, and the network "
+            f"will have seen none of them.")
 
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #6a5c6df3
 @check
-def check_gain(guess, gain):
-    "What a leaky split seems to gain"
+def check_gain(guess,  # the learner's prediction, in a word
+               gain,   # the learner's table of accuracies, a row per seed
+               images, # the images, whose split is not used
+               x       # their thumbnails
+              )->str:  # what is said of a right answer
+    "What a leaky split seems to gain, measured again on the learner's own images"
     import pandas as pd
-    expect_word(guess, ('higher', 'lower', 'the same'))
+    from usbook.classroom.quick import accuracy, quick_predictions
+    from usbook.data.split import split_by_image, split_by_patient
+    guess = expect_word(guess, ('higher', 'lower', 'the same'))
     expect_kind(gain, pd.DataFrame, 'a table (DataFrame) with the columns by_patient and by_image')
-    expect({'by_patient', 'by_image'} <= set(gain) and len(gain) >= 3, 'it needs the columns by_patient and by_image, and three rows.')
-    expect(gain[['by_patient', 'by_image']].stack().between(0, 1).all(), 'an accuracy lies between 0 and 1.')
-    expect(gain.by_image.max() < .95, 'the column by_image is nearly perfect: were the predictions made for images that were trained on? Predict the part test.')
-    more = gain.by_image - gain.by_patient
-    expect(more.abs().max() > 1e-9, 'both columns are the same: the forest was trained on one split both times. Train it anew on each split.')
-    expect(more.mean() > 0, 'by image comes out lower; have the two columns been swapped?')
-    return f"split by image, the accuracy is {more.mean():+.2f} higher on average, and you said {guess!r}. The forest has not become better: it knows its patients."
+    expect({'by_patient', 'by_image'} <= set(gain) and len(gain) == 3,
+           'it needs the columns by_patient and by_image, and a row for each of the seeds 0, 1 and 2.')
+    mine = gain[['by_patient', 'by_image']].to_numpy(dtype=float)
+    expect(((mine >= 0) & (mine <= 1)).all(), 'an accuracy lies between 0 and 1.')
+    expect(gain.by_image.max() < .95, 'the column by_image is nearly perfect: were the predictions made for images '
+           'that were trained on? Predict the part test.')
+    expect(abs(mine[:, 0] - mine[:, 1]).max() > 1e-9, 'both columns are the same: the forest was trained on one split '
+           'both times. Train it anew on each split.')
+    plain, ways = images.with_split(None), (split_by_patient, split_by_image)
+    right = np.array([[accuracy(quick_predictions(f(plain, seed=s), x)) for f in ways] for s in range(3)])
+    more = (right[:, 1] - right[:, 0]).mean()
+    swapped = abs(mine[:, ::-1] - right).max() < .03
+    expect(not swapped, 'by image comes out lower; have the two columns been swapped?')
+    row, column = np.unravel_index(abs(mine - right).argmax(), right.shape)
+    expect(abs(mine - right).max() < .03, f'{("by_patient", "by_image")[column]} with seed {row}: {mine[row, column]:.3f} '
+           'is not what the forest reaches there. Split with that seed, train on it, and judge the part test.')
+    return (f'split by image, the accuracy is {more:+.2f} higher on average, and you said {guess!r}. The forest '
+            'has not become better: it knows its patients.')

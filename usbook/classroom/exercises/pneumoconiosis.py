@@ -13,66 +13,124 @@ from ...predictions.predictions import Predictions
 
 # %% ../../../nbs/classroom/exercises/05_pneumoconiosis.ipynb #ce9e540f
 @check
-def check_smallest(smallest):
+def check_smallest(smallest  # the learner's whole number
+                  )->str: # what is said of a right answer
     "The smallest n of at least 150 with a k/n that is printed as 92.46 %"
     expect_kind(smallest, (int, np.integer), 'a whole number')
     if smallest == 1760: expect(False, '1760 was taken on trust: 1627 of 1760 is 92.44 %, and 1628 is 92.50 %.')
     expect(150 <= smallest <= 1760, 'at least 150, the question says, and there were 1760 in all.')
-    expect(any(f'{100*k/smallest:.2f}' == '92.46' for k in range(smallest + 1)), f'no number of {smallest} cases is 92.46 % of them.')
+    expect(
+        any(f'{100 * k / smallest:.2f}' == '92.46' for k in range(smallest + 1)),
+        f'no number of {smallest} cases is 92.46 % of them.',
+    )
     expect(smallest == 199, f'{smallest} is possible; a smaller one is too.')
     return '184 of 199. So the figure is of a part of the cases, and the abstract does not say which.'
 
 # %% ../../../nbs/classroom/exercises/05_pneumoconiosis.ipynb #a6301410
 @check
-def check_baseline(baseline, preds):
+def check_baseline(baseline, # the learner's proportion
+                   preds     # predictions to look at
+                  )->str: # what is said of a right answer
     "The share of the class that is always said"
-    expect_number(baseline, float((preds.target == 0).mean()), {.25: 'that is what guessing among four classes gives; saying always the same gives the share of that class.'})
+    expect_number(
+        baseline,
+        float((preds.target == 0).mean()),
+        {0.25: 'that is what guessing among four classes gives; saying always the same gives the share of that class.'},
+    )
     return 'and if the ill were the most frequent class, calling everybody ill would give their share.'
 
 # %% ../../../nbs/classroom/exercises/05_pneumoconiosis.ipynb #17d0cfae
 @check
-def check_neighbours(neighbours, cm):
+def check_neighbours(neighbours, # the learner's proportion
+                     cm          # confusion matrix (classes, classes)
+                    )->str: # what is said of a right answer
     "Errors by one stage among all errors"
     away = abs(np.subtract.outer(np.arange(len(cm)), np.arange(len(cm))))
     near, errors, n = cm[away == 1].sum(), cm[away > 0].sum(), cm.sum()
-    expect_number(neighbours, float(near/errors), {float(near/n): 'that divides by all films; divide by the errors.', float(cm[away <= 1].sum()/n): 'that counts the right ones too ("within one stage"); the question is about the errors.'})
+    expect_number(
+        neighbours,
+        float(near / errors),
+        {
+            float(near / n): 'that divides by all films; divide by the errors.',
+            float(
+                cm[away <= 1].sum() / n
+            ): 'that counts the right ones too ("within one stage"); the question is about the errors.',
+        },
+    )
     return 'readers disagree in the same way: stages are cuts through something continuous.'
 
 # %% ../../../nbs/classroom/exercises/05_pneumoconiosis.ipynb #a0b2658e
 @check
-def check_kappa(weighted, cm):
+def check_kappa(weighted, # the learner's kappa
+                cm        # confusion matrix (classes, classes)
+               )->str: # what is said of a right answer
     "The quadratic kappa"
     from usbook.evidence.scores import kappa
     values = {w: float(kappa(cm, w)) for w in (None, 'linear', 'quadratic')}
-    expect_number(weighted, values['quadratic'], {values[None]: 'that is the plain kappa: an error by three stages costs no more than one by one.', values['linear']: 'those are linear weights; quadratic ones punish far errors more.'}, tol=.0005)
-    return f"against {values[None]:.2f} without weights. A paper has to say which; the higher one is not the better network."
+    expect_number(
+        weighted,
+        values['quadratic'],
+        {
+            values[None]: 'that is the plain kappa: an error by three stages costs no more than one by one.',
+            values['linear']: 'those are linear weights; quadratic ones punish far errors more.',
+        },
+        tol=0.0005,
+    )
+    return (f"against {values[None]:.2f} without weights. A paper has to say which; the higher one is not the better "
+            f"network.")
 
 # %% ../../../nbs/classroom/exercises/05_pneumoconiosis.ipynb #c252c6d4
 @check
-def check_dice(dice):
+def check_dice(dice  # the learner's function of two masks
+              )->str: # what is said of a right answer
     "Dice of masks: 2·shared / (sum of both)"
     a, b = np.array([[1, 1, 0, 0]]), np.array([[0, 1, 1, 0]])
     cases = [(a, a, 1.), (a, b, .5), (a*255, b*255, .5), (a > 0, b > 0, .5), (a, np.array([[0, 0, 1, 1]]), 0.)]
     for p, q, right in cases:
         got = dice(p, q)
         expect(got is not None, 'the function returns nothing; does it end with return?')
-        expect(abs(got - 1/3) > 1e-6 or right != .5, 'that is intersection over union (Jaccard), 1/3 here; Dice is 1/2.')
-        expect(abs(got - right) < 1e-6, f'masks of {p.dtype} with the values {sorted(set(np.ravel(p).tolist()))}: it gives {got:.3f} instead of {right:.3f}.')
+        expect(
+            abs(got - 1 / 3) > 1e-6 or right != 0.5, 'that is intersection over union (Jaccard), 1/3 here; Dice is 1/2.'
+        )
+        expect(
+            abs(got - right) < 1e-6,
+            f'masks of {p.dtype} with the values {sorted(set(np.ravel(p).tolist()))}: it gives {got:.3f} instead of '
+            f'{right:.3f}.',
+        )
     return 'and a Dice of .95 for the lungs says nothing about the opacities inside them.'
 
 # %% ../../../nbs/classroom/exercises/05_pneumoconiosis.ipynb #341fe340
 @check
-def check_two(guess, two, preds):
+def check_two(guess, # the learner's prediction, in a word
+              two,   # the learner's `Predictions` with two classes
+              preds  # predictions to look at
+             )->str: # what is said of a right answer
     "Two classes, with the probabilities of the stages added"
-    expect_word(guess, ('higher', 'lower', 'the same'))
+    guess = expect_word(guess, ('higher', 'lower', 'the same'))
     expect_kind(two, Predictions, 'predictions (Predictions) with two classes')
     expect(set(two.classes) == {'normal', 'pneumoconiosis'}, "its classes should be 'normal' and 'pneumoconiosis'.")
-    expect(len(two) == len(preds), f'it has {len(two)} films, and there were {len(preds)}: the stages in the middle are ill too.')
+    expect(
+        len(two) == len(preds),
+        f'it has {len(two)} films, and there were {len(preds)}: the stages in the middle are ill too.',
+    )
     ill, right = two.prob[:, two.classes.index('pneumoconiosis')], 1 - preds.prob[:, 0]
-    expect(((two.target == two.classes.index('pneumoconiosis')) == (preds.target > 0)).all(), 'the targets are not those of the films: normal stays normal, every stage is pneumoconiosis.')
+    expect(
+        ((two.target == two.classes.index('pneumoconiosis')) == (preds.target > 0)).all(),
+        'the targets are not those of the films: normal stays normal, every stage is pneumoconiosis.',
+    )
     hard, top = (preds.pred > 0).astype(float), preds.prob[:, 1:].max(1)/(preds.prob[:, 1:].max(1) + preds.prob[:, 0])
-    expect(not np.allclose(ill, hard), 'the most probable class was taken first, and the probabilities are 0 and 1 now. Add the probabilities of the stages.')
-    expect(not np.allclose(ill, top), 'that is the most probable stage alone. Ill means any of them: add the probabilities of the stages.')
-    expect(np.allclose(ill, right, atol=1e-6), 'the probability of pneumoconiosis should be the sum over the three stages.')
+    expect(
+        not np.allclose(ill, hard),
+        'the most probable class was taken first, and the probabilities are 0 and 1 now. Add the probabilities of the '
+        'stages.',
+    )
+    expect(
+        not np.allclose(ill, top),
+        'that is the most probable stage alone. Ill means any of them: add the probabilities of the stages.',
+    )
+    expect(
+        np.allclose(ill, right, atol=1e-6), 'the probability of pneumoconiosis should be the sum over the three stages.'
+    )
     four, now = (float((p.pred == p.target).mean()) for p in (preds, two))
-    return f'from {four:.2f} to {now:.2f}, and you said {guess!r}. Nothing was learnt; the question became easier. The paper: 70.1 % for four classes, 92.46 % for two.'
+    return (f'from {four:.2f} to {now:.2f}, and you said {guess!r}. Nothing was learnt; the question became easier. '
+            f'The paper: 70.1 % for four classes, 92.46 % for two.')
