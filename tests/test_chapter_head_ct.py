@@ -16,6 +16,8 @@ from usbook.learn.transfer import train
 from usbook.learn.weights import find_weights
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
+from usbook.core.interval import Interval
+from usbook.evidence.resample import mean_over_patients
 from usbook.studies.machinery import Arm, Trained, judge_claims
 from usbook.core.settings import Settings
 
@@ -107,7 +109,7 @@ def test_frames_of_one_file_are_kept_apart(slices, fit):
 def test_every_slice_is_tested_once_and_leaks_only_where_meant(slices, settings):
     weights, seen = find_weights('resnet10t', settings), {}
     for by_slice in (False, True):
-        p = cross_predict(slices, RECIPE, weights, settings, k=3, by_slice=by_slice)
+        p = cross_predict(slices, Job(RECIPE, 'frozen', weights, settings), k=3, by_slice=by_slice)
         assert list(p.table.image) == list(slices.table.image) and list(p.patient) == list(slices.patients)
         seen[by_slice] = p
     assert slice_gain([tuple(seen.values())]).low < slice_gain([tuple(seen.values())]).high
@@ -124,7 +126,7 @@ def test_gain_by_hand():
 
 def test_one_slice_a_patient_has_nothing_to_leak(slices, settings):
     single = replace(slices, table=slices.table.assign(patient=slices.table.image))
-    assert gain_of_slices(single, RECIPE, settings) == {}
+    assert gain_of_slices(single, Job(RECIPE, settings=settings)) == {}
 
 
 # The chapter -----------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ from PIL import Image, ImageOps
 import usbook.studies.pneumoconiosis as chapter
 from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify, figures_to_draw, find_all_lungs, make_view, measure, neighbour_share, shortcut, stamped, teachers, two_classes, two_sites, usable, view
 from usbook.data.manifest import Manifest
-from usbook.data.split import check_leaks, split_by_patient
+from usbook.data.split import check_leaks, folds_by_patient, split_by_patient
 from usbook.core.interval import Interval
 from usbook.evidence.scores import auc
 from usbook.learn.segment import read_lungs
-from usbook.learn.recipe import Recipe, SegRecipe
+from usbook.learn.recipe import Job, Recipe, SegRecipe
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
 from usbook.evidence.resample import ratio_over_patients
@@ -37,6 +37,10 @@ def films(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def settings(tmp_path_factory): return Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu', profile='test')
+
+
+@pytest.fixture
+def job(settings): return Job(RECIPE, settings=settings, progress=False)
 
 
 @pytest.fixture(scope='module')
@@ -130,12 +134,12 @@ def test_two_lungs_are_averaged():
     assert list(q.table.image) == ['000.png', '001.png'] and np.allclose(q.prob, [[.7, .3], [.3, .7]])
 
 
-def test_stage_two_tests_each_film_once(films, truth, settings):
+def test_stage_two_tests_each_film_once(films, truth, settings, job):
     m = two_classes(films)
-    parts = parts_of(m, TwoStagePlan(RECIPE, folds=3))
+    parts = folds_by_patient(m, 3)
     for p in parts: check_leaks(p)
     v = make_view(m, truth, 'sides', settings.path('cache'))
-    p, fits = classify(v, parts, RECIPE, 'frozen', settings, 0, failed=[films.table.image[3]])
+    p, fits = classify(v, parts, job, failed=[films.table.image[3]])
     assert sorted(p.table.image) == sorted(films.table.image) and len(fits) == 3 and all(f.frozen['moved'] == 0 for f in fits)
     row = p.table[p.table.image == films.table.image[3]].iloc[0]
     assert row[f'p_{row.target}'] == 0, 'the failed film counts as wrong'
@@ -150,7 +154,7 @@ def test_lungs_come_from_a_unet_that_never_saw_the_patient(films, settings, monk
         return [np.ones((128, 128), np.uint8)]*len(rows), pd.DataFrame(dict(image=m.table.image.iloc[rows], found='both'))
     monkeypatch.setattr(chapter, 'find_lungs', find)
     plan = TwoStagePlan(RECIPE, folds=3)
-    lungs = find_all_lungs(films, parts_of(films, plan), plan, settings)
+    lungs = find_all_lungs(films, folds_by_patient(films, plan.folds), Job(plan.unet, settings=settings))
     assert len(lungs.masks) == len(lungs.found) == len(films) and list(lungs.found.image) == list(films.table.image)
     assert all(not seen[k] & asked[k] for k in asked) and set.union(*asked.values()) == set(films.patients)
 
@@ -161,14 +165,14 @@ def test_a_film_with_frames_is_refused(films):
 
 # The ablation and the stamp ---------------------------------------------------------------------------------
 
-def test_ablation_changes_nothing_but_the_picture(films, truth, settings):
+def test_ablation_changes_nothing_but_the_picture(films, truth, settings, job):
     m = split_by_patient(two_classes(films), seed=0)
-    views = ablation(m, [m], lungs_of(films, truth, failed=[0, 5]), RECIPE, 'frozen', settings, kinds=('whole', 'lungs', 'blackout', 'oracle'))
+    views = ablation(m, [m], lungs_of(films, truth, failed=[0, 5]), job, kinds=('whole', 'lungs', 'blackout', 'oracle'))
     assert set(views) == {'whole', 'lungs', 'blackout', 'oracle'}
     assert len({tuple(p.table.image) for p in views.values()}) == 1 and len({tuple(p.target) for p in views.values()}) == 1
     assert views['whole'].meta['lungs_not_found'] == [] == views['oracle'].meta['lungs_not_found'] and len(views['lungs'].meta['lungs_not_found']) == 2
     bare = replace(m, table=m.table.assign(mask=''))
-    assert set(ablation(bare, [m], lungs_of(films, truth), RECIPE, 'frozen', settings, kinds=('lungs', 'oracle'))) == {'lungs'}
+    assert set(ablation(bare, [m], lungs_of(films, truth), job, kinds=('lungs', 'oracle'))) == {'lungs'}
 
 
 def test_the_stamp_is_outside_the_lungs(films, truth, tmp_path):
@@ -182,7 +186,7 @@ def test_the_stamp_is_outside_the_lungs(films, truth, tmp_path):
 
 
 def test_unets_learn_from_stamped_films(films, settings):
-    learn, note = teachers(films, parts_of(films, TwoStagePlan(RECIPE, folds=2)), settings)
+    learn, note = teachers(films, folds_by_patient(films, 2), settings)
     changed = [(np.asarray(films.load(i)) != np.asarray(learn[0].load(i))).any() for i in range(len(films))]
     assert .2 < np.mean(changed) < .8 and not note and len(learn) == 2
     assert abs(np.mean(np.array(changed)[films.targets == 0]) - np.mean(np.array(changed)[films.targets > 0])) < .5, 'by lot, whatever the class'
@@ -197,7 +201,7 @@ def test_who_is_stamped(films, tmp_path):
     assert all(np.array_equal(some.load(i), again.load(i)) for i in range(len(m)))
 
 
-def test_sites_are_learnt_and_tested_apart(films, truth, settings, monkeypatch):
+def test_sites_are_learnt_and_tested_apart(films, truth, settings, job, monkeypatch):
     m = two_classes(films)
     m = replace(m, table=m.table.assign(site=np.where(np.arange(len(m)) % 2, 'A', 'B')))
     assert two_sites(m) is not None and two_sites(replace(m, table=m.table.drop(columns='site'))) is None
@@ -209,7 +213,7 @@ def test_sites_are_learnt_and_tested_apart(films, truth, settings, monkeypatch):
     monkeypatch.setattr(chapter, 'train', spy)
     monkeypatch.setattr(chapter, 'find_lungs', lambda net, films, rows=None: (truth, None))
     sites, lungs = two_sites(m), replace(lungs_of(films, truth), nets=[None])
-    out = shortcut(m, [split_by_patient(m, seed=1)], lungs, RECIPE, settings, kinds=('whole',))
+    out = shortcut(m, [split_by_patient(m, seed=1)], lungs, job, kinds=('whole',))
     assert all(set(t.site) == {sites[0]} and set(t.condition) == {'home'} for t in learnt)
     for c in CONDITIONS: assert set(out['whole', c].table.site) == {sites[c != 'home']}
     assert list(out['whole', 'away'].target) == list(out['whole', 'reversed'].target)

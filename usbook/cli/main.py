@@ -72,7 +72,7 @@ def _chapters(study):
     ids = [s for s in STUDIES if _has_chapter(s)] if study == 'all' else [get_study(study).id]
     for i in ids:
         if not _has_chapter(i): raise BadInput(f'{i} has no chapter yet; usbook list shows those that have one')
-    return [import_module(f'usbook.studies.{i}').CHAPTER for i in ids]
+    return [import_module(f'usbook.studies.{i}').MACHINERY for i in ids]
 
 def _reproduce(args):
     s = read_settings(profile=args.profile, seed=args.seed, weights=args.weights, data=args.data)
@@ -80,12 +80,13 @@ def _reproduce(args):
     if args.study == 'all' and s.data not in ('sample', 'phantom'):
         raise BadInput(f'--data {s.data} belongs to one study; name it instead of "all"')
     done = []
-    for chapter in _chapters(args.study):
-        from usbook.runs.run import reproduce
+    for machinery in _chapters(args.study):
         from usbook.core.progress import show_progress
-        if not args.json: print(f'{chapter.study.id}: {chapter.study.title}', flush=True)
-        run = reproduce(chapter, s, modes=modes, arch=args.arch, patients=args.patients,
-                        image_level=args.image_level, same_patient=args.same_patient, progress=(lambda *_: None) if args.json else show_progress())
+        from usbook.runs.run import reproduce
+        from usbook.studies.images import Reading
+        if not args.json: print(f'{machinery.study.id}: {machinery.study.title}', flush=True)
+        reading = Reading(args.patients, args.image_level, args.same_patient)
+        run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
         done.append(run)
         if not args.json:
             from usbook.runs.report import print_results

@@ -7,7 +7,7 @@ __all__ = ['arm_metrics', 'claims_of', 'results_of', 'metric_key', 'paper_rows',
            'print_comparison', 'print_froc', 'drawn', 'draw_all', 'figures_of', 'contact_sheet', 'facts_of',
            'checklists_of', 'render', 'write_report']
 
-# %% ../../nbs/runs/01_report.ipynb #cf4a7077
+# %% ../../nbs/runs/01_report.ipynb #ee28708e
 import base64
 import html
 import io
@@ -18,7 +18,7 @@ from pathlib import Path
 from ..core.files import write_file
 from ..core.interval import interval_text
 from ..evidence.decide import by_luck, under_holm
-from ..evidence.published import Published
+from ..evidence.audit.printed import Published
 
 # %% ../../nbs/runs/01_report.ipynb #f3ea75e1
 def arm_metrics(e     # an `Evaluation`, or a `Froc`
@@ -375,13 +375,13 @@ def _sheet(out):
     try: return contact_sheet(out.images), []
     except Exception as e: return {}, [f'The images could not be shown ({type(e).__name__}: {str(e)[:120]}).']
 
-# %% ../../nbs/runs/01_report.ipynb #5c49433e
+# %% ../../nbs/runs/01_report.ipynb #f6ca4d49
 def write_report(out,               # an `Outcome`
                  folder:Path,       # where the numbers are
                  environment:dict   # versions
                 )->Path|None:       # the page; None where it could not be made, and a sentence beside the numbers says why
     "report.html, and its figures as files in figures/"
-    from usbook.evidence.audit import audit
+    from usbook.evidence.audit.findings import audit
     folder = Path(folder)
     (folder/'figures').mkdir(exist_ok=True)
     figs, failed = draw_all(figures_of(out))

@@ -6,7 +6,7 @@
 __all__ = ['run_name', 'Outcome', 'reproduce', 'judge', 'compare_modes', 'tell_left_out', 'task_classes', 'verdicts',
            'warnings_for', 'save', 'draw']
 
-# %% ../../nbs/runs/00_run.ipynb #596a4332
+# %% ../../nbs/runs/00_run.ipynb #5d7e3417
 import os
 import secrets
 import time
@@ -23,7 +23,7 @@ from ..data.split import some_patients
 from ..evidence.compare import compare
 from ..evidence.metrics import evaluate
 from ..learn.recipe import MODES
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 from .report import results_of, write_report
 from ..studies.images import Reading, Source, describe, find_images
 from ..studies.machinery import Machinery, Measured, Work, judge_claims, plan_work, train_arms

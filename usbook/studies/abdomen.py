@@ -34,7 +34,7 @@ from ..predictions.predictions import Predictions
 from .formula import interval_of
 from .machinery import Machinery, Measured, Plan, Work, part_of, train_arms
 from .study import get_study
-from ..widgets.reader import add_readers, simulate_reader
+from ..predictions.readers import add_readers, simulate_reader
 
 # %% ../../nbs/studies/07_abdomen.ipynb #464dac6a
 STUDY = get_study('abdomen')

@@ -27,7 +27,7 @@ from ..data.split import split_by_patient
 from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match
 from ..evidence.plots import plot_froc
 from ..learn.recipe import DetectRecipe, MODE_NAMES, MODES
-from ..predictions.predictions import Detections
+from ..predictions.detections import Detections
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #33381c70
 from ..learn.detect import as_detections, link, linked, merge_places, score_tracks, train_detector, train_temporal

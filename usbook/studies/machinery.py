@@ -6,7 +6,7 @@
 __all__ = ['Plan', 'Machinery', 'Arm', 'Trained', 'in_mode', 'Measured', 'judge_claims', 'Work', 'plan_work', 'part_of',
            'train_arms', 'pool']
 
-# %% ../../nbs/studies/03_machinery.ipynb #3535e8a6
+# %% ../../nbs/studies/03_machinery.ipynb #04a82bc8
 from dataclasses import dataclass, field, replace
 from typing import Callable
 
@@ -18,7 +18,8 @@ from ..core.settings import Settings
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, folds_by_patient, split_by_patient
 from ..learn.recipe import MODE_NAMES, MODES, Job
-from ..predictions.predictions import Detections, Predictions
+from ..predictions.detections import Detections
+from ..predictions.predictions import Predictions
 from .formula import Resamples
 from .study import Study, Verdict
 

@@ -18,7 +18,7 @@ from ..core.errors import BadInput
 from ..core.files import as_json, digest
 from ..core.interval import Interval, interval_text
 from ..evidence.decide import VERDICTS, decide, together
-from ..evidence.published import Published, published
+from ..evidence.audit.printed import Published, published
 from .formula import Condition, check_names, read_condition
 
 # %% ../../nbs/studies/01_study.ipynb #702f8831
