@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from usbook.learn import pretrain as B
+from usbook.phantoms import textures as T
 from usbook.learn.weights import backbone, find_weights, shipped_folder
 from usbook.phantoms.nuisance import rng
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings, read_settings
 
-TINY = B.Recipe(categories=26, pool_size=48, pairs=8, steps=4, sizes=((0., 32), (.5, 48)))
+TINY = B.PretextRecipe(categories=26, pool_size=48, pairs=8, steps=4, sizes=((0., 32), (.5, 48)))
 AUTO = Settings(weights='auto', offline=True)
 
 @pytest.fixture(scope='module')
@@ -37,24 +38,24 @@ def first_word(seed): return np.random.SeedSequence([seed, 1]).entropy[0] % 2**3
 
 def test_no_sample_uses_the_pretext_s_seed_space():
     found = seeds_in_use()
-    assert len(found) > 5 and all(first_word(s) != B.SPACE for s in found)
+    assert len(found) > 5 and all(first_word(s) != T.SPACE for s in found)
 
 def test_streams_differ_wherever_the_first_word_differs():
     "Phantoms seed with [seed, words]; the pretext with [SPACE, words]: equal words give unequal numbers"
     for seed in (0, 1, 2, 7, 42, 2026):
         for words in ((0, 0), (1, 5), (2, 3, 1)):
-            assert not np.array_equal(rng(seed, *words).random(4), B.pretext_rng(*words).random(4))
-    np.testing.assert_array_equal(rng(B.SPACE, 1, 5).random(4), B.pretext_rng(1, 5).random(4))   # only that seed would meet it
-    assert 2**31 < B.SPACE < 2**32
+            assert not np.array_equal(rng(seed, *words).random(4), T.pretext_rng(*words).random(4))
+    np.testing.assert_array_equal(rng(T.SPACE, 1, 5).random(4), T.pretext_rng(1, 5).random(4))   # only that seed would meet it
+    assert 2**31 < T.SPACE < 2**32
 
 # Images ------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('k,family', list(enumerate(B.FAMILIES)))
+@pytest.mark.parametrize('k,family', list(enumerate(T.FAMILIES)))
 def test_every_family_draws(k, family):
-    images = [B.draw(k + len(B.FAMILIES)*c, i, 48) for c in range(6) for i in (0, 1)]
+    images = [T.draw_texture(k + len(T.FAMILIES)*c, i, 48) for c in range(6) for i in (0, 1)]
     assert all(im.shape == (48, 48) and im.dtype == np.uint8 for im in images)
     assert all(im.std() > 1 for im in images), 'an empty picture'
-    np.testing.assert_array_equal(images[1], B.draw(k, 1, 48))
+    np.testing.assert_array_equal(images[1], T.draw_texture(k, 1, 48))
 
 def test_pool_does_not_depend_on_workers(pool, tmp_path):
     np.testing.assert_array_equal(pool, B.make_pool(TINY, tmp_path, workers=2))
@@ -106,7 +107,7 @@ def test_card_says_what_it_must(shipped):
 def test_gradients_reach_the_last_feature_map(shipped):
     "What Grad-CAM needs: a map with places, and a gradient in it"
     body = backbone('resnet10t', shipped)
-    x = torch.tensor(B.draw(10, 0, 96)/255, dtype=torch.float32).expand(2, 3, 96, 96)
+    x = torch.tensor(T.draw_texture(10, 0, 96)/255, dtype=torch.float32).expand(2, 3, 96, 96)
     f = body(x); f.retain_grad()
     (f.mean((2, 3)) @ torch.randn(f.shape[1], generator=torch.Generator().manual_seed(0))).sum().backward()
     assert f.shape[2] > 1 and f.grad.abs().sum() > 0 and torch.isfinite(f).all()

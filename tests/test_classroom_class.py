@@ -76,8 +76,8 @@ def test_bad_files_get_a_sentence_each(tmp_path):
     (tmp_path/'class'/'reader_s01 copy.csv').write_bytes((tmp_path/'class'/'reader_s01.csv').read_bytes())
     (tmp_path/'class'/'folder.csv').mkdir()
     t = read_class(tmp_path/'class', tmp_path/'truth.csv')
-    assert set(t.learners) == {'s00', 's01', 's01 copy', 's02'}
-    assert {f for f, _ in t.left_out} == {*BAD, 'picture.csv', 'folder.csv'}
+    assert set(t.learners) == {'s00', 's01', 's02'}
+    assert {f for f, _ in t.left_out} == {*BAD, 'picture.csv', 'folder.csv', 'reader_s01 copy.csv'}
     for f, why in t.left_out: assert f in why and '\n' not in why and len(why) < 400, why
 
 def test_nobody_at_all(tmp_path):
@@ -138,3 +138,22 @@ def test_board_in_a_browser(show, table):
 def test_board_from_python(table):
     w = explore_class(table)
     assert w.settings() == dict(learner=0, image=0) and '30 learners' in repr(w) and w.png()[:4] == b'\x89PNG'
+
+
+def test_a_copied_file_counts_once(tmp_path):
+    make(tmp_path/'class', 3)
+    (tmp_path/'class'/'reader_s01 copy.csv').write_bytes((tmp_path/'class'/'reader_s01.csv').read_bytes())
+    t = read_class(tmp_path/'class')
+    assert len(t.learners) == 3 and 'counted once' in t.left_out[0][1]
+
+def test_one_short_reader_does_not_shrink_the_kappa_of_all(tmp_path):
+    make(tmp_path/'class', 8, part=(3,))
+    short = tmp_path/'class'/'reader_s03.csv'
+    short.write_text('\n'.join(short.read_text().splitlines()[:9]) + '\n')
+    value, n, brief = read_class(tmp_path/'class', tmp_path/'truth.csv').fleiss()
+    assert n == 40 and brief == ['s03'] and value > 0
+
+def test_nothing_is_overwritten(usbook, tmp_path):
+    make(tmp_path/'class', 3)
+    for _ in range(2): assert usbook('class', 'class', '--truth', 'truth.csv', '--out', 'out').returncode == 0
+    assert {p.name for p in (tmp_path/'out').iterdir()} >= {'class-table.csv', 'class-table-2.csv', 'class.html', 'class-2.html'}

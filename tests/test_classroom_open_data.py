@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from usbook.data import open_data as od
+from usbook.core.errors import BadInput
+from usbook.data.sets import adapters, facts
 
-def few(monkeypatch, name, **counts): monkeypatch.setitem(od.OPEN, name, replace(od.OPEN[name], counts=counts))
+def few(monkeypatch, name, **counts): monkeypatch.setitem(facts.OPEN, name, replace(facts.OPEN[name], counts=counts))
 
 def test_lung_signs_on_covid_blues(usbook, tmp_path, monkeypatch):
     "The whole way with a made-up set of its shape: two of the four signs are there, so claims about four are not tested"
@@ -20,7 +21,7 @@ def test_lung_signs_on_covid_blues(usbook, tmp_path, monkeypatch):
             (top/'lus_videos'/f'patient_{p}_{point}.mp4').write_bytes(b'')
             rows.append(f'patient_{p}_{point},1.0,{"yes,no" if p % 2 else "no,yes"},')
     (top/'severity.csv').write_text('\n'.join(rows))
-    monkeypatch.setattr(od, 'clip_frames', lambda clip, n: [Image.fromarray(rng.integers(0, 255, (48, 48), dtype='uint8')) for _ in range(2)])
+    monkeypatch.setattr(adapters, 'clip_frames', lambda clip, n: [Image.fromarray(rng.integers(0, 255, (48, 48), dtype='uint8')) for _ in range(2)])
     r = usbook('reproduce', 'lung_signs', '--data', 'open:covid-blues', '--modes', 'frozen', '--weights', 'random')
     assert r.returncode == 2 and 'has 32 clips where the covid-blues set has 362' in r.stderr
     few(monkeypatch, 'covid-blues', clips=32, patients=16)
@@ -31,7 +32,7 @@ def test_lung_signs_on_covid_blues(usbook, tmp_path, monkeypatch):
     assert any('CC BY-NC-ND' in w and 'Wiedemann' in w for w in got['warnings'])
 
 def test_the_facts_of_the_model_set():
-    s = od.get_set('open:covid-blues')
+    s = facts.get_set('open:covid-blues')
     assert s.counts == dict(clips=362, patients=63) and 'CC BY-NC-ND' in s.licence and set(s.labels) >= {'a_lines', 'b_lines'}
 
 # Real images ------------------------------------------------------------------------------------------------
@@ -44,7 +45,7 @@ def test_real_head_ct(realdata, tmp_path, monkeypatch):
     for i, f in enumerate(t.image): shutil.copy(src/f, tmp_path/'head_ct'/'head_ct'/f'{i:03}.png')
     (tmp_path/'labels.csv').write_text('id, hemorrhage\n' + ''.join(f'{i}, {int(y == "finding")}\n' for i, y in enumerate(t.label)))
     few(monkeypatch, 'head-ct', images=len(t), patients=len(t), **t.label.value_counts().to_dict())
-    m = od.adapt('head-ct', tmp_path, same_patient=True)
+    m = adapters.adapt('head-ct', tmp_path, same_patient=True)
     assert m.table.label.value_counts().to_dict() == t.label.value_counts().to_dict() and set(m.classes) == {'finding', 'no_finding'}
 
 def test_real_busi(realdata, tmp_path, monkeypatch):
@@ -55,7 +56,7 @@ def test_real_busi(realdata, tmp_path, monkeypatch):
             Image.open(src/f).save(tmp_path/'Dataset_BUSI_with_GT'/c/f'{c} ({i}).png')
             if mask: Image.open(src/mask).convert('L').save(tmp_path/'Dataset_BUSI_with_GT'/c/f'{c} ({i})_mask.png')
     few(monkeypatch, 'busi', images=len(t), **t.label.value_counts().to_dict())
-    m = od.adapt('busi', tmp_path, image_level=True)
+    m = adapters.adapt('busi', tmp_path, image_level=True)
     assert len(m) <= len(t) and set(m.classes) == set(t.label) and m.table['mask'].str.len().min() > 0
 
 def test_real_gallbladder(realdata, tmp_path, monkeypatch):
@@ -71,8 +72,8 @@ def test_real_gallbladder(realdata, tmp_path, monkeypatch):
                 shutil.copy(src/t.image[i], tmp_path/'repo'/'data'/where/name)
                 out.writerow([name, int(t.label[i] != 'atresia')])
     few(monkeypatch, 'gallbladder', test=int((part == 'test_data').sum()))
-    try: m = od.adapt('gallbladder', tmp_path)
-    except od.BadInput as e:
+    try: m = adapters.adapt('gallbladder', tmp_path)
+    except BadInput as e:
         assert 'identical' in str(e) or 'same' in str(e), e   # copies of one image under two infants: seen, and named
-        m = od.adapt('gallbladder', tmp_path, same_patient=True)
+        m = adapters.adapt('gallbladder', tmp_path, same_patient=True)
     assert m.splits == ['train', 'test'] and set(m.table.label) == {'atresia', 'no_atresia'}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from usbook.data import open_data as od
+from usbook.data.sets import adapters, facts, fetch as fetching
 from usbook.data.manifest import IMAGE_LEVEL, Manifest
 from usbook.core.errors import BadInput
 
@@ -34,19 +34,19 @@ def said(f, *args, **kwargs):
 
 def test_two_sets_a_study_with_all_facts():
     studies = ['lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis']
-    assert {s: sum(o.study == s for o in od.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2) | dict(breast_cine=3)
-    for name, s in od.OPEN.items():
+    assert {s: sum(o.study == s for o in facts.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2) | dict(breast_cine=3)
+    for name, s in facts.OPEN.items():
         assert name == s.name and s.page.startswith('https://') and s.licence and s.citation and s.manual and s.labels
         assert bool(s.url) != bool(s.gate) and (s.sha256 is None or len(s.sha256) == 64)
         assert s.url is None or s.url.startswith('https://')
 
 def test_names():
-    assert od.get_set('open:busi').name == 'busi'
-    assert 'did you mean open:montgomery?' in said(od.get_set, 'open:montgomary') and 'known are covid-blues' in said(od.get_set, 'zzz')
+    assert facts.get_set('open:busi').name == 'busi'
+    assert 'did you mean open:montgomery?' in said(facts.get_set, 'open:montgomary') and 'known are covid-blues' in said(facts.get_set, 'zzz')
 
 # Adapters --------------------------------------------------------------------------------------------------
 
-def few(monkeypatch, name, **counts): monkeypatch.setitem(od.OPEN, name, replace(od.OPEN[name], counts=counts))
+def few(monkeypatch, name, **counts): monkeypatch.setitem(facts.OPEN, name, replace(facts.OPEN[name], counts=counts))
 
 def test_covid_blues(tmp_path, monkeypatch):
     top, rows = tmp_path/'COVID-BLUES-main', ['video_file,Severity Score,A-lines,B-lines,comments']
@@ -57,17 +57,17 @@ def test_covid_blues(tmp_path, monkeypatch):
             (top/'lus_videos'/f'patient_{p}_{point}.mp4').write_bytes(b'')
             rows.append(f'patient_{p}_{point},{i}.0,{",".join(signs[p % 4])},"broken pleura line, B-lines"')
     (top/'severity.csv').write_text('\n'.join(rows))
-    monkeypatch.setattr(od, 'clip_frames', lambda clip, n: [Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8')) for _ in range(n)])
-    assert 'has 16 clips where the covid-blues set has 362' in said(od.adapt, 'covid-blues', tmp_path)
+    monkeypatch.setattr(adapters, 'clip_frames', lambda clip, n: [Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8')) for _ in range(n)])
+    assert 'has 16 clips where the covid-blues set has 362' in said(adapters.adapt, 'covid-blues', tmp_path)
     few(monkeypatch, 'covid-blues', clips=16, patients=8)
-    m = od.adapt('covid-blues', tmp_path)
+    m = adapters.adapt('covid-blues', tmp_path)
     assert len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines+b_lines', 'b_lines', 'none']
-    two = od.adapt('covid-blues', tmp_path, classes=['effusion', 'b_lines', 'a_lines'])
-    assert two.classes == ['b_lines', 'a_lines'] and od.adapt('covid-blues', tmp_path, classes=['x', 'y']).classes == m.classes
+    two = adapters.adapt('covid-blues', tmp_path, classes=['effusion', 'b_lines', 'a_lines'])
+    assert two.classes == ['b_lines', 'a_lines'] and adapters.adapt('covid-blues', tmp_path, classes=['x', 'y']).classes == m.classes
     assert len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
     assert 'package: pip install av' in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
 
-read_clip = od.clip_frames
+read_clip = adapters.clip_frames
 
 @pytest.fixture(autouse=True)
 def no_video_reader(monkeypatch):
@@ -83,16 +83,16 @@ def test_pocus(tmp_path):
     png(top/'pocus_images'/'convex'/'still.png')
     rows += ['still,CC BY 4.0,image,convex,9,0,0,1,0', 'elsewhere,None,video,convex,3,0,0,1,0', 'Cov-Atlas+(1),twice,video,convex,7,1,1,1,1']
     (top/'dataset_metadata.csv').write_text('\n'.join(rows))
-    m = od.adapt('pocus', tmp_path, classes=['a_lines', 'b_lines'])
+    m = adapters.adapt('pocus', tmp_path, classes=['a_lines', 'b_lines'])
     assert len(m) == 4*8 + 1 and set(m.patients) == {'P0', 'P1', 'P2', 'P3', 'P9'} and set(m.table.licence) == {'CC BY-NC 4.0', 'CC BY 4.0'}
 
 def test_head_ct(tmp_path):
     for i in range(200): png(tmp_path/'head_ct'/'head_ct'/f'{i:03}.png')
     (tmp_path/'labels.csv').write_text('id, hemorrhage\n' + ''.join(f'{i}, {int(i < 100)}\n' for i in range(200)))
-    m = od.adapt('head-ct', tmp_path)
+    m = adapters.adapt('head-ct', tmp_path)
     assert m.counts().patients.tolist() == [100, 100] and m.table.label[0] == 'finding'
     (tmp_path/'head_ct'/'head_ct'/'007.png').unlink()
-    assert 'head_ct/head_ct/007.png is missing' in said(od.adapt, 'head-ct', tmp_path)
+    assert 'head_ct/head_ct/007.png is missing' in said(adapters.adapt, 'head-ct', tmp_path)
 
 def test_ct_ich(tmp_path, monkeypatch):
     rows = ['PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural,No_Hemorrhage,Fracture_Yes_No']
@@ -103,12 +103,12 @@ def test_ct_ich(tmp_path, monkeypatch):
         rows += [f'{p},{n},0,0,0,0,{int(n == 2)},{int(n != 2)},0' for n in (1, 2, 3)]
     (tmp_path/'hemorrhage_diagnosis_raw_ct.csv').write_text('\n'.join(rows) + '\n59,1,0,0,0,0,0,1,0\n')
     few(monkeypatch, 'ct-ich', patients=4)
-    m = od.adapt('ct-ich', tmp_path)
+    m = adapters.adapt('ct-ich', tmp_path)
     assert len(m) == 12 and m.counts().images.tolist() == [4, 8] and m.load(0).size == (6, 5) and m.table['mask'][0] == 'slice_masks/049_01.png'
     last = np.asarray(m.load(11))
-    assert np.array_equal(last, np.rot90(od.window(hu[:, :, 2].astype(float), 40, 80)))
+    assert np.array_equal(last, np.rot90(adapters.window(hu[:, :, 2].astype(float), 40, 80)))
     (tmp_path/'masks'/'049.nii').write_bytes(b'short')
-    assert 'is not a NIfTI-1 file' in said(od.adapt, 'ct-ich', tmp_path)
+    assert 'is not a NIfTI-1 file' in said(adapters.adapt, 'ct-ich', tmp_path)
 
 def test_bus_bra(tmp_path, monkeypatch):
     rows = ['ID,Case,Histology,Pathology,BIRADS']
@@ -119,7 +119,7 @@ def test_bus_bra(tmp_path, monkeypatch):
             rows.append(f'bus_{c:04}-{side},{c},x,{["benign", "malignant"][c % 2]},4')
     (tmp_path/'BUSBRA'/'bus_data.csv').write_text('\n'.join(rows))
     few(monkeypatch, 'bus-bra', images=8, patients=4)
-    m = od.adapt('bus-bra', tmp_path)
+    m = adapters.adapt('bus-bra', tmp_path)
     assert len(m) == 8 and set(m.patients) == {'C0001', 'C0002', 'C0003', 'C0004'} and m.table['mask'][0].endswith('mask_0001-l.png')
 
 def test_busi(tmp_path, monkeypatch):
@@ -130,8 +130,8 @@ def test_busi(tmp_path, monkeypatch):
             png(tmp_path/'Dataset_BUSI_with_GT'/c/f'{c} ({i})_mask.png', np.full((8, 8), 10*i, 'uint8'))
     png(tmp_path/'Dataset_BUSI_with_GT'/'benign'/'benign (1)_mask_1.png', np.full((8, 8), 200, 'uint8'))
     few(monkeypatch, 'busi', images=12, benign=4, malignant=4, normal=4)
-    assert 'say --image-level' in said(od.adapt, 'busi', tmp_path)
-    m = od.adapt('busi', tmp_path, image_level=True)
+    assert 'say --image-level' in said(adapters.adapt, 'busi', tmp_path)
+    m = adapters.adapt('busi', tmp_path, image_level=True)
     assert len(m) == 10 and m.notes[0] == IMAGE_LEVEL and any('2 images were left out because copies' in n for n in m.notes)
     assert np.asarray(Image.open(tmp_path/m.table['mask'][0])).max() == 200
 
@@ -151,17 +151,17 @@ def test_buv(tmp_path, monkeypatch):
             png(top/'rawframes'/name/'000001.png')
         (top/'annotations').mkdir(exist_ok=True)
         (top/'annotations'/f'instances_imagenet_vid_{part}.json').write_text(json.dumps(d))
-    assert 'say --image-level' in said(od.adapt, 'buv', tmp_path)
-    assert 'has 4 clips where the buv set has 188' in said(od.adapt, 'buv', tmp_path, image_level=True)
+    assert 'say --image-level' in said(adapters.adapt, 'buv', tmp_path)
+    assert 'has 4 clips where the buv set has 188' in said(adapters.adapt, 'buv', tmp_path, image_level=True)
     few(monkeypatch, 'buv', clips=4)
-    m = od.adapt('buv', tmp_path, image_level=True)
+    m = adapters.adapt('buv', tmp_path, image_level=True)
     assert len(m) == 16 and m.splits == ['train', 'test'] and m.table.label.value_counts().to_dict() == dict(mass=12, no_mass=4)
     clips = read(m)
     assert len(clips) == 4 and clips.n_lesions == 4 and set(clips.scans.n_frames) == {4} and any('arXiv 2207.00141' in n for n in clips.notes)
     assert clips.splits == ['train', 'test'] and clips.boxes().frame.tolist().count(0) == 0
     (top/'rawframes'/'benign'/'a1'/'000003.png').unlink()
     __import__('shutil').rmtree(tmp_path/'clips')
-    assert '000003.png: is missing' in said(od.adapt, 'buv', tmp_path, image_level=True)
+    assert '000003.png: is missing' in said(adapters.adapt, 'buv', tmp_path, image_level=True)
 
 def test_gallbladder(tmp_path, monkeypatch):
     for part, n in (('training_data', 8), ('test_data', 6)):
@@ -173,16 +173,16 @@ def test_gallbladder(tmp_path, monkeypatch):
             lines.append(f'{name},{p % 2}')
         (tmp_path/'repo'/'data'/part/'label.csv').write_text('\n'.join(lines))
     few(monkeypatch, 'gallbladder', test=6)
-    m = od.adapt('gallbladder', tmp_path)
+    m = adapters.adapt('gallbladder', tmp_path)
     assert m.splits == ['train', 'test'] and len(m) == 14 and {'train-0', 'test-0'} <= set(m.patients) and m.table.label[0] == 'atresia'
 
 def test_usanotai(tmp_path, monkeypatch):
-    organs = list(od.OPEN['usanotai'].labels)
+    organs = list(facts.OPEN['usanotai'].labels)
     for o in organs:
         for i in (1, 51): png(tmp_path/'USAnotAI-master'/('train' if i < 50 else 'test')/f'{o}-{i:04}.png')
     few(monkeypatch, 'usanotai', images=12, **dict.fromkeys(organs, 2))
-    assert 'never invented' in said(od.adapt, 'usanotai', tmp_path)
-    assert od.adapt('usanotai', tmp_path, image_level=True).counts().images.tolist() == [2]*6
+    assert 'never invented' in said(adapters.adapt, 'usanotai', tmp_path)
+    assert adapters.adapt('usanotai', tmp_path, image_level=True).counts().images.tolist() == [2]*6
 
 @pytest.mark.parametrize('name,prefix,masks', [('shenzhen', 'CHNCXR', False), ('montgomery', 'MCUCXR', True)])
 def test_nlm(tmp_path, monkeypatch, name, prefix, masks):
@@ -190,19 +190,19 @@ def test_nlm(tmp_path, monkeypatch, name, prefix, masks):
         png(tmp_path/'Set'/'CXR_png'/f'{prefix}_{i:04}_{i % 2}.png')
         for side in ('leftMask', 'rightMask')*masks: png(tmp_path/'Set'/'ManualMask'/side/f'{prefix}_{i:04}_{i % 2}.png')
     few(monkeypatch, name, images=8, normal=4, tuberculosis=4)
-    m = od.adapt(name, tmp_path)
+    m = adapters.adapt(name, tmp_path)
     assert m.patients[0] == '0000' and ('mask' in m.table) == masks and m.counts().images.tolist() == [4, 4]
 
-@pytest.mark.parametrize('name', od.OPEN)
+@pytest.mark.parametrize('name', facts.OPEN)
 def test_the_wrong_folder(tmp_path, name):
-    text = said(od.adapt, name, tmp_path, image_level=True)
+    text = said(adapters.adapt, name, tmp_path, image_level=True)
     assert str(tmp_path) in text and (f'the {name} set' in text)
 
-@pytest.mark.parametrize('name', od.OPEN)
+@pytest.mark.parametrize('name', facts.OPEN)
 def test_offline_or_gated_says_how_by_hand(tmp_path, name):
-    text = said(od.fetch, name, tmp_path, offline=True, image_level=True)
-    assert od.OPEN[name].manual in text and od.OPEN[name].licence in text and od.OPEN[name].page in text
-    if od.OPEN[name].gate: assert "can't be downloaded by a program" in said(od.fetch, name, tmp_path)
+    text = said(fetching.fetch, name, tmp_path, offline=True, image_level=True)
+    assert facts.OPEN[name].manual in text and facts.OPEN[name].licence in text and facts.OPEN[name].page in text
+    if facts.OPEN[name].gate: assert "can't be downloaded by a program" in said(fetching.fetch, name, tmp_path)
 
 # Real sets that are here -----------------------------------------------------------------------------------
 
@@ -211,7 +211,7 @@ def test_real_shenzhen_subset(realdata, tmp_path, monkeypatch):
     (tmp_path/'ChinaSet_AllFiles'/'CXR_png').mkdir()
     for f in (realdata/'chest_shenzhen'/'images').glob('*.png'): (tmp_path/'ChinaSet_AllFiles'/'CXR_png'/f.name).write_bytes(f.read_bytes())
     few(monkeypatch, 'shenzhen', images=180, normal=90, tuberculosis=90)
-    m, there = od.adapt('shenzhen', tmp_path), Manifest.open(realdata/'chest_shenzhen')
+    m, there = adapters.adapt('shenzhen', tmp_path), Manifest.open(realdata/'chest_shenzhen')
     assert m.digests.tolist() == there.digests.tolist() and m.table.label.tolist() == there.table.label.tolist()
 
 def test_real_abdomen_organs(realdata, tmp_path):
@@ -219,7 +219,7 @@ def test_real_abdomen_organs(realdata, tmp_path):
         part, name = f.name.split('_', 1)
         (tmp_path/part).mkdir(exist_ok=True)
         (tmp_path/part/name).write_bytes(f.read_bytes())
-    m = od.adapt('usanotai', tmp_path, image_level=True)
+    m = adapters.adapt('usanotai', tmp_path, image_level=True)
     assert len(m) == 366 and len(set(m.patients)) == 361
 
 # Downloads -------------------------------------------------------------------------------------------------
@@ -259,39 +259,39 @@ def here(server, monkeypatch):
     "The shenzhen set, served from here and small"
     import hashlib
     monkeypatch.setenv('no_proxy', '*')
-    s = replace(od.OPEN['shenzhen'], url=server.url, sha256=hashlib.sha256(server.body).hexdigest(), counts=dict(images=8, normal=4, tuberculosis=4))
-    monkeypatch.setitem(od.OPEN, 'shenzhen', s)
+    s = replace(facts.OPEN['shenzhen'], url=server.url, sha256=hashlib.sha256(server.body).hexdigest(), counts=dict(images=8, normal=4, tuberculosis=4))
+    monkeypatch.setitem(facts.OPEN, 'shenzhen', s)
     return s
 
 def test_download_once(here, server, tmp_path):
-    m = od.fetch('open:shenzhen', tmp_path)
+    m = fetching.fetch('open:shenzhen', tmp_path)
     assert len(m) == 8 and len(server.log) == 1
-    assert od.fetch('shenzhen', tmp_path, offline=True).sha256() == m.sha256() and len(server.log) == 1
+    assert fetching.fetch('shenzhen', tmp_path, offline=True).sha256() == m.sha256() and len(server.log) == 1
     assert sorted(p.name for p in (tmp_path/'open'/'shenzhen').iterdir()) == ['files']
 
 def test_a_broken_download_goes_on(here, server, tmp_path):
     server.breaks = 20_000
-    assert 'the download stopped' in said(od.fetch, 'shenzhen', tmp_path)
+    assert 'the download stopped' in said(fetching.fetch, 'shenzhen', tmp_path)
     have = (tmp_path/'open'/'shenzhen'/'set.zip.part').stat().st_size
     assert 0 < have <= 20_000
-    assert len(od.fetch('shenzhen', tmp_path)) == 8 and server.log == [None, f'bytes={have}-']
+    assert len(fetching.fetch('shenzhen', tmp_path)) == 8 and server.log == [None, f'bytes={have}-']
 
 def test_a_file_that_changed_meanwhile_starts_anew(here, server, tmp_path):
     server.breaks = 20_000
-    said(od.fetch, 'shenzhen', tmp_path)
+    said(fetching.fetch, 'shenzhen', tmp_path)
     server.etag = '"2"'
-    assert len(od.fetch('shenzhen', tmp_path)) == 8
+    assert len(fetching.fetch('shenzhen', tmp_path)) == 8
 
 def test_a_server_without_ranges(here, server, tmp_path):
     server.breaks, server.ranges = 20_000, False
-    said(od.fetch, 'shenzhen', tmp_path)
-    assert len(od.fetch('shenzhen', tmp_path)) == 8
+    said(fetching.fetch, 'shenzhen', tmp_path)
+    assert len(fetching.fetch('shenzhen', tmp_path)) == 8
 
 def test_wrong_checksum_and_no_server(here, server, tmp_path, monkeypatch):
-    monkeypatch.setitem(od.OPEN, 'shenzhen', replace(here, sha256='0'*64))
-    assert 'its checksum differs' in said(od.fetch, 'shenzhen', tmp_path)
-    monkeypatch.setitem(od.OPEN, 'shenzhen', replace(here, url='http://127.0.0.1:9/set.zip'))
-    text = said(od.fetch, 'shenzhen', tmp_path)
+    monkeypatch.setitem(facts.OPEN, 'shenzhen', replace(here, sha256='0'*64))
+    assert 'its checksum differs' in said(fetching.fetch, 'shenzhen', tmp_path)
+    monkeypatch.setitem(facts.OPEN, 'shenzhen', replace(here, url='http://127.0.0.1:9/set.zip'))
+    text = said(fetching.fetch, 'shenzhen', tmp_path)
     assert 'the download stopped (ConnectionError)' in text and here.manual in text
 
 # Archives --------------------------------------------------------------------------------------------------
@@ -305,27 +305,27 @@ def bad_zip(path, name, mode=0o644):
 
 @pytest.mark.parametrize('name', ['../x', 'a/../../x', '/etc/x', 'C:/x', r'..\x', r'\\server\x', ' '])
 def test_zip_that_climbs(tmp_path, name):
-    assert 'outside its folder' in said(od.unpack, bad_zip(tmp_path/'a.zip', name), tmp_path/'out')
+    assert 'outside its folder' in said(fetching.unpack, bad_zip(tmp_path/'a.zip', name), tmp_path/'out')
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a.zip']
 
 def test_links_and_devices(tmp_path):
-    assert 'a link or a device' in said(od.unpack, bad_zip(tmp_path/'a.zip', 'l', stat.S_IFLNK | 0o777), tmp_path/'out')
+    assert 'a link or a device' in said(fetching.unpack, bad_zip(tmp_path/'a.zip', 'l', stat.S_IFLNK | 0o777), tmp_path/'out')
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
         info = tarfile.TarInfo('l')
         info.type, info.linkname = kind, '/etc/passwd'
         with tarfile.open(tmp_path/'a.tar', 'w') as t: t.addfile(info)
-        assert 'a link or a device' in said(od.unpack, tmp_path/'a.tar', tmp_path/'out')
+        assert 'a link or a device' in said(fetching.unpack, tmp_path/'a.tar', tmp_path/'out')
     with tarfile.open(tmp_path/'b.tgz', 'w:gz') as t: t.addfile(tarfile.TarInfo('../x'))
-    assert 'outside its folder' in said(od.unpack, tmp_path/'b.tgz', tmp_path/'out')
+    assert 'outside its folder' in said(fetching.unpack, tmp_path/'b.tgz', tmp_path/'out')
 
 def test_good_tar(tmp_path):
     info, data = tarfile.TarInfo('a/b.txt'), b'hello'
     info.size = len(data)
     with tarfile.open(tmp_path/'a.tgz', 'w:gz') as t: t.addfile(info, io.BytesIO(data))
-    assert (od.unpack(tmp_path/'a.tgz', tmp_path/'out')/'a'/'b.txt').read_bytes() == data
+    assert (fetching.unpack(tmp_path/'a.tgz', tmp_path/'out')/'a'/'b.txt').read_bytes() == data
 
 def test_not_an_archive_and_a_full_disk(tmp_path, monkeypatch):
     (tmp_path/'a.zip').write_text('<html>sign in</html>')
-    assert 'neither a zip nor a tar' in said(od.unpack, tmp_path/'a.zip', tmp_path/'out')
-    monkeypatch.setattr(od.shutil, 'disk_usage', lambda p: type('U', (), dict(free=0)))
-    assert 'make room' in said(od.unpack, bad_zip(tmp_path/'b.zip', 'ok.txt'), tmp_path/'out')
+    assert 'neither a zip nor a tar' in said(fetching.unpack, tmp_path/'a.zip', tmp_path/'out')
+    monkeypatch.setattr(fetching.shutil, 'disk_usage', lambda p: type('U', (), dict(free=0)))
+    assert 'make room' in said(fetching.unpack, bad_zip(tmp_path/'b.zip', 'ok.txt'), tmp_path/'out')

@@ -189,8 +189,8 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
         assert v.low is None or v.low <= v.high and np.isfinite([v.value, v.low, v.high]).all()
     assert 'NaN' not in text and e._repr_html_()
     other = Predictions(p.table[::-1].assign(**{f'p_{c}': prob[:, i] for i, c in enumerate(p.classes)}))
-    json.dumps(compare.compare(p, other, 20), allow_nan=False)
-    if (p.readers['r'] >= 0).any(): json.dumps(compare.compare(p, 'r', 20, margin=.1), allow_nan=False)
+    json.dumps(compare.compare(p, other, 20).as_dict(), allow_nan=False)
+    if (p.readers['r'] >= 0).any(): json.dumps(compare.compare(p, 'r', 20, margin=.1).as_dict(), allow_nan=False)
     json.dumps(compare.agreement(p, 'r', 'target', n_boot=20).as_dict(), allow_nan=False)
 
 

@@ -10,7 +10,7 @@ from torchvision.models.detection import fcos_resnet50_fpn
 from usbook.data.clips import Clips
 from usbook.data.split import split_by_patient
 from usbook.learn.recipe import DetectRecipe, Job
-from usbook.learn.detect import Frames, Batches, augmentation, as_detections, detector, is_lesion, link, linked, merge_places, score_tracks, track_features, train_detector, train_temporal
+from usbook.learn.detect import Frames, Batches, clip_augmentation, as_detections, detector, is_lesion, link, linked, merge_places, score_tracks, track_features, train_detector, train_temporal
 from usbook.learn.weights import Weights, backbone
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
@@ -86,7 +86,7 @@ def test_three_frames_as_channels(clips):
 def test_augmented_boxes_stay_on_the_disc(clips):
     f = Frames(clips, RECIPE)
     torch.manual_seed(0)
-    x, y = Batches(f, 1, augmentation(RECIPE))([('c1', 4)]*40)
+    x, y = Batches(f, 1, clip_augmentation(RECIPE))([('c1', 4)]*40)
     inside = [im[0, int(t):int(b), int(l):int(r)].float().mean() for im, bs in zip(x, y) for l, t, r, b in bs if r > l]
     assert len(inside) > 25 and np.mean(inside) < 85
 

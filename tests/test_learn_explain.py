@@ -99,14 +99,14 @@ def study(tmp_path):
 
 
 def test_masks_are_fitted_as_the_images_are(study):
-    masks = e.masks(study, range(6), 48)
+    masks = e.lesion_masks(study, range(6), 48)
     for i, k in enumerate(masks):
         bright = np.asarray(study.load(i, 48)) > 115
         assert k.shape == (48, 48) and (bright == k).mean() > .98
-    table = e.judge(masks.astype(float), masks, study, np.arange(6))
+    table = e.score_maps(masks.astype(float), masks, study, np.arange(6))
     assert table.pointing.all() and (table.energy == 1).all() and list(table.patient) == [f'P{i}' for i in range(6)]
     np.testing.assert_allclose(table.area, table.chance)
-    assert (e.judge(masks.astype(float), masks, study, np.arange(6), 3).chance > table.area).all()
+    assert (e.score_maps(masks.astype(float), masks, study, np.arange(6), 3).chance > table.area).all()
 
 
 def test_random_labels_go_by_patient_and_leave_the_tests_alone(study):
@@ -115,6 +115,6 @@ def test_random_labels_go_by_patient_and_leave_the_tests_alone(study):
 
 
 def test_slips(study):
-    with pytest.raises(BadInput, match='empty'): e.judge(np.ones((1, 4, 4)), np.zeros((1, 4, 4), bool), study, [0])
-    with pytest.raises(BadInput, match='column mask'): e.masks(Manifest(study.table.drop(columns='mask'), study.root, study.classes), [0], 48)
+    with pytest.raises(BadInput, match='empty'): e.score_maps(np.ones((1, 4, 4)), np.zeros((1, 4, 4), bool), study, [0])
+    with pytest.raises(BadInput, match='column mask'): e.lesion_masks(Manifest(study.table.drop(columns='mask'), study.root, study.classes), [0], 48)
     with pytest.raises(BadInput, match='convolutional'): e.grad_cam(Network(torch.nn.Flatten(), torch.nn.Linear(3*96*96, 2)), X, 0)

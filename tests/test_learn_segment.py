@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from usbook.data.manifest import Manifest
 from usbook.data.images import load_image
 from usbook.data.split import split_by_patient
-from usbook.learn.segment import MIN_SHARE, check_films, dice, encoder, failures, find_lungs, has_mask, hd95, iou, mask_loaders, middle_minus_lungs, pixel_mm, plot_worst, read_lungs, score_lungs, tell_apart, tidy, to_film, train_unet, unet, what_was_found
+from usbook.learn.segment import MIN_SHARE, check_films, dice, encoder, failures, find_lungs, has_mask, hd95, mask_iou, mask_loaders, middle_minus_lungs, pixel_mm, plot_worst, read_lungs, score_lungs, tell_apart, tidy_lungs, to_film, train_unet, unet, what_was_found
 from usbook.learn.recipe import Job, SegRecipe
 from usbook.learn.weights import Weights, backbone
 from usbook.phantoms.chest import CHEST_KNOBS, chest_image
@@ -69,7 +69,7 @@ def square(y, x, side=4, shape=(12, 14)):
     (square(2, 2), square(2, 2), 16, 16, 0.), (square(2, 2), square(2, 4), 8, 24, 2.), (square(2, 2), square(3, 2), 12, 20, 1.),
     (square(2, 2), square(2, 8), 0, 32, 6.), (square(1, 1, 8), square(3, 3, 4), 16, 64, None)])
 def test_by_hand(a, b, both, either, far):
-    assert dice(a, b) == 2*both/(a.sum() + b.sum()) and iou(a, b) == both/either
+    assert dice(a, b) == 2*both/(a.sum() + b.sum()) and mask_iou(a, b) == both/either
     if far is not None: assert hd95(a, b) == far and hd95(a, b, mm=.7) == pytest.approx(.7*far)
 
 
@@ -88,15 +88,15 @@ def test_one_stray_pixel_is_forgiven_by_the_95th_percentile_only():
 
 def test_empty_masks_have_no_distance():
     a, none = square(2, 2), np.zeros((12, 14), bool)
-    assert dice(none, none) is None and iou(none, none) is None and hd95(a, none) is None
-    assert dice(a, none) == 0 == iou(a, none)
+    assert dice(none, none) is None and mask_iou(none, none) is None and hd95(a, none) is None
+    assert dice(a, none) == 0 == mask_iou(a, none)
 
 
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_dice_and_iou_tell_the_same(seed):
     a, b = np.random.default_rng(seed).random((2, 9, 9)) < .4
-    d, j = dice(a, b), iou(a, b)
+    d, j = dice(a, b), mask_iou(a, b)
     assert d == dice(b, a) and d == pytest.approx(2*j/(1 + j)) and hd95(a, b) == hd95(b, a)
 
 
@@ -249,15 +249,15 @@ def test_back_to_a_film_that_is_not_square():
 def test_tidy_by_hand():
     a = np.zeros((20, 20), np.uint8)
     a[2:9, 2:9], a[4:6, 4:6], a[15, 15], a[2:9, 12:18] = 1, 0, 1, 2
-    out, counts = tidy(a)
+    out, counts = tidy_lungs(a)
     assert counts == dict(crumbs=1, holes=1) and (out[2:9, 2:9] == 1).all() and out[15, 15] == 0 and (out[2:9, 12:18] == 2).all()
-    assert tidy(out)[1] == dict(crumbs=0, holes=0)
+    assert tidy_lungs(out)[1] == dict(crumbs=0, holes=0)
 
 
 def test_a_hole_that_is_the_other_lung_stays():
     a = np.ones((9, 9), np.uint8)
     a[4, 4] = 2
-    assert (tidy(a)[0] == 1).sum() in (80, 81)
+    assert (tidy_lungs(a)[0] == 1).sum() in (80, 81)
 
 
 def test_failures_are_said(films):

@@ -147,14 +147,14 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
         with open(path, 'wb') as f: f.write(b'half')
         raise KeyboardInterrupt
     monkeypatch.setattr(t, 'save_file', half)
-    with pytest.raises(KeyboardInterrupt): t.write_whole(tmp_path/'features'/'x.safetensors', torch.zeros(3))
+    with pytest.raises(KeyboardInterrupt): t.write_features(tmp_path/'features'/'x.safetensors', torch.zeros(3))
     assert list((tmp_path/'features').iterdir()) == []
 
 
 def test_a_full_disk_is_said_in_one_sentence(tmp_path, monkeypatch):
     def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')
     monkeypatch.setattr(t, 'save_file', full)
-    with pytest.raises(BadInput, match='No space left on device.*cache ='): t.write_whole(tmp_path/'x.safetensors', torch.zeros(3))
+    with pytest.raises(BadInput, match='No space left on device.*cache ='): t.write_features(tmp_path/'x.safetensors', torch.zeros(3))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,7 +240,7 @@ def test_slips(images, settings):
 
 @pytest.mark.parametrize('mode, keep', [('frozen', 0), ('frozen', 10**9), ('finetuned', 10**9)])
 def test_an_image_spoilt_since_the_manifest_was_read_is_one_sentence(mode, keep, images, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(t, 'KEEP_BYTES', keep)
+    monkeypatch.setattr(t, 'KEEP_DECODED', keep)
     for p in images.paths: (tmp_path/p.name).write_bytes(p.read_bytes()[:200 if p.name == '3-1.png' else None])
     with pytest.raises(BadInput, match='3-1.png') as e:
         t.train(replace(images, root=tmp_path), t.Job(SMALL, mode, settings=settings, progress=False))

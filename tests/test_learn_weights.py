@@ -34,7 +34,7 @@ def put(folder, tensors, stem=ARCH, suffix='.safetensors'):
     folder.mkdir(exist_ok=True)
     tmp = folder/f'tmp{suffix}'
     save_file(tensors, tmp) if suffix == '.safetensors' else torch.save(tensors, tmp)
-    return tmp.rename(folder/f'{stem}-{w.sha256_file(tmp)[:8]}{suffix}')
+    return tmp.rename(folder/f'{stem}-{w.digest(tmp)[:8]}{suffix}')
 
 
 def load(folder, arch=ARCH): return w.backbone(arch, w.find_weights(arch, Settings(weights=str(folder), offline=True)))
@@ -109,7 +109,7 @@ def test_a_damaged_file_is_refused(tmp_path, suffix):
     f = put(tmp_path, state(), suffix=suffix)
     f.write_bytes(f.read_bytes()[:-1000])
     with pytest.raises(BadInput, match='damaged or was renamed'): load(tmp_path)
-    f.rename(tmp_path/f'{ARCH}-{w.sha256_file(f)[:8]}{suffix}')
+    f.rename(tmp_path/f'{ARCH}-{w.digest(f)[:8]}{suffix}')
     with pytest.raises(BadInput, match="can't be read|more than tensors"): load(tmp_path)
 
 
@@ -139,6 +139,29 @@ def test_the_card_gives_mean_and_std(tmp_path):
     assert (found.mean, found.std) == ((.2,)*3, (.1,)*3)
     f.with_suffix('.json').write_text('{')
     with pytest.raises(BadInput, match='JSON'): w.find_weights(ARCH, Settings(weights=str(tmp_path)))
+
+
+@pytest.mark.parametrize('mean', [.5, [.5], [.5, 'x', .5], [True]*3, [float('nan')]*3, None, {}])
+def test_a_card_with_a_number_where_a_list_belongs_gets_a_sentence(tmp_path, mean):
+    f = put(tmp_path, state())
+    f.with_suffix('.json').write_text(json.dumps(dict(mean=mean)))
+    with pytest.raises(BadInput, match='mean must be a list of three numbers'): w.find_weights(ARCH, Settings(weights=str(tmp_path)))
+    f.with_suffix('.json').write_text('[1]')
+    with pytest.raises(BadInput, match='no table of facts'): w.find_weights(ARCH, Settings(weights=str(tmp_path)))
+
+
+@pytest.mark.parametrize('spoil, said', [
+    (lambda s: s.update({'features.0.bias': torch.zeros(64).to_sparse()}), 'sparse'),
+    (lambda s: s.update({'features.0.bias': torch.zeros(64, device='meta')}), 'no numbers'),
+    (lambda s: s.update({3: torch.zeros(64)}), 'named by the int 3'),
+    (lambda s: s.update({'features.0.bias': torch.zeros(64, dtype=torch.int32)}), 'stored as int32'),
+    (lambda s: s.update({'features.0.bias': torch.zeros(64, dtype=torch.complex64)}), 'stored as complex64')])
+def test_tensors_that_are_no_weights_get_a_sentence(tmp_path, spoil, said):
+    tensors = state()
+    spoil(tensors)
+    put(tmp_path, tensors, suffix='.pth')
+    with pytest.raises(BadInput, match=said) as e: load(tmp_path)
+    assert '\n' not in str(e.value)
 
 
 def test_random_weights_follow_the_seed_and_leave_the_global_state_alone():

@@ -1,6 +1,8 @@
 "What people hand in: every slip ends in one sentence, and names survive as they were"
 import os
 import string
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -233,3 +235,25 @@ def test_a_readers_answers_are_collected_too(tmp_path):
     f = reader_file(tmp_path, 'ada')
     write_answers(f, [dict(image=i, label=c, seconds='1', when='') for i, c in zip('1132', 'aaax')])
     assert problems(read_answers, f, ['1', '2'], ['a', 'b']) == [(3, 'image'), (4, 'image'), (5, 'label')]
+
+# The top of the package -------------------------------------------------------------------------------------
+
+def test_the_top_takes_a_path_a_table_or_the_object(tmp_path):
+    import usbook
+    from usbook.predictions.predictions import toy_predictions
+    assert {'evaluate', 'compare', 'froc', 'audit', 'reproduce', 'Manifest', 'Predictions', 'Detections'} <= set(dir(usbook))
+    p, q = (toy_predictions(8, 4, model=m) for m in (0, 1))
+    f = p.write(tmp_path/'p.csv')
+    values = [usbook.evaluate(given, n_boot=20).overall['accuracy'].value for given in (p, p.table, f, str(f), usbook.Predictions(f))]
+    assert len(set(values)) == 1
+    q.write(tmp_path/'q.csv')
+    said = [usbook.compare(f, b, n_boot=20) for b in (q, q.table, tmp_path/'q.csv', str(tmp_path/'q.csv'))]
+    assert len({str(c['differences'] if isinstance(c, dict) else c.differences) for c in said}) == 1
+    d = Detections(SCANS, LESIONS, MARKS).write(tmp_path/'d')
+    assert usbook.froc(d, n_boot=20) is not None
+    with pytest.raises(AttributeError): usbook.nothing
+    assert usbook.Manifest.__name__ == 'Manifest' and usbook.reproduce.__doc__
+
+def test_importing_the_package_is_light():
+    code = "import sys, usbook; dir(usbook); assert not {'numpy', 'pandas', 'torch'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0

@@ -25,7 +25,9 @@ def copy(tmp_path_factory):
     shutil.copy(ROOT/'pyproject.toml', d)
     shutil.copytree(ROOT/'nbs', d/'nbs', ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
     (d/'usbook').mkdir()
-    shutil.copy(ROOT/'usbook'/'__init__.py', d/'usbook')
+    for p in (ROOT/'usbook').rglob('__*__.py'): # written by hand
+        (d/p.relative_to(ROOT)).parent.mkdir(exist_ok=True)
+        shutil.copy(p, d/p.relative_to(ROOT))
     for code in ('from nbdev.doclinks import nbdev_export; nbdev_export()', 'from nbdev.clean import nbdev_clean; nbdev_clean()'):
         subprocess.run([sys.executable, '-c', code], cwd=d, check=True, capture_output=True, text=True)
     return d

@@ -21,7 +21,8 @@ from torch import nn
 
 from usbook.data.manifest import Manifest
 from usbook.data.images import load_image
-from usbook.learn.pretrain import TEXTURES, Recipe, make_backbone
+from usbook.phantoms.textures import TEXTURES
+from usbook.learn.pretrain import PretextRecipe, make_backbone
 from usbook.learn.weights import Weights, backbone, find_weights
 from usbook.core.settings import Settings, read_settings
 
@@ -183,14 +184,14 @@ def ablate(folder, cache=None, file=ABLATION, say=print):
     nets = {'as shipped': 'usbook'}
     for name, left_out in ABLATIONS.items():
         to = cache/'backbone'/f'ablation_{name.replace(" ", "_")}'
-        nets[name] = str(make_backbone(replace(Recipe(), **SHORT, **left_out), cache/'backbone', to, say=say).parent)
+        nets[name] = str(make_backbone(replace(PretextRecipe(), **SHORT, **left_out), cache/'backbone', to, say=say).parent)
     for name in SETS:
         b = resampled(name, nets, 'frozen', folder, load(folder, name), cache/'judge_backbone')
         first = b['short']
         for n, (v, vs) in b.items():
             rows.append(dict(set=name, net=n, auc=interval(v, vs)) | ({} if n == 'short' else dict(minus_short=interval(v - first[0], vs - first[1]))))
             say(*rows[-1].values())
-    file.write_text(json.dumps(dict(how=f"{SHORT['steps']} steps of {2*Recipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the frozen rows of {RECORD.name}", rows=rows), indent=1) + '\n')
+    file.write_text(json.dumps(dict(how=f"{SHORT['steps']} steps of {2*PretextRecipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the frozen rows of {RECORD.name}", rows=rows), indent=1) + '\n')
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__)

@@ -1,3 +1,29 @@
-"""Reread, rerun and judge five published deep-learning studies of medical images, on a laptop"""
+"""Reread, rerun and judge published deep-learning studies of medical images.
 
+At the top are the few names that a script or a notebook needs. Each takes a path, a table or the object itself:
+
+- `evaluate`, `compare`, `froc`: metrics, the comparison of two models, and free-response ROC, with intervals over patients
+- `audit`: what a paper's printed numbers imply
+- `reproduce`: run one of the five studies
+- `Manifest`, `Predictions`, `Detections`: the three tables
+
+`from usbook.all import *` gives everything, training and widgets included.
+"""
 __version__ = "0.1.0"
+
+_AT_THE_TOP = dict(
+    evaluate='usbook.evidence.metrics.evaluate', compare='usbook.evidence.compare.compare', froc='usbook.evidence.froc.froc',
+    audit='usbook.evidence.audit.findings.audit', reproduce='usbook.cli.study.reproduce_study',
+    Manifest='usbook.data.manifest.Manifest', Predictions='usbook.predictions.predictions.Predictions',
+    Detections='usbook.predictions.detections.Detections')
+__all__ = [*_AT_THE_TOP]
+
+
+def __getattr__(name):
+    if name not in _AT_THE_TOP: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from importlib import import_module
+    module, _, name = _AT_THE_TOP[name].rpartition('.')
+    return getattr(import_module(module), name)
+
+
+def __dir__(): return sorted([*globals(), *_AT_THE_TOP])

@@ -1,0 +1,1 @@
+"""Exercises, workshops and class tables, for teachers."""

@@ -1,0 +1,1 @@
+"""Settings, files, tables, intervals and progress: what every other room uses."""

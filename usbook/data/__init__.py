@@ -1,0 +1,1 @@
+"""Images, DICOM, clips, manifests, splits by patient, and public data sets."""

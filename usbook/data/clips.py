@@ -105,14 +105,15 @@ def _numbers(folder):
 KEEP_BYTES = 2*10**9         # clips that need no more memory than this are decoded once
 BOX = ['x', 'y', 'w', 'h']   # the columns of a box
 
-# %% ../../nbs/data/05_clips.ipynb #88f5849e
+# %% ../../nbs/data/05_clips.ipynb #f76bb546
 @dataclass(eq=False, repr=False)
 class Clips(Manifest):
     "One row per clip: image (its file or folder), patient, label (mass or no_mass), scan, n_frames; and the boxes"
     lesions: pd.DataFrame|None = None # scan, frame, lesion, x, y, w, h: pixels from the top left corner, frames from 0
     kept: dict = field(default_factory=dict, repr=False) # scan: its frames, where they are in memory
 
-    def __repr__(self): return f'Clips({len(self)} clips of {len(set(self.patients))} patients, {self.n_lesions} lesions)'
+    def __repr__(self):
+        return f'Clips({len(self)} clips of {len(set(self.patients))} patients, {self.n_lesions} lesions)'
     @property
     def n_lesions(self)->int: return self.boxes().groupby(['scan', 'lesion']).ngroups
     @property
@@ -201,7 +202,7 @@ def read_clips(folder:Path|str,             # clips, lesions.csv (or boxes.csv),
     m = _as_clips(folder, files, who, boxes.table, [IMAGE_LEVEL] if bare else [])
     return _checked(m, who, boxes, same_patient)
 
-# %% ../../nbs/data/05_clips.ipynb #b59d8636
+# %% ../../nbs/data/05_clips.ipynb #55173896
 class _Who(NamedTuple):
     "What a folder says about its clips"
     patient: dict   # scan: patient
@@ -211,7 +212,8 @@ class _Who(NamedTuple):
 def _as_clips(folder, files, who, boxes, notes):
     "Clips whose files nobody has opened yet"
     scans = list(files)
-    t = pd.DataFrame(dict(image=[p.as_posix() for p in files.values()], patient=[who.patient[s] for s in scans], scan=scans))
+    paths, patients = [p.as_posix() for p in files.values()], [who.patient[s] for s in scans]
+    t = pd.DataFrame(dict(image=paths, patient=patients, scan=scans))
     t['label'] = np.where(t.scan.isin(set(boxes.scan)), 'mass', 'no_mass')
     rows = np.array([who.rows.get(s, 0) for s in scans])
     return Clips(t.assign(n_frames=0), folder, ['mass', 'no_mass'], notes, rows, lesions=boxes)
@@ -272,33 +274,39 @@ def _read_boxes(csv):
     t['scan'] = [Path(clean_path(s)).stem if s.lower().endswith(ends) else s for s in t.scan]
     return sheet
 
-# %% ../../nbs/data/05_clips.ipynb #cb909e9e
+# %% ../../nbs/data/05_clips.ipynb #8d2163c2
 def _patients(folder, files, boxes, rule):
     "What is said about the clips: by a rule, by scans.csv, or in the table of boxes"
     if rule is not None:
         paths = [p.as_posix() for p in files.values()]
-        return _Who(dict(zip(files, patient_column(pd.DataFrame(dict(image=paths, below=paths)), rule, folder))), {}, {})
-    if (folder/'scans.csv').is_file(): return _from_scans(read_sheet(folder/'scans.csv', ['scan', 'patient'], lower=True), files)
+        ids = patient_column(pd.DataFrame(dict(image=paths, below=paths)), rule, folder)
+        return _Who(dict(zip(files, ids)), {}, {})
+    csv = folder/'scans.csv'
+    if csv.is_file(): return _from_scans(read_sheet(csv, ['scan', 'patient'], lower=True), files)
     who = {} if 'patient' not in boxes else dict(zip(boxes.scan, boxes.patient))
     if lost := [s for s in files if not who.get(s)]:
         remedy = r"write a scans.csv with scan,patient, or give a rule, for example --patients '^(P\d+)_'"
-        raise BadInput(f'says nothing about the patient of clip {lost[0]}, and ids are never invented', folder, remedy=remedy)
+        what = f'says nothing about the patient of clip {lost[0]}, and ids are never invented'
+        raise BadInput(what, folder, remedy=remedy)
     return _Who(who, {}, {})
 
 def _from_scans(sheet, files):
     "What scans.csv says"
     t = sheet.table
     sheet.add(~t.scan.isin(list(files)), 'scan', lambda i: _unknown(t.scan[i], files))
-    sheet.add(t.scan.duplicated(), 'scan', lambda i: f'scan {t.scan[i]!r} is listed a second time; keep one row per clip')
-    listed = set(t.scan)
-    sheet.found += [Problem(None, 'scan', f'clip {s} is not listed; add it with its patient') for s in files if s not in listed]
+    again = lambda i: f'scan {t.scan[i]!r} is listed a second time; keep one row per clip'
+    sheet.add(t.scan.duplicated(), 'scan', again)
+    lost = [s for s in files if s not in set(t.scan)]
+    sheet.found += [Problem(None, 'scan', f'clip {s} is not listed; add it with its patient') for s in lost]
     sheet.done()
-    return _Who(dict(zip(t.scan, t.patient)), dict(zip(t.scan, t.get('n_frames', ['']*len(t)))), dict(zip(t.scan, sheet.rows)))
+    frames = t.get('n_frames', ['']*len(t))
+    return _Who(dict(zip(t.scan, t.patient)), dict(zip(t.scan, frames)), dict(zip(t.scan, sheet.rows)))
 
-# %% ../../nbs/data/05_clips.ipynb #f2a93829
+# %% ../../nbs/data/05_clips.ipynb #bbce51b3
 def _see_clips(m):
     "Decode every clip once: (scan: shape, hash of each, problems)"
-    shapes, digests, found, show = {}, [], [], late_bar()
+    digests, found = [], []
+    shapes, show = {}, late_bar()
     for k, (row, scan, image) in enumerate(zip(m.rows, m.table.scan, m.table.image)):
         try:
             if wrong := path_problem(m.root, image): raise BadInput(wrong, m.root/image)

@@ -76,7 +76,7 @@ def n_frames(ds:pydicom.Dataset # what `read_dicom` gave
     try: return max(1, int(ds.get('NumberOfFrames') or 1))
     except (TypeError, ValueError): return 1
 
-# %% ../../nbs/data/00_dicom.ipynb #17375769
+# %% ../../nbs/data/00_dicom.ipynb #fd9df861
 def stored_values(ds:pydicom.Dataset,   # what `read_dicom` gave
                   path:Path|str='',     # its file, for the sentence when something is wrong
                   frame:int|None=None   # which frame, counted from 0; None: the only one
@@ -84,7 +84,8 @@ def stored_values(ds:pydicom.Dataset,   # what `read_dicom` gave
     "Unpack one frame; the numbers are as stored, colours are RGB"
     index, how = _which(ds, path, frame), ds.file_meta.get('TransferSyntaxUID')
     if how is None:
-        raise BadInput("doesn't say how its pixels are packed (no transfer syntax)", path, remedy='export the file again')
+        what = "doesn't say how its pixels are packed (no transfer syntax)"
+        raise BadInput(what, path, remedy='export the file again')
     try: return pixel_array(ds, index=index)
     except Exception as e: why = str(e)
     if how.is_compressed and ('missing dependencies' in why or 'plugins' in why):
@@ -131,7 +132,7 @@ def window(values:np.ndarray, # HU, or what the header calls them; any shape
     y = ((values - (level - .5))/(width - 1) + .5)*255
     return np.clip(y, 0, 255).round().astype('uint8')
 
-# %% ../../nbs/data/00_dicom.ipynb #833dc454
+# %% ../../nbs/data/00_dicom.ipynb #99a056aa
 def window_of(name # a name of `WINDOWS`, '40/80', (40, 80), or None for the header's own
              )->tuple|None: # (level, width); None: the header's own
     "Level and width by name or by numbers"
@@ -139,8 +140,8 @@ def window_of(name # a name of `WINDOWS`, '40/80', (40, 80), or None for the hea
     if isinstance(name, str) and name in WINDOWS: return WINDOWS[name]
     try: level, width = (float(v) for v in (name.split('/') if isinstance(name, str) else name))
     except (TypeError, ValueError):
-        known = ', '.join(WINDOWS)
-        raise BadInput(f'window {name!r} is unknown', remedy=f'choose {known} or give level/width, for example 40/80') from None
+        remedy = f"choose {', '.join(WINDOWS)} or give level/width, for example 40/80"
+        raise BadInput(f'window {name!r} is unknown', remedy=remedy) from None
     return level, width
 
 # %% ../../nbs/data/00_dicom.ipynb #dbead5a4
@@ -160,7 +161,7 @@ def dicom_frame(path:Path|str,                   # DICOM file
         raise BadInput(what, path, remedy='export the file again') from None
     return Image.fromarray(np.ascontiguousarray(a)), n_frames(ds)
 
-# %% ../../nbs/data/00_dicom.ipynb #1e5c9dcb
+# %% ../../nbs/data/00_dicom.ipynb #3e8ae10a
 def _grey(ds, path, frame, preset):
     "One grey frame as uint8"
     values = apply_modality_lut(stored_values(ds, path, frame), ds)
@@ -175,7 +176,8 @@ def _ask(path, ds):
     "The refusal of a file whose grey values nobody has chosen"
     names = ', '.join(WINDOWS) if ds.get('Modality') == 'CT' else 'level and width'
     what = 'its header names no window, so you have to say which values are black and white'
-    return BadInput(what, path, remedy=f'convert the files once with usbook.data.dicom.to_png(path, out, window=...) ({names})')
+    how = f'convert the files once with usbook.data.dicom.to_png(path, out, window=...) ({names})'
+    return BadInput(what, path, remedy=how)
 
 # %% ../../nbs/data/00_dicom.ipynb #2db77a96
 def _header_window(ds, values):

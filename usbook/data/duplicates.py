@@ -40,21 +40,21 @@ class Seen(NamedTuple):
     size: tuple = ()   # (width, height) in pixels
     wrong: str = ''    # what is wrong and what to do, without the file's name; '' where all is well
 
-# %% ../../nbs/data/02_duplicates.ipynb #5472f93a
+# %% ../../nbs/data/02_duplicates.ipynb #58604148
 def look(root:Path|str,        # the folder in which paths start
          images:list[str],     # (n,) paths
          frames:list|None=None, # (n,) frame numbers; None, as a whole or for one image: the only frame
          progress=None         # a `Progress`; None: a bar that appears after two seconds
         )->list[Seen]:         # (n,) in the same order
     "Open all files, several at a time and each once, and hash their pixels"
-    root, rows, seen = Path(root), {}, [None]*len(images)
+    rows, seen = {}, [None]*len(images)
     frames = [None]*len(images) if frames is None else list(frames)
     for k, i in enumerate(images): rows.setdefault(i, []).append(k)
     for ks in rows.values(): ks.sort(key=lambda k: -1 if frames[k] is None else frames[k])
     progress = late_bar() if progress is None else Progress.of(progress)
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter('ignore')
-        jobs = [(ks, pool.submit(_see, root, i, [frames[k] for k in ks])) for i, ks in rows.items()]
+        jobs = [(ks, pool.submit(_see, Path(root), i, [frames[k] for k in ks])) for i, ks in rows.items()]
         try:
             for done, (ks, job) in enumerate(jobs, 1):
                 for k, s in zip(ks, job.result()): seen[k] = s
@@ -91,12 +91,13 @@ def image_name(m,             # a `Manifest`
     frame = '' if m.frames[k] is None else f' frame {m.frames[k]}'
     return f'{m.table.image[k]}{frame}' + (f' (row {m.rows[k]})' if row and m.rows[k] else '')
 
-# %% ../../nbs/data/02_duplicates.ipynb #072f8bc4
+# %% ../../nbs/data/02_duplicates.ipynb #6896d5a2
 def copies(m,               # a `Manifest`
            seen:list[Seen]  # what `look` saw of its images
           )->list[Problem]: # one per column that differs
     "The same pixels may not be in the table under two patients or two labels"
-    out, first, t = [], {}, m.table
+    out, first = [], {}
+    t = m.table
     remedy = dict(patient='correct the id or remove one, or say --same-patient to treat them as one patient',
                   label='keep the right one')
     for k, s in enumerate(seen):
@@ -107,11 +108,11 @@ def copies(m,               # a `Manifest`
                 for c, do in remedy.items() if t[c][j] != t[c][k]]
     return out
 
-# %% ../../nbs/data/02_duplicates.ipynb #d4974112
+# %% ../../nbs/data/02_duplicates.ipynb #91c18e7b
 def merge_patients(m,                 # a `Manifest`
                    digests,           # (n,) hash of each image; '' where it wasn't read
                    what:str='an image' # what the patients share, for the note
-                  ):                  # another, with fewer patients and one more note; the same if nothing is shared
+                  )->'Manifest':      # with fewer patients and one more note; the same one if nothing is shared
     "Patients that share pixels become one patient"
     boss = {p: p for p in m.table.patient}
     def find(p):
@@ -128,17 +129,19 @@ def merge_patients(m,                 # a `Manifest`
     note = f'Patients that share {what} with another count as that one: {pairs}'
     return replace(m, table=m.table.assign(patient=m.table.patient.replace(new)), notes=[*m.notes, note])
 
-# %% ../../nbs/data/02_duplicates.ipynb #7cd43fcd
+# %% ../../nbs/data/02_duplicates.ipynb #297a3881
 def pixel_leaks(m               # a `Manifest`, perhaps with a split
                )->list[Problem]: # empty where there is no split, or where the files were never read
     "Identical pixels on two sides of the split"
     if 'split' not in m.table or m.digests is None: return []
-    out, first, t = [], {}, m.table
+    out, first = [], {}
+    t = m.table
     for k, (d, s) in enumerate(zip(m.digests, t.split)):
         j = first.setdefault(d or k, k)
         if s == t.split[j] or not {s, t.split[j]} <= set(SPLITS): continue
         same = f'{image_name(m, k)} has exactly the pixels of {image_name(m, j, True)}'
-        out.append(Problem(m.rows[k], 'split', f'{same}, and one is in {t.split[j]}, the other in {s}; remove one', True))
+        what = f'{same}, and one is in {t.split[j]}, the other in {s}; remove one'
+        out.append(Problem(m.rows[k], 'split', what, True))
     return out
 
 # %% ../../nbs/data/02_duplicates.ipynb #88d460a3

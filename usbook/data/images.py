@@ -132,22 +132,23 @@ def clean_path(text:str # as somebody wrote it, perhaps with \ or ./ in it
     "A path inside a folder, written in one way"
     return posixpath.normpath(text.replace('\\', '/')) if text else ''
 
-# %% ../../nbs/data/01_images.ipynb #2bd404fe
+# %% ../../nbs/data/01_images.ipynb #feefc922
 def path_problem(root:Path,    # the folder in which paths start
                  path:str      # a path from a table, through `clean_path`
                 )->str|None:   # what is wrong and what to do; None: it may be used
     "Why a path may not be used"
     if path.startswith('/') or re.match('[A-Za-z]:', path):
         return 'is an absolute path; write it relative to the folder of the manifest'
-    if path == '..' or path.startswith('../'): return 'climbs out of the folder of the manifest; copy it into the folder'
+    if path == '..' or path.startswith('../'):
+        return 'climbs out of the folder of the manifest; copy it into the folder'
     try:
         real = (root/path).resolve()
         beside = real.parent == (root/path).parent.resolve()
-        if not (beside or real.is_relative_to(root.resolve())):
+        if not (beside or real.is_dir() or real.is_relative_to(root.resolve())):
             return 'is a link to another place; copy the file into the folder'
     except (OSError, ValueError, RuntimeError): return 'is not a possible file name'
 
-# %% ../../nbs/data/01_images.ipynb #bebe3a13
+# %% ../../nbs/data/01_images.ipynb #67eb2b1b
 def files_below(folder:Path|str # a folder; those in it that are links are followed
                )->list[str]:    # paths relative to it, with forward slashes, sorted
     "All files below a folder; hidden ones are left out, and a folder that contains itself is entered once"
@@ -155,7 +156,8 @@ def files_below(folder:Path|str # a folder; those in it that are links are follo
     def enter(at, below, above):
         if (real := os.path.realpath(at)) in above: return
         try: entries = list(os.scandir(at))
-        except OSError as e: raise BadInput(f"can't be read ({e.strerror})", at, remedy='change its permissions') from None
+        except OSError as e:
+            raise BadInput(f"can't be read ({e.strerror})", at, remedy='change its permissions') from None
         for e in entries:
             if e.name.startswith(('.', '__MACOSX')): continue
             if os.path.isdir(e.path): enter(e.path, f'{below}{e.name}/', above | {real})

@@ -34,7 +34,7 @@ from .images import clean_path, image_files, load_image
 IMAGE_LEVEL = ('Image-level results: the patients are unknown, so images of one person may be on both sides '
                'of the split.') # the first note of a manifest without patients
 
-# %% ../../nbs/data/03_manifest.ipynb #46bbd011
+# %% ../../nbs/data/03_manifest.ipynb #9d166ea4
 @dataclass(eq=False)
 class Manifest:
     "A checked table of images with its folder, its classes in order, and notes on what was done to it"
@@ -55,15 +55,18 @@ class Manifest:
         self.rows = np.asarray(np.arange(len(t)) + 2 if self.rows is None else self.rows).astype(object)
 
     def __len__(self): return len(self.table)
-    def __repr__(self): return f'Manifest({len(self)} images, {len(set(self.patients))} patients, classes {self.classes})'
-    def _repr_html_(self): return f'<p>{len(self)} images of {len(set(self.patients))} patients</p>' + self.counts().to_html()
+    def __repr__(self):
+        return f'Manifest({len(self)} images, {len(set(self.patients))} patients, classes {self.classes})'
+    def _repr_html_(self):
+        return f'<p>{len(self)} images of {len(set(self.patients))} patients</p>' + self.counts().to_html()
 
     @property
     def paths(self)->list[Path]: return [self.root/i for i in self.table.image]
     @property
     def patients(self)->np.ndarray: return self.table.patient.to_numpy(dtype=object)
     @property
-    def targets(self)->np.ndarray: return pd.Categorical(self.table.label, categories=self.classes).codes.astype('int64')
+    def targets(self)->np.ndarray:
+        return pd.Categorical(self.table.label, categories=self.classes).codes.astype('int64')
     @property
     def frames(self)->list: return [None if pd.isna(f) else int(f) for f in self.table.get('frame', [None]*len(self))]
     @property
@@ -220,10 +223,11 @@ def _check_labels(m):
         out.append(Problem(r, 'label', what))
     return out
 
-# %% ../../nbs/data/03_manifest.ipynb #a32cb25c
+# %% ../../nbs/data/03_manifest.ipynb #5c9c935e
 def _check_classes(m):
     "Every class has at least two patients, so that one can be kept for testing"
-    out, who, at = [], {}, {}
+    who, at = {}, {}
+    out = []
     for k, (c, p) in enumerate(zip(m.table.label, m.table.patient)):
         who.setdefault(c, set()).add(p)
         at.setdefault(c, k)
@@ -316,7 +320,7 @@ def _finish(m, where, same_patient, found=()):
     m.digests = _digests(seen)
     return m
 
-# %% ../../nbs/data/03_manifest.ipynb #72846537
+# %% ../../nbs/data/03_manifest.ipynb #19743c70
 def read_manifest(csv:Path|str,                  # table with the columns image, patient, label
                   classes:list[str]|None=None,   # the labels that may occur, in order; None: those that do, sorted
                   same_patient:bool=False,       # treat patients that share an image as one
@@ -326,23 +330,26 @@ def read_manifest(csv:Path|str,                  # table with the columns image,
                  )->Manifest:                    # with the hash of each image
     "Read a manifest and check all of it; a `BadInput` holds everything found"
     sheet = read_sheet(csv, ['image', 'label'] if image_level else ['image', 'patient', 'label'], lower=True)
-    table, rows, notes = sheet.table, sheet.rows, []
+    table, rows = sheet.table, sheet.rows
+    notes = []
     if not len(table): raise BadInput('has a header and no rows', csv, remedy='write one row per image')
     if image_level and 'patient' not in table: table['patient'], notes = 'image ' + table.image, [IMAGE_LEVEL]
     if classes and drop_other:
         keep = table.label.isin(classes).to_numpy()
-        table, rows, n = table[keep], rows[keep], int((~keep).sum())
+        table, rows = table[keep], rows[keep]
+        n = int((~keep).sum())
         if n: notes.append(f"{n} rows with a label other than {', '.join(classes)} were left out.")
         if not len(table): raise BadInput(f"no row has one of the labels {', '.join(classes)}", csv)
     names = list(classes) if classes else sorted(set(table.label))
-    if not classes and len(names) == 1 and 'mask' not in table: sheet.found.append(Problem(None, 'label', _one(names[0])))
+    alone = not classes and len(names) == 1 and 'mask' not in table
+    if alone: sheet.found.append(Problem(None, 'label', _one(names[0])))
     return _finish(Manifest(table, root or Path(csv).parent, names, notes, rows), csv, same_patient, sheet.found)
 
 def _one(name): return f'all images have the label {name}, and a task has at least two classes; add images of another'
 
-# %% ../../nbs/data/03_manifest.ipynb #b2848af3
-NO_RULE = ('says nothing about patients, and ids are never invented; give a regular expression whose group finds the id '
-           r"in the path below the class folder, for example --patients '^(P\d+)_', "
+# %% ../../nbs/data/03_manifest.ipynb #657ef17d
+NO_RULE = ('says nothing about patients, and ids are never invented; give a regular expression whose group finds the '
+           r"id in the path below the class folder, for example --patients '^(P\d+)_', "
            'or a CSV with the columns image,patient')
 _SPLIT_FOLDERS = dict(train='train', training='train', val='valid', valid='valid', validation='valid',
                       test='test', testing='test')
@@ -372,7 +379,7 @@ def tree_manifest(folder:Path|str,               # one folder per class, or thos
 
 _TWO = 'a task has at least two classes; give the folder above, with one folder per class'
 
-# %% ../../nbs/data/03_manifest.ipynb #92ad8a2c
+# %% ../../nbs/data/03_manifest.ipynb #a1004b15
 def _tree(folder):
     "Table of image, label, below (the path under the class folder) and split where the top folders are splits"
     if not os.path.isdir(folder): raise BadInput('there is no such folder', folder)
@@ -382,7 +389,8 @@ def _tree(folder):
     tops = {f.split('/')[0].lower() for f in files}
     at = 1 if tops <= set(_SPLIT_FOLDERS) else 0
     loose = [f for f in files if f.count('/') < at + 1]
-    if loose: raise BadInput(f'{loose[0]} is in no class folder', folder, remedy='move it into one, or give a manifest.csv')
+    if loose:
+        raise BadInput(f'{loose[0]} is in no class folder', folder, remedy='move it into one, or give a manifest.csv')
     parts = [f.split('/') for f in files]
     t = pd.DataFrame({'image': files, 'label': [p[at] for p in parts], 'below': ['/'.join(p[at+1:]) for p in parts]})
     return t.astype(object).assign(split=[_SPLIT_FOLDERS[p[0].lower()] for p in parts]) if at else t
@@ -429,7 +437,7 @@ def _by_table(csv, t):
         raise BadInput(f'{hit[0]} is the name of several files', csv, remedy=remedy)
     return [ids.get(i, ids.get(b, ids.get(n, ''))) for i, b, n in zip(t.image, t.below, names)]
 
-# %% ../../nbs/data/03_manifest.ipynb #3dd94e58
+# %% ../../nbs/data/03_manifest.ipynb #b5f37447
 def find_manifest(path:Path|str # a CSV, or a folder
                  )->Path|None:  # the CSV to read; None where the folder is a tree of classes
     "The manifest that is meant by a path"
@@ -438,4 +446,5 @@ def find_manifest(path:Path|str # a CSV, or a folder
         tables = [p/'manifest.csv'] if (p/'manifest.csv').is_file() else sorted(p.glob('*.csv'))
         return tables[0] if len(tables) == 1 else None
     if os.path.exists(p): return p
-    raise BadInput('is missing', path, remedy='give a CSV, a folder with a manifest.csv, or a folder with one folder per class')
+    remedy = 'give a CSV, a folder with a manifest.csv, or a folder with one folder per class'
+    raise BadInput('is missing', path, remedy=remedy)

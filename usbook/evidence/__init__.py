@@ -1,0 +1,1 @@
+"""Metrics, comparisons, FROC, calibration, sample sizes, audits and plots; needs no torch."""

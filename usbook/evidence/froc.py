@@ -90,6 +90,7 @@ def match(dets:Detections, # scans, lesions, marks
           min_iou=.5       # least overlap of a hit, with hit='iou'
          )->Marks:
     "Decide which marks hit which lesions"
+    dets = Detections.of(dets)
     _check_hit(hit, min_iou)
     scan = pd.Series(np.arange(len(dets.scans)), dets.scans['scan'].to_numpy())
     lesions = dets.lesions[['scan', 'lesion']].drop_duplicates().reset_index(drop=True)

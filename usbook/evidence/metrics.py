@@ -155,12 +155,13 @@ def _evaluate(target, pred, prob, classes, cluster, independent, n_boot, seed, n
     return Evaluation(overall, each, cm, list(classes), notes, n_patients, unit)
 
 # %% ../../nbs/evidence/02_metrics.ipynb #744a5ea6
-def evaluate(preds:Predictions,       # one row an image
+def evaluate(preds:Predictions,       # one row per image; or a path or a table
              n_boot:int=2000,         # resamples
              seed:int=0,              # same seed, same intervals
              independent:bool=False   # your word that no two images are related: Wilson, and images resampled
             )->Evaluation:
     "Every figure of a table of predictions, with its interval"
+    preds = Predictions.of(preds, independent)
     if not len(preds): raise BadInput(f"{preds.name}: there is no image in it")
     return _evaluate(preds.target, preds.pred, preds.prob, preds.classes, preds.patient_codes, independent, n_boot,
                      seed, preds.n_patients)

@@ -1,0 +1,1 @@
+"""Training with fastai: weights, transfer, detection, segmentation, explanation."""

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIDES', 'CODES', 'MIN_SHARE', 'tell_apart', 'read_lungs', 'middle_minus_lungs', 'mirror_likeness', 'check_films',
-           'encoder', 'unet', 'MaskPixels', 'has_mask', 'mask_loaders', 'Segmenter', 'train_unet', 'scores', 'to_film',
-           'tidy', 'what_was_found', 'find_lungs', 'failures', 'dice', 'iou', 'hd95', 'pixel_mm', 'score_lungs',
-           'plot_worst']
+           'encoder', 'unet', 'MaskPixels', 'has_mask', 'mask_loaders', 'Segmenter', 'train_unet', 'lung_scores',
+           'to_film', 'tidy_lungs', 'what_was_found', 'find_lungs', 'failures', 'dice', 'mask_iou', 'hd95', 'pixel_mm',
+           'score_lungs', 'plot_worst']
 
 # %% ../../nbs/learn/04_segment.ipynb #8f610b8d
 import time, warnings
@@ -140,7 +140,9 @@ def encoder(body:nn.Module # from `backbone`
     return nn.Sequential(*layers)
 
 # %% ../../nbs/learn/04_segment.ipynb #a283b60a
-def unet(recipe:SegRecipe, weights:Weights, seed:int=0
+def unet(recipe:SegRecipe, # of a U-Net
+         weights:Weights,  # the body's start, from `find_weights`
+         seed:int=0        # of all that is random
         )->Network: # images (n,3,size,size) -> scores (n,3,size,size)
     "fastai's U-Net around a backbone; its new layers depend on the seed alone"
     body = backbone(recipe.arch, weights, seed)
@@ -166,7 +168,11 @@ def has_mask(m:Manifest)->np.ndarray: # (n,) booleans
     "Which films have a mask"
     return (m.table['mask'].fillna('') != '').to_numpy() if 'mask' in m.table else np.zeros(len(m), bool)
 
-def mask_loaders(m:Manifest, recipe:SegRecipe, weights:Weights, device:torch.device=torch.device('cpu'))->DataLoaders:
+def mask_loaders(m:Manifest,                # films with splits and masks
+                 recipe:SegRecipe,          # of a U-Net
+                 weights:Weights,           # the body's start, from `find_weights`
+                 device:torch.device=torch.device('cpu') # torch.device to work on
+                )->DataLoaders:
     "fastai's loaders: films (n,3,size,size) and masks (n,size,size)"
     drawn = has_mask(m)
     train, valid = ([i for i in split_rows(m, s) if drawn[i]] for s in ('train', 'valid'))
@@ -215,8 +221,11 @@ def _learner(net, dls, recipe, progress):
     return learn if progress is None else silence(learn), follow
 
 # %% ../../nbs/learn/04_segment.ipynb #2040d534
-def scores(seg:Segmenter, m:Manifest, rows, batch:int=16 # numbers of rows
-          ): # yields (3, size, size) for each, on the square
+def lung_scores(seg:Segmenter, # from `train_unet`
+                m:Manifest,    # films
+                rows,          # numbers of rows of the manifest
+                batch:int=16   # films at a time
+               ): # yields (3, size, size) for each, on the square
     "What the network says of films of a manifest"
     device, pixels = next(seg.network.parameters()).device, Pixels(m, seg.recipe.size)
     pixels.keep, norm = False, normalize(seg.weights, device)
@@ -227,8 +236,9 @@ def scores(seg:Segmenter, m:Manifest, rows, batch:int=16 # numbers of rows
         with torch.inference_mode(): yield from F.softmax(seg.network(x), 1).float().cpu()
 
 # %% ../../nbs/learn/04_segment.ipynb #eb40f3bc
-def to_film(prob:torch.Tensor, shape # (3, s, s); (H, W) of the film
-           )->np.ndarray:            # (H, W) uint8
+def to_film(prob:torch.Tensor, # (3, s, s)
+            shape              # (H, W) of the film
+           )->np.ndarray: # (H, W) uint8
     "Enlarge the scores to the film and take the largest: the square's black borders fall away"
     h, w = shape
     big = F.interpolate(prob[None], size=(max(h, w),)*2, mode='bilinear', align_corners=False)[0].argmax(0).numpy().astype(np.uint8)
@@ -236,7 +246,7 @@ def to_film(prob:torch.Tensor, shape # (3, s, s); (H, W) of the film
     return big[y:y + h, x:x + w]
 
 # %% ../../nbs/learn/04_segment.ipynb #fcfb9ede
-def tidy(mask:np.ndarray       # (H, W) with 0, 1, 2
+def tidy_lungs(mask:np.ndarray       # (H, W) with 0, 1, 2
         )->tuple:              # (H, W) uint8, dict(crumbs=, holes=): pieces left out, holes filled
     "The largest piece of each lung, without holes (connected by edges and corners)"
     out, crumbs, holes = np.zeros(mask.shape, np.uint8), 0, 0
@@ -259,14 +269,16 @@ def what_was_found(mask:np.ndarray # (H, W) with 0, 1, 2, tidied
     return {(True, True): 'both', (True, False): 'right only', (False, True): 'left only'}.get(tuple(there), 'none')
 
 # %% ../../nbs/learn/04_segment.ipynb #cae0ec4b
-def find_lungs(seg:Segmenter, m:Manifest, rows=None # all rows if None
+def find_lungs(seg:Segmenter, # from `train_unet`
+               m:Manifest,    # films
+               rows=None      # numbers of rows; all if None
               )->tuple: # list of masks (H, W), table: image, patient, row, found, crumbs, holes
     "Both lungs of every film; a film without any is in the table like all others, with `found` none"
     rows = np.arange(len(m)) if rows is None else np.asarray(rows)
     masks, table = [], []
-    for i, prob in zip(rows, scores(seg, m, rows)):
+    for i, prob in zip(rows, lung_scores(seg, m, rows)):
         w, h = m.load(int(i)).size
-        mask, counted = tidy(to_film(prob, (h, w)))
+        mask, counted = tidy_lungs(to_film(prob, (h, w)))
         masks.append(mask)
         table.append(dict(image=m.table.image[i], patient=m.patients[i], row=m.rows[i], found=what_was_found(mask), **counted))
     return masks, pd.DataFrame(table)
@@ -280,12 +292,16 @@ def failures(found:pd.DataFrame # of `find_lungs`
     return [f'row {r.row}: {r.image}: {what[r.found]}' for r in found.itertuples() if r.found != 'both']
 
 # %% ../../nbs/learn/04_segment.ipynb #15617a41
-def dice(a, b)->float|None: # (H, W) booleans; None where both are empty
+def dice(a, # (H, W) booleans
+         b  # (H, W) booleans
+        )->float|None: # None where both are empty
     "Overlap of two masks, 0 to 1 (Dice 1945)"
     total = a.sum() + b.sum()
     return float(2*(a & b).sum()/total) if total else None
 
-def iou(a, b)->float|None: # as `dice`
+def mask_iou(a, # (H, W) booleans
+             b  # (H, W) booleans
+            )->float|None: # as `dice`
     "Intersection over union, 0 to 1 (Jaccard 1901)"
     either = (a | b).sum()
     return float((a & b).sum()/either) if either else None
@@ -293,8 +309,10 @@ def iou(a, b)->float|None: # as `dice`
 # %% ../../nbs/learn/04_segment.ipynb #9e13abc1
 def _rim(a): return a & ~ndimage.binary_erosion(a)
 
-def hd95(a, b, mm:float=1. # (H, W) booleans; size of a pixel
-        )->float|None:     # mm (pixels if mm is 1); None where one is empty
+def hd95(a,           # (H, W) booleans
+         b,           # (H, W) booleans
+         mm:float=1.  # size of a pixel
+        )->float|None: # mm (pixels if mm is 1); None where one is empty
     "95th percentile Hausdorff distance: the larger of the two directions, rim to rim (Huttenlocher 1993)"
     if not a.any() or not b.any(): return None
     near = ndimage.find_objects(np.uint8(a | b))[0]
@@ -303,8 +321,9 @@ def hd95(a, b, mm:float=1. # (H, W) booleans; size of a pixel
     return float(max(far(one, two), far(two, one)))
 
 # %% ../../nbs/learn/04_segment.ipynb #e21f2248
-def pixel_mm(m:Manifest, i:int # number of a row
-            )->float|None:     # None where nobody says
+def pixel_mm(m:Manifest, # films
+             i:int       # number of a row
+            )->float|None: # None where nobody says
     "Size of a pixel: the column `pixel_mm`, else the DICOM header (at the detector, so slightly too large for the lungs)"
     if v := str(m.table['pixel_mm'][i] if 'pixel_mm' in m.table else '').strip(): return float(v)
     from usbook.data.images import is_dicom
@@ -315,8 +334,10 @@ def pixel_mm(m:Manifest, i:int # number of a row
     return float(v[0]) if v else None
 
 # %% ../../nbs/learn/04_segment.ipynb #41ac1226
-def score_lungs(m:Manifest, rows, masks # films; numbers of rows; masks of `find_lungs`
-               )->pd.DataFrame:         # one row a film and lung: row, image, patient, lung, dice, iou, hd95, unit, found
+def score_lungs(m:Manifest, # films with masks
+                rows,       # numbers of rows of the manifest
+                masks       # of `find_lungs`
+               )->pd.DataFrame: # one row a film and lung: row, image, patient, lung, dice, iou, hd95, unit, found
     "Each lung against its true mask; a lung that was missed scores 0, and one that isn't there must not be found"
     out = []
     for i, mask in zip(rows, masks):
@@ -324,12 +345,17 @@ def score_lungs(m:Manifest, rows, masks # films; numbers of rows; masks of `find
         for k, side in enumerate(SIDES, 1):
             a, b = mask == k, truth == k
             if not (a.any() or b.any()): continue
-            out.append(dict(row=i, image=m.table.image[i], patient=m.patients[i], lung=side, dice=dice(a, b), iou=iou(a, b),
+            out.append(dict(row=i, image=m.table.image[i], patient=m.patients[i], lung=side, dice=dice(a, b), iou=mask_iou(a, b),
                             hd95=hd95(a, b, mm or 1.), unit='mm' if mm else 'pixels', found=what_was_found(mask)))
     return pd.DataFrame(out)
 
 # %% ../../nbs/learn/04_segment.ipynb #77a741db
-def plot_worst(m:Manifest, scored:pd.DataFrame, rows, masks, n:int=5):
+def plot_worst(m:Manifest,          # films with masks
+               scored:pd.DataFrame, # of `score_lungs`
+               rows,                # numbers of rows of the manifest
+               masks,               # of `find_lungs`
+               n:int=5              # how many films
+              ):
     "The films with the lowest mean Dice, with both outlines; returns the figure"
     import matplotlib.pyplot as plt
     worst = scored.groupby('row').dice.mean().sort_values().index[:n]

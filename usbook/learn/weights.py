@@ -97,7 +97,18 @@ def _tensors(state, name):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
     if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise BadInput(f"{name} is not a table of tensors; save the network's state_dict()")
+    for k, v in state.items():
+        if why := _unusable(k, v): raise BadInput(f"{name}: {why}; save the network's state_dict() as it was trained")
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+def _unusable(name, v):
+    "Why a tensor can't be a network's, or an empty text"
+    if not isinstance(name, str):
+        return f'a tensor is named by the {type(name).__name__} {str(name)[:20]}, not by a text'
+    if v.is_meta: return f'{name[:60]} has a shape but no numbers (a meta tensor)'
+    if v.layout != torch.strided: return f'{name[:60]} is a sparse tensor'
+    if v.is_quantized: return f'{name[:60]} is quantised'
+    return ''
 
 # %% ../../nbs/learn/00_weights.ipynb #57481f87
 def _stem_arch(stem:str)->str:
@@ -107,8 +118,9 @@ def _stem_arch(stem:str)->str:
     return next((stem[:e] for e in sorted(ends, reverse=True) if stem[:e] in known), '')
 
 # %% ../../nbs/learn/00_weights.ipynb #ed2e1722
-def files_for(arch:str, folder:Path # architecture; folder of weight files
-             )->list[Path]:         # the files whose name begins with `arch`, plainest name first
+def files_for(arch:str,    # an architecture
+              folder:Path  # of weight files
+             )->list[Path]: # the files whose name begins with `arch`, plainest name first
     "Weight files of an architecture in a folder"
     want = arch.removeprefix('timm/').split('.')[0]
     found = [p for p in Path(folder).iterdir() if (m := _NAME.match(p.name)) and _stem_arch(m['stem']) == want]
@@ -121,12 +133,26 @@ def _card(path:Path)->dict:
     if not card.is_file(): card = path.with_name(f"{_NAME.match(path.name)['stem']}.json")
     if not card.is_file(): return {}
     try: d = json.loads(card.read_text(encoding='utf-8'))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadInput(f"{card.name} beside {path.name} is not valid JSON; correct it or remove it") from None
-    return {k: tuple(float(x) for x in d[k]) for k in ('mean', 'std') if k in d}
+    if not isinstance(d, dict):
+        raise BadInput(f"{card.name} beside {path.name} is no table of facts (an object in braces); "
+                       "correct it or remove it")
+    return {k: _three(d[k], k, card) for k in ('mean', 'std') if k in d}
+
+def _three(x, name, card):
+    "Three finite numbers, those of `std` above 0"
+    ok = isinstance(x, list) and len(x) == 3 and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in x)
+    if not ok or not all(abs(v) < 1e6 and (name == 'mean' or v > 0) for v in x):
+        above = ' above 0' if name == 'std' else ''
+        raise BadInput(f"{card.name}: {name} must be a list of three numbers{above}, for example [0.5, 0.5, 0.5]; "
+                       "correct it or remove it")
+    return tuple(map(float, x))
 
 # %% ../../nbs/learn/00_weights.ipynb #1a87f678
-def weights_file(arch:str, path:Path, source:str # architecture, file, one of `SOURCES`
+def weights_file(arch:str,   # an architecture
+                 path:Path,  # of the file
+                 source:str  # one of `SOURCES`
                 )->Weights:
     "Check a weight file against the digits in its name"
     sha, m = digest(path), _NAME.match(path.name)
@@ -216,6 +242,10 @@ def _fits(model, state, is_head, what):
     for names, problem in ((missing, 'lacks'), (foreign, 'has the unknown'), (shape, 'has another shape for')):
         if names: raise BadInput(f"{what} doesn't fit: it {problem} {len(names)} of the backbone's {len(own)} tensors, "
                                  f"for example {names[0]}; is it another architecture's file?")
+    if bad := [k for k in own if k in state and own[k].is_floating_point() and not state[k].is_floating_point()]:
+        kind = str(state[bad[0]].dtype).removeprefix('torch.')
+        raise BadInput(f"{what}: {bad[0]} is stored as {kind}, but a network's weights are floating-point numbers; "
+                       "save them as float32 or float16")
     if bad := [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]:
         raise BadInput(f"{what}: {bad[0]} holds values that are not finite; the file is damaged")
     model.load_state_dict(state, strict=False)
@@ -243,7 +273,8 @@ def _timm_body(arch, state, what):
     return TimmBody(net, False, None, 3)
 
 # %% ../../nbs/learn/00_weights.ipynb #b991041a
-def unwrap(body:nn.Module)->nn.Module:
+def unwrap(body:nn.Module  # a module that may hold nothing but another one
+          )->nn.Module:
     "The module whose children are the layers, in order"
     while len(list(body.children())) == 1: body = next(body.children())
     return body

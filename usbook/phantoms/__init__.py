@@ -1,0 +1,1 @@
+"""Simulated images with known truth, made from physics and anatomy."""

@@ -1,0 +1,1 @@
+"""The tables between a network and the judgement of it: predictions, detections, human readers."""

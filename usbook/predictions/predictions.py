@@ -97,17 +97,20 @@ def _checked(sheet, classes):
     sheet.done()
     return sheet.table.assign(**text, **{f'p_{c}': prob[:, j] for j, c in enumerate(classes)}), classes, notes
 
-# %% ../../nbs/predictions/00_predictions.ipynb #6e9beb09
+# %% ../../nbs/predictions/00_predictions.ipynb #b19dff04
 @dataclass(frozen=True, eq=False)
 class Predictions:
     "One row per image: whose it is, the true class and a probability for each class; checked when made"
-    table: pd.DataFrame              # columns image, patient, target, p_<class>..., reader_<name>...
+    table: pd.DataFrame              # columns image, patient, target, p_<class>..., reader_<name>...; or a path
     classes: list|None = None        # order of the classes; the order of the columns if None
     meta: dict = field(default_factory=dict) # study, data, weights, seed, versions, hash of the split
     name: str = 'predictions'        # what messages call it: usually the file
     notes: tuple = ()                # sentences on what was done to the table when it was read
 
     def __post_init__(self):
+        if isinstance(self.table, (str, Path)):
+            path = Path(self.table)
+            self._set(table=_sheet(path), name=str(path), meta=self.meta or read_meta(path.with_suffix('.json')))
         classes = None if self.classes is None else [str(o) for o in self.classes]
         sheet = self.table if isinstance(self.table, Sheet) else Sheet(self.table, self.name)
         table, classes, notes = _checked(sheet, classes)
@@ -185,15 +188,14 @@ def subset(self:Predictions,
     new._set(table=table.reset_index(drop=True), classes=self.classes, meta=self.meta, name=self.name, notes=self.notes)
     return new
 
-# %% ../../nbs/predictions/00_predictions.ipynb #7f504465
+# %% ../../nbs/predictions/00_predictions.ipynb #cf463ad2
 @patch(cls_method=True)
 def read(cls:Predictions,
          path:str|Path,    # CSV or Parquet; a JSON of the same name beside it holds the metadata
          independent=False # a table without a column patient is taken, and every image is a patient of its own
         )->Predictions:
     "Read predictions and check them"
-    path = Path(path)
-    sheet = _parquet(path) if path.suffix.lower() in ('.parquet', '.pq') else read_sheet(path)
+    path, sheet = Path(path), _sheet(path)
     notes = _alone(sheet) if independent and 'patient' not in sheet else ()
     return cls(sheet, None, read_meta(path.with_suffix('.json')), str(path), notes)
 
@@ -203,7 +205,11 @@ def _alone(sheet):
     sheet.table = sheet.table.assign(patient=sheet.table['image'])
     return ('The table names no patients: every image counts as a patient of its own.',)
 
-# %% ../../nbs/predictions/00_predictions.ipynb #09e99d15
+# %% ../../nbs/predictions/00_predictions.ipynb #61647709
+def _sheet(path):
+    "A CSV or Parquet file as a sheet"
+    return _parquet(Path(path)) if Path(path).suffix.lower() in ('.parquet', '.pq') else read_sheet(path)
+
 def _parquet(path):
     "A Parquet file as a sheet"
     if not path.is_file(): raise BadInput('is missing (no such file)', path, remedy='check the name and the folder')

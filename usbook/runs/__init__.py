@@ -1,0 +1,1 @@
+"""Running a study: planning, judging, saving and reporting."""

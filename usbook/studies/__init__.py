@@ -1,0 +1,1 @@
+"""The five studies: what each paper published and claims, and the machinery of each."""

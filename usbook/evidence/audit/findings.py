@@ -17,10 +17,10 @@ from scipy.stats import norm
 from ...core.errors import BadInput
 from ...core.progress import Progress
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #2c394f72
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #3434ec3b
 from .bounds import (
     auc_bounds, binormal_best, icc_limit, mcnemar_bounds, min_n_paired, min_n_unpaired, prevalence_bounds, unpaired)
-from .conflicts import conflicts, explanations, go_together, named
+from .conflicts import conflicts, explanations, go_together, in_words, named
 from .printed import (
     SYNONYMS, Numbers, allowed_n, both, both_range, common_n, counts_at, parse_printed, rounded)
 from .reading import numbers_in, read_numbers
@@ -98,18 +98,18 @@ def _ways(x):
     if x.slips: ways[f"{x.slips} last-digit slip{'s'*(x.slips > 1)}"] = dict(twice=x.rounded_twice, slips=x.slips)
     return ways
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #a14d8208
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #1a35508c
 def _about_matrix(x, found, how):
     "One matrix, or many"
     if len(found) == 1: return [_one_matrix(x, found[0], how), *_about_levels(x, found[0])]
-    text = (f'{len(found)} sets of counts up to {x.max_n} images fit ({how}), with {found[0].N} to {found[-1].N} '
+    text = (f'{len(found)} sets of counts up to {max(x.max_n, found[0].N)} images fit ({how}), with {found[0].N} to {found[-1].N} '
             'images: the printed numbers do not settle them.')
     return [Finding('matrix', text, [dict(n=m.n, tp=m.tp, pred=m.pred) for m in found[:100]], 'open')]
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #5ece5e75
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #b9ee65af
 def _one_matrix(x, m, how):
     each = '; '.join(f'{c}: {t} of {n} right, {p} predicted' for c, n, t, p in zip(m.classes, m.n, m.tp, m.pred))
-    text = f'Only one set of counts up to {x.max_n} images fits ({how}): N = {m.N}, {sum(m.tp)} right; {each}.'
+    text = f'Only one set of counts up to {max(x.max_n, m.N)} images fits ({how}): N = {m.N}, {sum(m.tp)} right; {each}.'
     return Finding('matrix', text, dict(N=m.N, n=m.n, tp=m.tp, pred=m.pred), 'derived')
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #ddfd4dfd
@@ -122,27 +122,42 @@ def _about_levels(x, m):
         text = f"{f} of {c or 'all'} is {both(exact, 6)}; the printed {x.one(f, c).printed} is reached {words[level]}."
         yield Finding(f'{f}:{c}', text, float(exact), 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #900a8c24
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #ec394fb2
 def _about_conflicts(x, clashes, progress):
     "Contradictions, the possible culprits, and ways by which all numbers could be right"
     progress('what could excuse the contradiction', .5)
-    excuses = explanations(_usable(x), x.classes)
+    excuses, swap = explanations(_usable(x), x.classes), _exchanged(x, clashes)
     for i, c in enumerate(clashes):
         text, names = c.why, [named(k) for k in c.culprits]
         if excuses: text = f"Impossible as pooled counts; possible {_or(excuses)}. {text}"
-        elif len(names) == 1: text += f' All other numbers go together without {names[0]}{_would_be(c)}.'
-        elif names: text += f" Any one of these may be the wrong one: {', '.join(names)}."
+        elif swap: text += swap
+        elif names: text += _to_blame(c)
         elif len(clashes) == 1: text += ' Leaving out a single number does not help: more than one is wrong.'
         key = 'conflict' if not i else f'conflict:{i + 1}'
         yield Finding(key, text, names or [named(k) for k in c.names if k[0] != 'n'], 'open' if excuses else 'impossible')
 
 def _or(words): return ' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))
 
-def _would_be(c): # the range of the only culprit
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #e3e4cd68
+def _to_blame(c):
+    words = [in_words(k) for k in c.culprits]
+    if len(words) > 1: return f" The wrong one is {_or(words)}: without any one of them the other numbers go together."
     span = c.ranges.get(c.culprits[0])
-    return f', which would be {both_range(*span)}' if span else ''
+    return f" All other numbers go together without {words[0]}{f', which would be {both_range(*span)}' if span else ''}."
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #09b7b77e
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #9bb9ee13
+def _exchanged(x, clashes):
+    "Two contradictions that vanish when one metric of two classes changes places"
+    if len(clashes) != 2: return ''
+    printed = _usable(x)
+    for (f, c), (g, d) in ((a, b) for a in clashes[0].names for b in clashes[1].names):
+        if f != g or c == d: continue
+        swapped = printed | {(f, c): printed[f, d], (f, d): printed[f, c]}
+        if go_together(swapped, x.classes, x.rounded_twice):
+            return f' All numbers go together if {f} of {c} and {f} of {d} change places.'
+    return ''
+
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #d04f7acb
 def _sizes(x): # {class: n}, '' for all; what follows from two of three included
     n = {c: int(x.one('n', c).value) for c in ('', *x.classes) if x.one('n', c)}
     rest = [c for c in x.classes if c not in n]
@@ -150,7 +165,7 @@ def _sizes(x): # {class: n}, '' for all; what follows from two of three included
     if '' in n and len(rest) == 1: n[rest[0]] = n[''] - sum(n[c] for c in x.classes if c in n)
     return n
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #4a6a7196
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #feddbecf
 def _denominators(x): # {(metric, class): number of images it is a share of}
     n, out = _sizes(x), {}
     for f, c in _usable(x):
@@ -159,7 +174,7 @@ def _denominators(x): # {(metric, class): number of images it is a share of}
         if f == 'accuracy' and '' in n: out[f, c] = n['']
     return {k: v for k, v in out.items() if v > 0}
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #e57df81c
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #5e72a9c6
 def _no_counts(x, how, progress):
     "No whole numbers fit, though shares would: which number is in the way?"
     n, sized = _denominators(x), '' in _sizes(x)
@@ -176,33 +191,32 @@ def _no_counts(x, how, progress):
     text += '. Impossible as pooled counts; possible as means over folds or over several trainings.'
     return Finding('matrix', text, [named(k) for k in alone], 'open')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #9ea366a7
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #7587608c
 def _no_share(printed, n, key):
     near = sorted({max(0, min(n, int(float(parse_printed(printed))*n) + d)) for d in (0, 1)})
-    return f"{named(key)} {printed} is no share of {n} images ({' and '.join(f'{k} are {100*k/n:.4g} %' for k in near)})"
+    return f"{in_words(key)} {printed} is no share of {n} images ({' and '.join(f'{k} are {100*k/n:.4g} %' for k in near)})"
 
-print(_no_share('94.3 %', 50, ('recall', 'positive')))
-
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #4d4d2ed2
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #b28bf915
 def _one_culprit(x, text, alone, culprits, unsettled):
     "An alarm, unless the other numbers would fit so easily that means over folds could explain all"
     printed, n, names = _usable(x), _denominators(x), [named(k) for k in culprits]
+    words = [in_words(k) for k in culprits]
     luck = prod(_easy(printed[k], m) for k, m in n.items() if k not in culprits)
-    text += f"; some do without {' or without '.join(names)}"
+    text += f"; some do without {' or without '.join(words)}"
     text += ''.join(f', because {_no_share(printed[k], n[k], k)}' for k in alone)
-    if unsettled: text += f". Whether some do without {' or '.join(map(named, unsettled))} was too much to search"
+    if unsettled: text += f". Whether some do without {_or(list(map(in_words, unsettled)))} was too much to search"
     text += '.'
     if luck > .25: text += ' Impossible as pooled counts; possible as means over folds or over several trainings.'
     return Finding('matrix', text, names, 'open' if luck > .25 else 'impossible')
 
 def _easy(printed, n): return min(1., (n + 1)/10**rounded(printed).decimals) # how often a chance number would fit
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #9d4702c0
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #1b1e5944
 def _culprits(x, progress): # -> numbers without which something fits; numbers whose search was given up
     "Which single printed number is in the way; a search that is given up says nothing"
     out, unsettled, printed = [], [], _searched(x)
     for i, (f, c) in enumerate(printed):
-        progress(f'counts without {named((f, c))}', .3 + .7*i/len(printed))
+        progress(f'counts without {in_words((f, c))}', .3 + .7*i/len(printed))
         rest = {k: v for k, v in printed.items() if k != (f, c)}
         if f == 'n' or len(x.classes) > 2 and c: continue
         try: fits = find_margins(rest, x.classes, x.max_n, x.rounded_twice)
@@ -210,7 +224,7 @@ def _culprits(x, progress): # -> numbers without which something fits; numbers w
         else: out += [(f, c)]*bool(fits)
     return out, unsettled
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #d47eede5
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #cdf07d4c
 def _about_classes(x, m):
     "A line for each class"
     for c in m.classes:
@@ -218,7 +232,7 @@ def _about_classes(x, m):
         shown = ', '.join(f'{f} {both(value[f], 6)}' for f in ('precision', 'recall', 'specificity', 'f1') if f in value)
         yield Finding(f'class:{c}', f'{c}: {shown}.', value, 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #c9d029ac
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #f3f53806
 def _about_overall(x, m):
     "Accuracy with its interval, metrics that the paper could have printed, and those that it did print"
     every = overall(m)
@@ -229,7 +243,7 @@ def _about_overall(x, m):
             value = float(variants[''])
             yield Finding(f, f"{f.replace('_', ' ')} {value:.6f}.", value, 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #7ff5e00e
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #39bd1834
 def _exactly(z): return (z.numerator, z.denominator) if isinstance(z, Fraction) else (round(z*10**12), 10**12)
 
 def _with_mean(x, f, variants): # the average that authors take of their own rounded numbers
@@ -237,7 +251,7 @@ def _with_mean(x, f, variants): # the average that authors take of their own rou
     mean = {'mean of the printed values': Fraction(sum(map(Fraction, per)), len(per))} if per else {}
     return variants | (mean if len(per) == len(x.classes) else {})
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #bdd425d6
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #68bc1717
 def _printed_overall(x, printed, f, variants):
     "Can the printed overall metric be any of the averages?"
     r, variants = rounded(printed.printed), _with_mean(x, f, variants)
@@ -252,7 +266,7 @@ def _printed_overall(x, printed, f, variants):
     text = f'Overall {f}, printed {printed.printed}, is {names}{way}: {shown}.'
     return Finding(f'overall:{f}', text, value, 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #633cfd7d
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #757d0f82
 def _about_cells(x, m):
     "What is forced off the diagonal"
     if len(m.n) == 2: return
@@ -266,7 +280,7 @@ def _about_cells(x, m):
     text += f'all of them have {each}.' if forced else 'no cell off the diagonal is forced.'
     yield Finding('fillings', text, dict(count=ways, forced=forced), 'open')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #6580234c
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #44f0af1e
 def _about_point(x, m):
     "Intervals, likelihood ratios, what ROC curves and other prevalences make of it"
     if len(m.n) != 2: return
@@ -279,7 +293,7 @@ def _about_point(x, m):
     yield from _about_curve(x, se, sp)
     yield _about_elsewhere(m, se, sp)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #ab9b0222
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #b85375bb
 def _about_ratios(se, sp):
     value = ({'LR+': se/(1 - sp)} if sp < 1 else {}) | ({'LR−': (1 - se)/sp} if sp else {})
     yield Finding('likelihood_ratios', ', '.join(f'{k} {v:.5g}' for k, v in value.items()) + '.', value, 'derived')
@@ -293,7 +307,7 @@ def _about_curve(x, se, sp):
     yield Finding('auc_bounds', text + '.', b, 'derived')
     if p := x.one('auc'): yield _printed_auc(p, b, (se + sp)/2)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #d905cf56
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #0cde648f
 def _printed_auc(p, b, here): # Published, bounds, balanced accuracy
     "Does the printed AUC go with the point?"
     low, high = (float(v) for v in rounded(p.printed).bounds())
@@ -309,7 +323,7 @@ def _high_auc(auc, here):
             f'{both(binormal_best(auc), 3)}, against {both(here, 3)} here: it suggests a poorly placed threshold, or '
             'an AUC of another curve or test set')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #608d5356
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #8647ee8b
 def _about_elsewhere(m, se, sp, prevalences=(.20, .10, .05, .01)):
     "Predictive values where findings are rarer"
     table = {p: predictive_values(se, sp, p) for p in (m.n[0]/m.N, *prevalences)}
@@ -319,7 +333,7 @@ def _about_elsewhere(m, se, sp, prevalences=(.20, .10, .05, .01)):
     text = f'PPV by prevalence, with the same sensitivity and specificity: {shown}.'
     return Finding('ppv_by_prevalence', text, value, 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #71a89ce0
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #0c958d31
 def _loose(printed): # with one unit of the last digit to spare
     r = rounded(printed)
     return (r.scaled - 1)/10**r.decimals, (r.scaled + 1)/10**r.decimals
@@ -329,7 +343,7 @@ def _of_classes(x, f): # [(low, high)] of each class, or [] where one is not pri
     if f == 'recall' and len(per) == 2 and not per[1]: per[1] = x.one('specificity', x.classes[0])
     return [_loose(p.printed) for p in per] if per and all(per) else []
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #abe504ee
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #feae47e3
 def _about_averages(x):
     "An overall metric outside the range of its classes; a balanced accuracy that is not the mean of the recalls"
     for f in ('precision', 'recall', 'f1', 'specificity'):
@@ -342,7 +356,7 @@ def _about_averages(x):
         ends = [sum(e)/len(per) if f != 'youden' else sum(e) - 1 for e in zip(*per)]
         yield from _outside(p, [ends], name)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #554db043
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #bb2b07bc
 def _outside(p, ranges, words): # Published, [(low, high)] that hold all parts
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
     (a, b), name = _loose(p.printed), p.name.replace('_', ' ')
@@ -350,7 +364,7 @@ def _outside(p, ranges, words): # Published, [(low, high)] that hold all parts
         text = f"Overall {name} {p.printed} can't be: it is {words}, which lies between {both(low)} and {both(high)}."
         yield Finding(f'overall:{SYNONYMS.get(p.name, p.name)}', text, [name], 'impossible')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #9429253f
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #738c4106
 def _about_auc(x):
     "AUC beside sensitivity and specificity: no ROC curve through the point has such an area"
     point, p = _of_classes(x, 'recall'), x.one('auc')
@@ -363,13 +377,13 @@ def _about_auc(x):
             f'{both(low)} to {both(high)}.')
     yield Finding('auc', text, ['auc'], 'impossible')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #03d3b40d
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #a08cf6d5
 _PARTS_OF_ALL = (.1, .15, .2, .25, .3, 1)  # of all images: test sets that a paper might have
 
 def _missed_shares(printed, total): # which shares of all images the percentage excludes
     return [s for s in _PARTS_OF_ALL if round(s*total) not in allowed_n(printed, total)]
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #992916da
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #373c8e91
 def _about_sizes(x):
     "Which numbers of images a percentage allows, where the paper gives no number of its test set"
     for (c, arm), p in x.rows('accuracy').items():
@@ -377,7 +391,7 @@ def _about_sizes(x):
         if c or x.one('n') or x.one('n', '', arm) or len(ns) > x.max_n/2: continue  # known, or any n will do
         yield _which_n(p, arm, ns, x.one('n_images'))
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #9b29fe82
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #f26fa622
 def _which_n(p, arm, ns, total):
     name, few = f"allowed_n{':' + arm if arm else ''}", ', '.join(map(str, ns[:7])) + ' …'*(len(ns) > 7)
     text = f"{p.printed}{f' ({arm})' if arm else ''} is a rounded share of n images only for n = {few or 'none'}"
@@ -387,7 +401,7 @@ def _which_n(p, arm, ns, total):
     if 1 in missed: text += '. Impossible as a share of all images; possible as a mean over folds'
     return Finding(name, text + '.', list(map(int, ns)), 'impossible' if 1 in missed else 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #474b20e1
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #e7ddf7a9
 def _about_prevalence(x):
     "What accuracy and AUC say together"
     acc, auc = x.one('accuracy'), x.one('auc')
@@ -400,7 +414,7 @@ def _about_prevalence(x):
     if mild: text += f' (allowing for their rounding: {both(mild[1], 3)}, {both(mild[0], 3)})'
     yield Finding('prevalence', text + '.', dict(low=exact[0], high=exact[1], allowing_for_rounding=mild), 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #c38fea5d
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #fe6b05e6
 _MOST_IMAGES = 10_000_000   # of paired comparisons
 
 def _about_arms(x):
@@ -413,7 +427,7 @@ def _about_arms(x):
     for (a, (k, n)), (b, (l, other)) in combinations(arms.items(), 2):
         if n == other <= _MOST_IMAGES: yield from _about_pair(x, (a, k), (b, l), n)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #80496dc5
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #5614aab0
 def _about_arm(x, a, k, n):
     "Printed accuracy against the counts; how many errors the second guess makes good"
     p, second, wrong = x.one('accuracy', '', a), x.one('correct_top2', '', a), n - k
@@ -428,7 +442,7 @@ def _about_arm(x, a, k, n):
     value = dict(rescued=saved, errors=wrong, low=i.low, high=i.high)
     yield Finding(f'second_guess:{a}', text + '.', value, 'interval')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #7d9e7bd2
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #4af39ff8
 def _about_pair(x, one, two, n):
     "Unpaired p, the range of the McNemar p, and what patients do to it"
     (a, k), (b, l) = one, two
@@ -444,7 +458,7 @@ def _about_pair(x, one, two, n):
     groups = x.one('n_studies') or x.one('n_patients')
     if groups and said and 0 < groups.value <= n: yield _about_clusters(one, two, n, groups.value, (said, alpha))
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #d408242a
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #5f30d855
 def _about_clusters(one, two, n, groups, test, correlations=(.05, .10)):
     "The unpaired p when images of a patient are alike"
     (a, k), (b, l), m, (said, alpha) = one, two, n/groups, test
@@ -458,7 +472,7 @@ def _about_clusters(one, two, n, groups, test, correlations=(.05, .10)):
                  f'most {limit:.4f}, unpaired).')
     return Finding(f'clusters:{a}-{b}', text, dict(images_per_cluster=m, rows=rows, icc_limit=limit), 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #b4908e80
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #18c056b1
 def _about_froc(x, scans=100):
     "Number of lesions behind the sensitivities, and what the rates rest on"
     at = {}
@@ -472,7 +486,7 @@ def _about_froc(x, scans=100):
         except ValueError: continue
         if 0 < fps < 1e6: yield _about_false_positives(rate, fps, scans)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #f4ab16af
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #3d1e52c9
 def _about_lesions(printed):
     "Which numbers of lesions the sensitivities allow"
     ns, by = common_n(printed)
@@ -484,7 +498,7 @@ def _about_lesions(printed):
     text += '. An interpolated FROC curve gives values that are no share of anything.'
     return Finding('lesions', text, value, 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #f43f1d97
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #0a30630c
 def _about_false_positives(rate, fps, scans):
     i = poisson_interval(round(fps))
     text = f'{rate} false positives per scan at {scans} scans are {fps:g}: 95 % interval {i.low:.1f} to {i.high:.1f}.'
@@ -502,7 +516,7 @@ def _about_rate(x, rate, one, two):
     if said and said.printed.strip().startswith('>'): text += ' P > .05 is therefore no sign of equality.'
     return Finding(f'needed:{rate}', text, dict(unpaired=word, unpaired_rounded=mild, paired=paired), 'derived')
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #6581a692
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #c9b24f4d
 def audit(
     x,             # a Study or anything else with `published` and `classes`, Numbers, or the path of a TOML file
     progress=None, # see Progress.of; a search without class sizes may take a few seconds
@@ -511,7 +525,7 @@ def audit(
     x = numbers_of(x)
     return Findings([*_found(x, Progress.of(progress)), *_about_arms(x), *_about_froc(x)])
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #22e9e33b
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #5efe2c9b
 def numbers_of(
     x,           # a Study or anything else with `published` and `classes`, Numbers, or the path of a TOML file
 )->Numbers:      # what an audit works on
@@ -520,7 +534,7 @@ def numbers_of(
     if hasattr(x, 'published'): return Numbers(x.title, tuple(x.published), tuple(x.classes))
     return read_numbers(x)
 
-# %% ../../../nbs/evidence/audit/05_findings.ipynb #ed0e8d1e
+# %% ../../../nbs/evidence/audit/05_findings.ipynb #22fd25bd
 _OF_ONE = (_about_classes, _about_overall, _about_cells, _about_point)       # what one matrix tells
 _OF_NONE = (_about_averages, _about_auc, _about_sizes, _about_prevalence)    # what needs no matrix
 
@@ -532,6 +546,6 @@ def _found(x, progress): # the findings about counts
         try:
             found, how = counts_behind(x, progress.part(0, .3))
             out = _about_matrix(x, found, how) if found else [_no_counts(x, how, progress.part(.3, 1))]
-        except TooLoose as e: out = [Finding('matrix', f'No search for the counts: {e}.', [], 'open')]
+        except TooLoose as e: out = [Finding('matrix', f'No search for the counts: {e}. They do not contradict each other.', [], 'open')]
     if len(found) == 1: return [*out, *(f for part in _OF_ONE for f in part(x, found[0]))]
     return [*out, *(f for part in _OF_NONE for f in part(x) if found == [] or part in _OF_NONE[:2])]

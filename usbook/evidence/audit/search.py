@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['CLASS_METRICS', 'MOST', 'Margins', 'overall', 'TooLoose', 'find_margins', 'count_fillings', 'cell_bounds']
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #43c4f097
-from dataclasses import dataclass, field, replace
+# %% ../../../nbs/evidence/audit/01_search.ipynb #9df12778
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import sqrt
 
@@ -208,18 +208,30 @@ def _two_classes(w):
     n1, tp, fp, n0 = (x[keep] for x in (n1, tp, fp, n0))
     return np.array([n1, n0]), np.array([tp, n0 - fp]), np.array([tp + fp, n1 - tp + n0 - fp])
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #d32bd468
+# %% ../../../nbs/evidence/audit/01_search.ipynb #98ef951e
+def _by_accuracy(w, n1, tp, lo, hi): # a range of n0, made narrower by accuracy = (tp + specificity n0) / (n1 + n0)
+    acc, spec = w.get('accuracy', None), w.get('specificity', 0) or w.get('recall', 1)
+    if not (acc and spec): return lo, hi
+    (a, A), (s, S) = ([float(b) for b in r.bounds(w.level, w.cut)] for r in (acc, spec))
+    for slope, least in ((S - a, a*n1 - tp), (A - s, tp - A*n1)):      # slope * n0 >= least
+        if slope == 0: continue
+        end = np.clip(least/slope, -1, 1e9)
+        if slope > 0: lo = np.maximum(lo, np.floor(end).astype(int) - 1)
+        else: hi = np.minimum(hi, np.ceil(end).astype(int) + 1)
+    return lo, hi
+
+# %% ../../../nbs/evidence/audit/01_search.ipynb #3477bd89
 def _by_precision(w, n1, tp): # -> n1, tp, fp, n0
     n1, tp, pred = _expand([n1, tp], *_span_of(w.get('precision', 0), tp, w))
     return _expand([n1, tp, pred - tp], *_negatives(w, n1, tp, pred - tp))
 
 def _by_specificity(w, n1, tp): # -> n1, tp, fp, n0
-    n1, tp, n0 = _expand([n1, tp], *_any_n0(w, n1))
+    n1, tp, n0 = _expand([n1, tp], *_by_accuracy(w, n1, tp, *_any_n0(w, n1)))
     spec = w.get('specificity', 0) or w.get('recall', 1)
     n1, tp, n0, tn = _expand([n1, tp, n0], *(_span(spec, n0, w) if spec else (0*n0, n0)))
     return n1, tp, n0 - tn, n0
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #543d9117
+# %% ../../../nbs/evidence/audit/01_search.ipynb #8914f3e1
 def _triples(w, i):
     "Triples (n, tp, pred, slips) of class i that fit its recall, precision and F1"
     c = w.classes[i]
@@ -235,7 +247,7 @@ def _triples(w, i):
     slips, out = _check(w, *(np.tile(x, (len(w.classes), 1)) for x in (n, tp, pred)), keys)
     return np.array([n, tp, pred, slips])[:, ~out]
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #597194c7
+# %% ../../../nbs/evidence/audit/01_search.ipynb #2031089c
 def _product(w, lists): # [(4, m) ...] -> sums (4, M), which entry of each list (len(lists), M)
     "All ways to take one triple of each list, within the slips and the number of images"
     total, pick = lists[0], np.arange(lists[0].shape[1])[None]
@@ -247,7 +259,7 @@ def _product(w, lists): # [(4, m) ...] -> sums (4, M), which entry of each list 
         total, pick = both[:, keep], np.vstack([pick[:, i[keep]], j[keep]])
     return total, pick
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #ef34f3fc
+# %% ../../../nbs/evidence/audit/01_search.ipynb #8a8364a3
 def _more_classes(w):
     "Margins (n, tp, pred), each (k, m), that fit the numbers of three or more classes"
     lists = [_triples(w, i) for i in range(len(w.classes))]
@@ -263,17 +275,22 @@ def _more_classes(w):
     pick = np.vstack([pa[:, i[keep]], pb[:, j[keep]]])
     return tuple(np.array([t[r, p] for t, p in zip(lists, pick)]) for r in range(3))
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #9ff8b935
-def _margins(w, n, tp, pred):
-    "Margins, and how each printed number is reached"
-    m, cols, levels = Margins(w.classes, n, tp, pred), tuple(np.array(x)[:, None] for x in (n, tp, pred)), {}
-    for (f, c), r in w.numbers.items():
-        if c: pair = CLASS_METRICS[f](*(x[w.classes.index(c)] for x in cols), m.N)
-        else: pair = _overall_ratio(f, *cols)
-        if pair: levels[f, c] = LEVELS[int(np.ravel(r.level(*pair, w.cut))[0])]
-    return replace(m, levels=levels)
+# %% ../../../nbs/evidence/audit/01_search.ipynb #9d7fb961
+def _margins(w, n, tp, pred): # arrays (k, m) -> m Margins
+    "Margins by rising number of images, and how each printed number is reached"
+    order = np.argsort(n.sum(0), kind='stable')
+    n, tp, pred = (x[:, order] for x in (n, tp, pred))
+    levels = dict(_levels(w, n, tp, pred))
+    rows = zip(*(map(tuple, x.T.tolist()) for x in (n, tp, pred)))
+    return [Margins(w.classes, *row, {k: LEVELS[v[j]] for k, v in levels.items()}) for j, row in enumerate(rows)]
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #627be9ad
+def _levels(w, n, tp, pred): # (metric, class) -> index into LEVELS, one per candidate
+    for (f, c), r in w.numbers.items():
+        i = w.classes.index(c) if c else None
+        pair = CLASS_METRICS[f](n[i], tp[i], pred[i], n.sum(0)) if c else _overall_ratio(f, n, tp, pred)
+        if pair: yield (f, c), np.broadcast_to(r.level(*pair, w.cut), n.shape[1:]).astype(int).tolist()
+
+# %% ../../../nbs/evidence/audit/01_search.ipynb #08d37703
 def find_margins(
     printed:dict,  # {(name, class): as printed}; class '' means overall; n is a count
     classes,       # names, two or more; of two, the first is the positive one
@@ -288,10 +305,9 @@ def find_margins(
     _, out = _check(w, n, tp, pred, w.numbers)
     n, tp, pred = (x[:, ~out & (tp <= n).all(0) & (tp <= pred).all(0)] for x in (n, tp, pred))
     if n.shape[1] > 100_000: raise TooLoose(f'{n.shape[1]:,} matrices fit')
-    order = np.argsort(n.sum(0), kind='stable')
-    return [_margins(w, *(tuple(map(int, x[:, j])) for x in (n, tp, pred))) for j in order]
+    return _margins(w, n, tp, pred)
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #5cd7df08
+# %% ../../../nbs/evidence/audit/01_search.ipynb #ba6b87a4
 def count_fillings(
     m:Margins,   # of any number of classes
 )->int:          # number of confusion matrices; TooLoose where the count would need too much memory
@@ -310,7 +326,7 @@ def count_fillings(
 
 def _residuals(m): return [n - t for n, t in zip(m.n, m.tp)], [p - t for p, t in zip(m.pred, m.tp)]
 
-# %% ../../../nbs/evidence/audit/01_search.ipynb #862ad70e
+# %% ../../../nbs/evidence/audit/01_search.ipynb #a08c4cfc
 def cell_bounds(
     m:Margins,   # of any number of classes
 )->tuple:        # (k, k) smallest count of each cell, (k, k) largest, and (k, k) one matrix with these margins

@@ -12,11 +12,12 @@ export function render({ model, el: host }) {
   const said = bytes(model.get("_said")), truth = bytes(model.get("_truth")), n = { learners: learners.length, images: images.length };
   const f = frame(host, "A class of readers"), root = f.root, { sync, listen, close } = bind(model);
   const pics = model.get("_illustrated") ? gallery(model) : null;
-  const known = truth.some(t => t < 255), cell = clamp(Math.floor(900 / n.images), 3, 18), rowH = clamp(Math.floor(420 / n.learners), 8, 22);
-  const board = el("canvas", { width: n.images * cell, height: n.learners * rowH, tabindex: "0", role: "img", "data-name": "board", style: "display:block;cursor:crosshair;max-width:100%;height:auto",
-    "aria-label": "One row a learner, one column an image. Arrow keys move the cursor." });
+  const known = truth.some(t => t < 255), cell = clamp(Math.floor(900 / n.images), 3, 18), rowH = clamp(Math.floor(420 / n.learners), 11, 24);
+  const longest = Math.max(...learners.map(l => l.name.length)), gutter = clamp(7 * longest + 12, 40, 140), width = gutter + n.images * cell;
+  const board = el("canvas", { width, height: n.learners * rowH, tabindex: "0", role: "img", "data-name": "board", style: "display:block;cursor:crosshair;max-width:100%;height:auto",
+    "aria-label": "One row per learner, one column per image. Arrow keys move the cursor." });
   const who = el("p", { "data-name": "who", style: "font-weight:600" }), which = el("p", { "data-name": "which", style: "margin-top:8px;font-weight:600;overflow-wrap:anywhere" }), bars = el("div", { "data-name": "bars" });
-  const image = el("img", { alt: "", style: "max-width:100%;max-height:190px;border-radius:6px;margin-top:8px" });
+  const image = el("img", { alt: "", style: "max-width:100%;width:100%;max-height:min(52vh,520px);object-fit:contain;border-radius:6px;margin-top:8px" });
   root.append(header("A class of readers", model.get("_sentence")),
     el("div", { class: "grid" }, el("div", { class: "panel w8 wide" }, el("h4", {}, known ? "Rows: learners, the best on top. Columns: images, the hardest on the left" : "Rows: learners. Columns: images, the most disputed on the left"), board,
       el("p", { class: "small", style: "margin-top:6px" }, known ? [key("right", "c-neg", true), " ", key("wrong", "c-pos", true), " ", key("not read", "", false)] : "Each shade is a class.")),
@@ -31,8 +32,10 @@ export function render({ model, el: host }) {
   function draw() {
     const g = board.getContext("2d"), at = [clamp(model.get("learner"), 0, n.learners - 1), clamp(model.get("image"), 0, n.images - 1)];
     g.clearRect(0, 0, board.width, board.height);
-    for (let l = 0; l < n.learners; l++) for (let i = 0; i < n.images; i++) { g.fillStyle = shade(l, i); g.fillRect(i * cell, l * rowH, cell - (cell > 4 ? 1 : 0), rowH - 1); }
-    g.strokeStyle = css("--ink"); g.lineWidth = 2; g.strokeRect(at[1] * cell, at[0] * rowH, cell, rowH - 1);
+    g.font = `${Math.min(13, rowH - 1)}px system-ui, sans-serif`; g.textBaseline = "middle";
+    for (let l = 0; l < n.learners; l++) { g.fillStyle = css(l === at[0] ? "--ink" : "--muted"); g.fillText(learners[l].name, 2, (l + .5) * rowH, gutter - 8); }
+    for (let l = 0; l < n.learners; l++) for (let i = 0; i < n.images; i++) { g.fillStyle = shade(l, i); g.fillRect(gutter + i * cell, l * rowH, cell - (cell > 4 ? 1 : 0), rowH - 1); }
+    g.strokeStyle = css("--ink"); g.lineWidth = 2; g.strokeRect(gutter + at[1] * cell, at[0] * rowH, cell, rowH - 1);
     tell(...at);
   }
   function tell(l, i) {
@@ -45,7 +48,7 @@ export function render({ model, el: host }) {
     f.announce(`${who.textContent}. ${which.textContent}`);
   }
   function go(l, i) { sync("learner", clamp(l, 0, n.learners - 1)); sync("image", clamp(i, 0, n.images - 1)); draw(); }
-  const place = e => { const b = board.getBoundingClientRect(); go(Math.floor((e.clientY - b.top) / b.height * n.learners), Math.floor((e.clientX - b.left) / b.width * n.images)); };
+  const place = e => { const b = board.getBoundingClientRect(); go(Math.floor((e.clientY - b.top) / b.height * n.learners), Math.floor(((e.clientX - b.left) / b.width * width - gutter) / cell)); };
   board.addEventListener("click", place);
   board.addEventListener("pointermove", e => { if (e.pointerType === "mouse" && e.buttons) place(e); });
   board.addEventListener("keydown", e => {
