@@ -62,7 +62,7 @@ def test_measures_of_maps_by_hand():
     got = {k: v.value for k, v in map_measures({'trained': ours, 'random weights': rival}).items()}
     want = dict(energy_minus_chance=.35 - .15, energy_minus_random_weights=.35 - np.mean([.2, .1, .2, .2]),
                 pointing_minus_chance=.75 - .15, pointing_minus_random_weights=.75 - .5)
-    assert got == pytest.approx(want) and set(got) == {m.name for c in STUDY.claims if c.id == 'b' for m in c.measures}
+    assert got == pytest.approx(want) and set(got) == {k.expression for c in STUDY.claims if c.id == 'b' for k in c.conditions}
 
 
 def test_an_empty_map_counts_as_chance():
@@ -94,7 +94,7 @@ def test_looks_at_tested_slices_with_a_mask(slices, fit):
     t = slices.table.iloc[rows]
     assert len(rows) and set(t.patient) <= set(fit.predictions['test'].patient) and (t['mask'] != '').all() and (t.true_label == 'finding').all()
     assert maps.shape == (len(rows), 64, 64) and len(j['trained']) == len(rows) and len(j['random weights']) == 2*len(rows)
-    assert not set(map_measures(j)) - {m.name for c in STUDY.claims for m in c.measures}
+    assert not set(map_measures(j)) - set(STUDY.measures)
 
 
 def test_frames_of_one_file_are_kept_apart(slices, fit):

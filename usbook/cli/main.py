@@ -52,6 +52,7 @@ def _console():
 
 # %% ../../nbs/cli/00_main.ipynb #31828223
 def _audit(args):
+    from usbook.core.progress import late_bar
     from usbook.evidence.audit.findings import audit
     from usbook.evidence.audit.reading import EXAMPLE_NUMBERS, read_numbers
     from usbook.studies.study import STUDIES, get_study
@@ -59,7 +60,7 @@ def _audit(args):
     if args.file: papers = {args.file: read_numbers(args.file)}
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
     else: raise BadInput('name a study (usbook audit lung_signs), or a file of printed numbers with --file numbers.toml (--example prints one)')
-    found = {name: audit(p) for name, p in papers.items()}
+    found = {name: audit(p, late_bar()) for name, p in papers.items()}
     if args.json: return _print_json({k: [f.as_dict() for f in v] for k, v in found.items()})
     for name, findings in found.items():
         print(f'\n{name}')
@@ -120,9 +121,9 @@ def _compare(args):
     a = Predictions.read(args.a)
     if args.b: c = compare(a, Predictions.read(args.b), n_boot=args.n_boot, seed=args.seed or 0)
     else: c = compare(a, args.reader, n_boot=args.n_boot, seed=args.seed or 0)
-    if args.json: return _print_json(c)
+    if args.json: return _print_json(c.as_dict())
     from usbook.runs.report import print_comparison
-    print_comparison(c, _console())
+    print_comparison(c.as_dict(), _console())
 
 # %% ../../nbs/cli/00_main.ipynb #75b443f0
 def _froc(args):
@@ -213,11 +214,11 @@ def _workshop(args):
 # %% ../../nbs/cli/00_main.ipynb #4099a015
 def _class(args):
     from pathlib import Path
-    from usbook.classroom.table import explore_class, read_class
+    from usbook.classroom.table import explore_class, free_name, read_class
     t, out = read_class(args.folder, args.truth), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(out/'class.html')]
-    value, n = t.fleiss()
+    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(free_name(out/'class.html'))]
+    value, n, _ = t.fleiss()
     if args.json: return _print_json(_class_json(t, value, n, files))
     print(t.sentence())
     _frame(t.each(), 'learner')

@@ -111,14 +111,14 @@ def judge(machinery:Machinery,
     out.results = results_of(out)
     return out
 
-# %% ../../nbs/runs/00_run.ipynb #2ae96d0a
+# %% ../../nbs/runs/00_run.ipynb #60f92519
 def compare_modes(arms:dict,  # name -> `Trained`
                   seed:int    # of the resamples
                  ):           # None where there is one mode only
     "The two modes of the first network on the same images"
     a, b, *_ = [*arms.values(), None]
     if b is None or a.mode == b.mode: return None
-    return compare(a.test, b.test, seed=seed, names=[a.name, b.name])
+    return compare(a.test, b.test, seed=seed, names=(a.name, b.name)).as_dict()
 
 # %% ../../nbs/runs/00_run.ipynb #9cdd0a48
 def tell_left_out(out:Outcome,

@@ -125,7 +125,7 @@ def tested_on(p:Predictions,  # of both kinds
 # %% ../../nbs/studies/07_abdomen.ipynb #2f3f65f8
 def _gap(a, b): # accuracy of a - b on the same images, patients resampled
     both = compare(a, b)
-    return Interval(**both['differences']['accuracy']).replace(patients=both['n_patients'])
+    return both.differences['accuracy'].replace(patients=both.facts['n_patients'])
 
 def shortcut(tests:dict  # (trained on, tested on) -> Predictions
             )->dict:     # JSON-able: accuracies and the two differences that the claim stands on

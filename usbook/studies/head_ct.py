@@ -17,7 +17,7 @@ from ..core.interval import Interval
 from ..core.progress import silent
 from ..data.split import folds_by_patient
 from ..evidence.resample import Resampler, boot_interval, mean_over_patients, replicates
-from ..learn.explain import gallery, heat_maps, judge, masks, randomise
+from ..learn.explain import gallery, heat_maps, lesion_masks, randomise, score_maps
 from ..learn.recipe import Job, Recipe
 from ..learn.transfer import train
 from ..predictions.predictions import Predictions
@@ -74,14 +74,14 @@ def lesion_rows(m,                 # manifest of slices
 def look(fit,            # a `Fit`
          m,              # manifest of slices
          n_random:int=3  # networks with random weights beside it
-        )->tuple:        # rows, maps (n, size, size), {network: table of `judge`}
+        )->tuple:        # rows, maps (n, size, size), {network: table of `score_maps`}
     "Heat maps for `finding` on the tested slices that have one, scored, beside those of networks with random weights"
     rows = lesion_rows(m, fit.predictions['test'])
-    known = masks(m, rows, fit.recipe.size) if len(rows) else np.zeros((0, 1, 1), bool)
+    known = lesion_masks(m, rows, fit.recipe.size) if len(rows) else np.zeros((0, 1, 1), bool)
     rows, known = rows[known.any((1, 2))], known[known.any((1, 2))]
     if not len(rows): return rows, np.zeros((0, 1, 1)), {}
     maps = heat_maps(fit.network, fit, m, rows, 'finding')
-    def judged(maps): return judge(maps, known, m, rows).set_axis(rows)
+    def judged(maps): return score_maps(maps, known, m, rows).set_axis(rows)
     rivals = [judged(heat_maps(randomise(fit.network, s), fit, m, rows, 'finding')) for s in range(n_random)]
     return rows, maps, {'trained': judged(maps), 'random weights': pd.concat(rivals)}
 

@@ -71,7 +71,7 @@ def find_images(study:Study,        # whose images
     path = Path(what).expanduser()
     return _own_images(study, path, reading), Source('own', path.name or path.absolute().name)
 
-# %% ../../nbs/studies/02_images.ipynb #c97a98a6
+# %% ../../nbs/studies/02_images.ipynb #af6cef12
 def _generate(study, settings, progress, **kw):
     "A phantom in the cache, made once"
     from usbook.phantoms.samples import cached_sample
@@ -80,7 +80,7 @@ def _generate(study, settings, progress, **kw):
     return cached_sample(study, settings.path('cache')/'samples', progress=shown, **kw)
 
 def _open_set(study, name, settings, reading):
-    from usbook.data.open_data import fetch
+    from usbook.data.sets.fetch import fetch
     return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline,
                  image_level=reading.image_level, same_patient=reading.same_patient)
 
