@@ -51,7 +51,7 @@ def large(n_patients=5000, per_patient=20):
     "Seconds to evaluate 100 000 images of 11 classes with 2000 resamples"
     p = toy_predictions(n_patients, per_patient, [f'class {i}' for i in range(11)], skill=2)
     start = time.perf_counter()
-    evaluate(p, n_boot=2000)
+    evaluate(p)
     return time.perf_counter() - start
 
 

@@ -40,7 +40,7 @@ def test_figures_equal_the_library(module):
     data = dict(p=preds.prob.ravel().tolist(), n=len(preds), t=preds.target.tolist(), g=preds.patient_codes.tolist())
     r = call('''(() => { const g = m.groupsOf(["a", "b", "c", "d"], {}), a = m.assign(Float64Array.from(x.p), x.n, 4, g.of, 4);
                          return m.figures(x.t, a.pred, 4, x.g, Math.max(...x.g) + 1, -1, false); })()''', data)
-    e = evaluate(preds, n_boot=20, independent=True)
+    e = evaluate(preds, independent=True)
     assert r['confusion'] == np.asarray(e.confusion).tolist()
     assert r['kappa'] == pytest.approx(e.overall['kappa'].value, abs=1e-12)
     assert r['macro_f1'] == pytest.approx(e.overall['macro_f1'].value, abs=1e-12)

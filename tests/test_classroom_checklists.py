@@ -21,7 +21,7 @@ def outcome(source=Source('sample'), meta=True, warnings=(), reader=None):
     def arm(mode, skill):
         p = toy_predictions(20, 4, study.classes, skill, reader=reader)
         p = Predictions(p.table, p.classes, dict(recipe=RECIPE, weights=dict(mean=[.4], std=[.2]), seed=0) if meta else {})
-        return Trained(Arm('resnet10t', mode), p, weights={'source': 'random'}, evaluation=evaluate(p, n_boot=50), seconds=1.)
+        return Trained(Arm('resnet10t', mode), p, weights={'source': 'random'}, evaluation=evaluate(p), seconds=1.)
     arms = {a.name: a for a in (arm('frozen', 1.), arm('finetuned', 2.))}
     data = source.as_dict() | dict(images=80, patients=20, counts={'test a_lines': 20}, split='abcdef123456789')
     out = SimpleNamespace(study=study, settings=Settings(), data=data, arms=arms, comparison=None, verdicts=[c.judge({}, 'invented') for c in study.claims], warnings=list(warnings), figures={}, source=source, images=None)

@@ -29,7 +29,7 @@ def box(tmp_path_factory):
     wheel(d/'shop', 'usb_one', ['usb_two'])
     wheel(d/'shop', 'usb_two')
     said = []
-    parts = ws.make_workshop(d/'box', pythons=[PYTHON], only=['usb_one'], source=['--no-index', '--find-links', str(d/'shop')], book=False, key=True, say=said.append)
+    parts = ws.make_workshop(d/'box', pythons=[PYTHON], packages=ws.Packages(('--no-index', '--find-links', str(d/'shop')), only=('usb_one',)), book=False, key=True, say=said.append)
     return d/'box', parts, said
 
 def links_lead_somewhere(lab):
@@ -105,7 +105,7 @@ def test_scripts_are_sound(tmp_path):
 
 def test_nothing_is_left_of_a_failure(tmp_path):
     with pytest.raises(BadInput, match='workshop: .*failed: ') as e:
-        ws.make_workshop(tmp_path/'box', only=['usb-nowhere'], source=['--no-index'], book=False, say=lambda l: None)
+        ws.make_workshop(tmp_path/'box', packages=ws.Packages(('--no-index',), only=('usb-nowhere',)), book=False, say=lambda l: None)
     assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
 
 def test_a_full_folder_is_left_alone(tmp_path):
@@ -139,9 +139,9 @@ def test_versions_are_chosen_by_pip_where_uv_is_missing(tmp_path, monkeypatch, p
     wheel(tmp_path/'shop', 'usb_two')
     monkeypatch.setattr(ws.shutil, 'which', lambda name: None)
     source = ['--no-index', '--find-links', str(tmp_path/'shop')]
-    pins = ws.lock(['usb_one'], ws.this_platform(), PYTHON, pip, source)
+    pins = ws.pin_versions(['usb_one'], ws.this_platform(), PYTHON, pip, source)
     assert sorted(p.replace('-', '_') for p in pins) == ['usb_one==1.0', 'usb_two==1.0']
-    with pytest.raises(BadInput, match='pip install uv'): ws.lock(['usb_one'], 'windows', '3.12', None, source)
+    with pytest.raises(BadInput, match='pip install uv'): ws.pin_versions(['usb_one'], 'windows', '3.12', None, source)
 
 def test_command_line(usbook, tmp_path):
     assert usbook('workshop', tmp_path, '--platform', 'amiga').returncode == 2

@@ -80,7 +80,7 @@ def test_each_resample_is_the_table_written_out(seed, k, ties):
 
 
 def test_lung_matrix_to_each_printed_digit():
-    e = evaluate_matrix(LUNG, list('ABEC'), n_boot=50)
+    e = evaluate_matrix(LUNG, list('ABEC'))
     v = {o: round(i.value, 6) for o, i in e.overall.items()}
     assert {o: v[o] for o in ('macro_precision', 'macro_recall', 'macro_f1', 'micro_f1', 'weighted_f1', 'f1_of_averages', 'kappa')} == dict(
         macro_precision=.909839, macro_recall=.906996, macro_f1=.907493, micro_f1=.906999, weighted_f1=.907464, f1_of_averages=.908415, kappa=.875996)
@@ -92,7 +92,7 @@ def test_lung_matrix_to_each_printed_digit():
 
 
 def test_head_ct_matrix_to_each_printed_digit():
-    e = evaluate_matrix(HEAD, ['none', 'finding'], n_boot=50)
+    e = evaluate_matrix(HEAD, ['none', 'finding'])
     v, f = {o: i.value for o, i in e.overall.items()}, e.per_class['finding']
     assert [round(v[o], 6) for o in ('accuracy', 'balanced_accuracy', 'kappa', 'mcc')] == [.913276, .922145, .821966, .827601]
     assert [round(f['f1'].value, 6), round(f['youden'].value, 6), round(f['lr_plus'].value, 4), round(f['lr_minus'].value, 6)] == [.895484, .844290, 8.2206, .043916]
@@ -158,22 +158,24 @@ def test_all_right_and_all_wrong():
     n, who = 60, np.arange(60) // 3
     y = np.arange(60) % 2
     for pred, value in ((y, 1), (1 - y, 0)):
-        e = evaluate(Predictions.from_arrays(range(n), who, y, np.eye(2)[pred] * .8 + .1, ['a', 'b']), n_boot=200)
+        e = evaluate(Predictions.from_arrays(range(n), who, y, np.eye(2)[pred] * .8 + .1, ['a', 'b']))
         assert e.overall['accuracy'][:3] == wilson(20 * value, 20)[:3] and 'Wilson' in e.overall['accuracy'].method
         assert e.per_class['a']['auc'].value == value and e.per_class['a']['auc'].low is not None
         if value: assert e.overall['kappa'].low is None and 'resample' in e.overall['kappa'].note
-        assert evaluate(Predictions.from_arrays(range(n), who, y, np.eye(2)[pred] * .8 + .1, ['a', 'b']), 200, independent=True).overall['accuracy'][:3] == wilson(60 * value, 60)[:3]
+        assert evaluate(Predictions.from_arrays(range(n), who, y, np.eye(2)[pred] * .8 + .1, ['a', 'b']), independent=True).overall['accuracy'][:3] == wilson(60 * value, 60)[:3]
 
 
 def test_few_patients_and_lost_resamples_are_told():
     p = toy_predictions(8, 6, ['a', 'b'])
-    e = evaluate(p, n_boot=300)
+    e = evaluate(p)
     assert 'rough guess' in e.overall['accuracy'].note and any('8 patients' in o for o in e.notes)
     rare = Predictions(p.table.assign(target=np.where(np.arange(48) < 2, 'a', 'b')))
-    note = evaluate(rare, n_boot=300).per_class['a']['recall'].note
+    note = evaluate(rare).per_class['a']['recall'].note
     assert 'no interval' in note
     two = Predictions(p.table.assign(target=np.where(np.isin(np.arange(48), (0, 7)), 'a', 'b')))
-    assert 'left out' in evaluate(two, n_boot=300).per_class['a']['recall'].note
+    assert evaluate(two).per_class['a']['recall'].note == 'no interval: it rests on 2 patients, and an interval needs 3'
+    lost = resample.boot_interval(.5, np.r_[np.full(80, np.nan), np.linspace(0, 1, 120)], 30)
+    assert 'left out' in lost.note and lost.low is not None
 
 
 @settings(max_examples=60, deadline=None)
@@ -182,7 +184,7 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
     rng = np.random.default_rng(seed)
     prob = np.eye(k)[rng.integers(0, k, n)] if hard else rng.dirichlet(np.ones(k), n)
     p = Predictions.from_arrays(range(n), rng.integers(0, patients, n), rng.integers(0, rng.integers(1, k + 1), n), prob, range(k), {'r': rng.integers(-1, k, n)})
-    with np.errstate(all='raise'): e = evaluate(p, 20, independent=independent)
+    with np.errstate(all='raise'): e = evaluate(p, independent=independent)
     text = json.dumps(e.as_dict(), allow_nan=False)
     for v in [*e.overall.values(), *(v for d in e.per_class.values() for v in d.values())]:
         assert v.value is not None or v.note
@@ -196,14 +198,16 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
 
 def test_same_seed_same_numbers_and_blocks_do_not_matter():
     p = toy_predictions(30, 5, list('abc'))
-    assert evaluate(p, 200, seed=3).as_dict() == evaluate(p, 200, seed=3).as_dict() != evaluate(p, 200, seed=4).as_dict()
+    assert evaluate(p).as_dict() == evaluate(p).as_dict()
+    one, same, other = (replicates(Resampler(p.target, p.pred, 3, p.patient_codes), 200, o)[0]['accuracy'] for o in (3, 3, 4))
+    assert (one == same).all() and (one != other).any()
     a, b = (np.concatenate(list(draws(30, 200, 0, o)), axis=1) for o in (64, 512))
     assert (a == b).all() and (a.sum(0) == 30).all()
 
 
 def test_probability_zero_for_the_truth():
     p = Predictions.from_arrays(range(40), range(40), [0, 1] * 20, [[0, 1], [0, 1]] * 20, ['a', 'b'])
-    e = evaluate(p, 50)
+    e = evaluate(p)
     assert e.overall['log_loss'].value is None and 'infinite' in e.overall['log_loss'].note and e.overall['brier'].value == 1
 
 

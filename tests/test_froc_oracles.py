@@ -203,7 +203,7 @@ def test_order_of_rows_does_not_matter():
 def test_resamples_are_the_definition_on_drawn_patients():
     m = fr.match(fr.toy_detections(n_patients=15))
     reps, = fr._resample(m, 20, 3, lambda w: fr._at((.2, .5), *fr._curves(m, 'scan', w)[1:]))
-    drawn = np.concatenate(list(fr._weights(15, 20, 3, 512)), axis=1)
+    drawn = np.concatenate(list(fr.draws(15, 20, 3, 512)), axis=1)
     for j in range(20): assert np.allclose(reps[:, j], [loop_sensitivity(m, r, times=drawn[:, j].astype(int)) for r in (.2, .5)])
 
 def test_a_detector_against_itself():

@@ -66,7 +66,7 @@ def test_both_modes_on_real_images(folds, realdata, tmp_path):
         assert all(len(f.history) == QUICK.epochs for f in fits)
     rows = [p.table[['image', 'patient', 'target']] for p, _ in done.values()]
     assert all(r.equals(rows[0]) for r in rows)
-    e = evaluate(done['imagenet', 'frozen'][0], n_boot=1000)
+    e = evaluate(done['imagenet', 'frozen'][0])
     figures = [e.overall['balanced_accuracy'], e.overall['macro_auc'], *(e.per_class[c]['recall'] for c in CLASSES)]
     assert all(v.low <= v.value <= v.high and v.high - v.low > .02 for v in figures), 'intervals exist and are not those of 413 independent images'
     chance = 1/len(CLASSES)
@@ -77,7 +77,7 @@ def test_both_modes_on_real_images(folds, realdata, tmp_path):
 def summary(predictions):
     "Figures with patient-level intervals, as JSON; the spread over seeds beside the first seed's"
     keep = ('accuracy', 'balanced_accuracy', 'macro_f1', 'macro_auc', 'brier')
-    all_seeds = [evaluate(p, n_boot=2000) for p in predictions]
+    all_seeds = [evaluate(p) for p in predictions]
     e = all_seeds[0]
     return dict(overall={k: e.overall[k].as_dict() for k in keep}, confusion=e.confusion.tolist(), notes=list(e.notes),
                 per_class={c: {k: e.per_class[c][k].as_dict() for k in ('precision', 'recall', 'f1', 'auc')} for c in CLASSES},

@@ -16,6 +16,7 @@ from pathlib import Path
 # %% ../../nbs/classroom/02_generate.ipynb #510d25c7
 from .answers import Said
 from ..core.errors import BadInput
+from ..core.files import write_file
 
 # %% ../../nbs/classroom/02_generate.ipynb #6875995a
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def _empty_function(node, source):
     end = first.end_lineno if has_doc else first.lineno - 1
     return '\n'.join([*lines[node.lineno - 1:end], '    ...'])
 
-def stub(source:str)->str: # a solution -> what the learner starts from
+def stub(source:str # options that say where packages come from
+        )->str: # a solution -> what the learner starts from
     "Every name stays, every value becomes three dots; a function keeps its head and its docstring"
     out, seen = [], set()
     for node in ast.parse(source).body:
@@ -106,13 +108,14 @@ def sources()->dict: # study -> path of its source notebook
     return {p.stem.split('_', 1)[1]: p for p in sorted(folder.glob('[0-9]*.ipynb'))}
 
 # %% ../../nbs/classroom/02_generate.ipynb #302715be
-def write_exercises(out:Path|str,    # folder to fill
-                    solutions:bool=False, key:bool=False, # the solutions too; the teacher's key too
-                    studies=None     # which; all if None
-                   )->tuple:         # paths written, paths kept because somebody may have worked in them
-    ("Learners' notebooks in `out`, solutions in `out/solutions`, the key in `out/key`; an exercise that is there is "
-     "never overwritten")
-    found, written, kept = sources(), [], []
+def write_exercises(out:Path|str,         # folder to fill
+                    solutions:bool=False, # the solutions too
+                    key:bool=False,       # the teacher's key too
+                    studies=None          # which; all if None
+                   )->tuple: # paths written, paths kept because somebody may have worked in them
+    "Learners' notebooks in `out`, solutions and key in folders of their own; a learner's notebook is never overwritten"
+    found = sources()
+    written, kept = [], []
     if lost := [s for s in studies or () if s not in found]:
         raise BadInput(f"exercises: none for {lost[0]!r}; there are {', '.join(found)}")
     places = {'learner': '.'} | ({'solutions': 'solutions'} if solutions else {}) | ({'key': 'key'} if key else {})
@@ -120,9 +123,7 @@ def write_exercises(out:Path|str,    # folder to fill
         for s in studies or found:
             path, nb = Path(out)/place/found[s].name, make_notebook(found[s], version)
             if path.exists() and version == 'learner': kept.append(path); continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(nb, ensure_ascii=False, indent=1), encoding='utf-8')
-            written.append(path)
+            written.append(write_file(path, json.dumps(nb, ensure_ascii=False, indent=1)))
     return written, kept
 
 # %% ../../nbs/classroom/02_generate.ipynb #1c88bb02
@@ -162,7 +163,8 @@ def _exported(source, library):
 def prove(path:Path|str # a source notebook
          )->list:       # of Proof
     "Solution, stub and wrong answer of every exercise, each with names of its own"
-    names, library, out, task, solved = {}, {}, [], '', ''
+    names, library, out = {}, {}, []
+    task = solved = ''
     for p in read_pieces(path):
         if p.kind == 'text': task = (re.findall(r'^## (.+)', p.source, re.M) or [task])[-1]
         if p.kind == 'setup': exec(compile(p.source, '<setup>', 'exec'), names)

@@ -13,16 +13,19 @@ from ..data.split import split_by_image, split_by_patient
 from ..predictions.predictions import Predictions
 
 # %% ../../nbs/classroom/01_quick.ipynb #e2fd47ef
-def thumbnails(m:Manifest, size:int=24 # images; pixels a side
-              )->np.ndarray:           # (n, size*size) between 0 and 1
+def thumbnails(m:Manifest, # images
+               size:int=24 # pixels a side
+              )->np.ndarray: # (n, size*size) between 0 and 1
     "Every image as a row of grey values"
     return np.stack([np.asarray(m.load(i).convert('L').resize((size, size)), float).ravel()/255 for i in range(len(m))])
 
 # %% ../../nbs/classroom/01_quick.ipynb #694dcee9
-def quick_predictions(m:Manifest, x=None, # images with a split; their thumbnails, if they are there already
-                      part:str='test',    # which part is predicted
-                      seed:int=0, trees:int=60
-                     )->Predictions:      # of the images of that part
+def quick_predictions(m:Manifest,      # images with a split
+                      x=None,          # their thumbnails, if they are there already
+                      part:str='test', # which part is predicted
+                      seed:int=0,      # of the random draws
+                      trees:int=60     # how many trees
+                     )->Predictions: # of the images of that part
     "A forest of trees on thumbnails, trained on the part `train` and on nothing else"
     from sklearn.ensemble import ExtraTreesClassifier
     x = thumbnails(m) if x is None else x
@@ -41,6 +44,7 @@ def quick_predictions(m:Manifest, x=None, # images with a split; their thumbnail
     )
 
 # %% ../../nbs/classroom/01_quick.ipynb #ed1ad255
-def accuracy(p:Predictions)->float:
+def accuracy(p:Predictions # predictions
+            )->float:
     "Share of the images whose most probable class is the true one"
     return float((p.pred == p.target).mean())

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PLATFORMS', 'CPU_TORCH', 'INSTALL_SH', 'INSTALL_BAT', 'DOCKERFILE', 'HUB', 'POST_BUILD', 'README', 'Platform',
-           'this_platform', 'run', 'Pip', 'own_wheel', 'lock', 'download', 'packages_from', 'cpu_torch',
-           'project_folder', 'fill_lab', 'fill_book', 'write_scripts', 'size', 'in_words', 'write_readme',
-           'make_workshop']
+           'this_platform', 'run_program', 'Pip', 'own_wheel', 'pin_versions', 'download_wheels', 'packages_from',
+           'cpu_torch', 'project_folder', 'fill_lab', 'fill_book', 'write_scripts', 'size', 'in_words', 'write_readme',
+           'Packages', 'make_workshop']
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a979feab
 import json
@@ -20,6 +20,7 @@ from pathlib import Path
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a55ca0d8
 from ..core.errors import BadInput
+from ..core.files import write_folder
 
 # %% ../../nbs/classroom/03_workshop.ipynb #f9289762
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ def this_platform()->str:
     return found[0]
 
 # %% ../../nbs/classroom/03_workshop.ipynb #21a43b70
-def run(words, what:str, say=None, **kw)->str: # its output
+def run_program(words,    # the program and its options
+                what:str, # what it does, for the message
+                say=None, # function that prints a line
+                **kw
+               )->str: # its output
     "Run a program; its last lines end in a sentence if it fails"
     lines, env = [], os.environ | dict(PYTHONUTF8='1', PIP_DISABLE_PIP_VERSION_CHECK='1') | kw.pop('env', {})
     with subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding=
@@ -90,28 +95,35 @@ class Pip:
     def __call__(self, *words, what='pip', **kw):
         python = self.home/('Scripts' if sys.platform == 'win32' else 'bin')/'python'
         if not self.home.is_dir():
-            run([sys.executable, '-m', 'venv', self.home], 'making an environment (is python3-venv installed?)')
-        return run([python, '-m', 'pip', *words], what, **kw)
+            run_program([sys.executable, '-m', 'venv', self.home], 'making an environment (is python3-venv installed?)')
+        return run_program([python, '-m', 'pip', *words], what, **kw)
 
 # %% ../../nbs/classroom/03_workshop.ipynb #45c0baab
-def own_wheel(project:Path, out:Path, pip:Pip)->Path:
+def own_wheel(project:Path, # folder of the checkout
+              out:Path,     # folder to fill
+              pip:Pip       # pip in an environment of its own
+             )->Path:
     "usbook itself as a wheel"
     from importlib.util import find_spec
     with tempfile.TemporaryDirectory() as d:
-        if find_spec('hatchling'): run([sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', d],
+        if find_spec('hatchling'): run_program([sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', d],
             'building the wheel of usbook', cwd=project)
         else: pip('wheel', '--no-deps', '-w', d, project, what='building the wheel of usbook')
         made = next(Path(d).glob('usbook-*.whl'))
         return Path(shutil.copy(made, out/made.name))
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a9b3f45b
-def lock(needs:list, platform:str, python:str, pip:Pip, source=() # requirements; system; '3.12'; options that say where packages come from
-        )->list:                                                    # exact versions: 'torch==2.15.0'
+def pin_versions(needs:list,   # requirements
+                 platform:str, # a key of `PLATFORMS`
+                 python:str,   # for example '3.12'
+                 pip:Pip,      # pip in an environment of its own
+                 source=()     # requirements; system; '3.12'; options that say where packages come from
+                )->list: # exact versions: 'torch==2.15.0'
     "The versions of everything that is needed, directly or not"
     if (uv := shutil.which('uv')):
         with tempfile.TemporaryDirectory() as d:
             Path(d, 'in.txt').write_text('\n'.join(needs), encoding='utf-8')
-            said = run(
+            said = run_program(
                 [
                     uv,
                     'pip',
@@ -157,7 +169,15 @@ def lock(needs:list, platform:str, python:str, pip:Pip, source=() # requirements
         ]
 
 # %% ../../nbs/classroom/03_workshop.ipynb #d3fdfa8c
-def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), say=None, **kw):
+def download_wheels(pins:list,    # exact versions
+                    platform:str, # a key of `PLATFORMS`
+                    python:str,   # for example '3.12'
+                    out:Path,     # folder to fill
+                    pip:Pip,      # pip in an environment of its own
+                    source=(),    # options that say where packages come from
+                    say=None,     # function that prints a line
+                    **kw
+                   ):
     "The wheels of exact versions, for a system that may be another than this one"
     tags = [w for t in PLATFORMS[platform].tags for w in ('--platform', t)]
     abis = [w for a in (f"cp{python.replace('.', '')}", 'abi3', 'none') for w in ('--abi', a)]
@@ -190,18 +210,24 @@ def download(pins:list, platform:str, python:str, out:Path, pip:Pip, source=(), 
 # %% ../../nbs/classroom/03_workshop.ipynb #5ef19e85
 CPU_TORCH = 'https://download.pytorch.org/whl/cpu'
 
-def packages_from(where:str|None)->tuple: # an index, a folder of wheels, or nothing
+def packages_from(where:str|None # an index, a folder of wheels, or None
+                 )->tuple: # an index, a folder of wheels, or nothing
     "What pip and uv are told of where packages come from"
     return () if not where else ('--no-index', '--find-links', where) if Path(where).is_dir() else ('-i', where)
 
-def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH, say=print # an index, or a folder of wheels
-             )->list:                                                           # exact versions of torch and torchvision; empty if there are none
+def cpu_torch(platform:str,         # a key of `PLATFORMS`
+              python:str,           # for example '3.12'
+              out:Path,             # folder to fill
+              pip:Pip,              # pip in an environment of its own
+              source:str=CPU_TORCH, # options that say where packages come from
+              say=print             # an index, or a folder of wheels
+             )->list: # exact versions of torch and torchvision; empty if there are none
     "PyTorch without GPU libraries"
     if not platform.startswith('linux') or not source: return []
     where = [*packages_from(source), '--retries', '1', '--timeout', '20']
     with tempfile.TemporaryDirectory() as d:
         try:
-            download(
+            download_wheels(
                 ['torch', 'torchvision'],
                 platform,
                 python,
@@ -223,7 +249,8 @@ def cpu_torch(platform:str, python:str, out:Path, pip:Pip, source:str=CPU_TORCH,
     return ['=='.join(f.name.split('-')[:2]).replace('%2B', '+') for f in found]
 
 # %% ../../nbs/classroom/03_workshop.ipynb #2bc89ff0
-def project_folder(start=None)->Path:
+def project_folder(start=None # folder to start from; None: the current one
+                  )->Path:
     "The checkout of usbook: where its notebooks and samples are"
     from importlib.util import find_spec
     here = Path(start or Path.cwd()).absolute()
@@ -234,11 +261,14 @@ def project_folder(start=None)->Path:
         'it'
     )
 
-def fill_lab(project:Path, out:Path):
+def fill_lab(project:Path, # folder of the checkout
+             out:Path      # folder to fill
+            ):
     "settings.ini, chapters, exercises, samples, and the glossary that chapters lead to"
     from usbook.classroom.generate import write_exercises
     lab = out/'lab'
-    shutil.copytree(project/'nbs'/'chapters', lab/'chapters', ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
+    for room in ('chapters', 'records'):
+        shutil.copytree(project/'nbs'/room, lab/room, ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
     if (project/'data_samples').is_dir(): shutil.copytree(project/'data_samples', lab/'data_samples')
     (lab/'evidence').mkdir()
     shutil.copy(project/'nbs'/'evidence'/'06_glossary.ipynb', lab/'evidence')
@@ -247,11 +277,14 @@ def fill_lab(project:Path, out:Path):
     write_exercises(lab/'classroom'/'exercises')
 
 # %% ../../nbs/classroom/03_workshop.ipynb #df01a5c1
-def fill_book(project:Path, out:Path, say=print):
+def fill_book(project:Path, # folder of the checkout
+              out:Path,     # folder to fill
+              say=print     # function that prints a line
+             ):
     "The book, built where its tools are installed"
     from importlib.util import find_spec
     if all(map(find_spec, ('sphinx', 'myst_nb', 'furo'))):
-        run([sys.executable, project/'tools'/'book'/'book.py', out/'book'], 'building the book')
+        run_program([sys.executable, project/'tools'/'book'/'book.py', out/'book'], 'building the book')
         for junk in ('.buildinfo', '.doctrees'): (out/'book'/junk).unlink(missing_ok=True)
     elif (project/'build'/'book'/'index.html').is_file(): shutil.copytree(project/'build'/'book', out/'book')
     else: say("  left out: the book's tools are not installed (pip install 'usbook[book]')")
@@ -343,7 +376,10 @@ rm -rf wheels
 '''
 
 # %% ../../nbs/classroom/03_workshop.ipynb #13f370a4
-def write_scripts(out:Path, platforms, pythons):
+def write_scripts(out:Path,  # folder to fill
+                  platforms, # keys of `PLATFORMS`
+                  pythons    # versions of Python
+                 ):
     "install.sh, install.bat, and the recipes for servers"
     cases = '\n'.join(f'  {PLATFORMS[p].uname}) system={p};;' for p in platforms if PLATFORMS[p].uname)
     fill = lambda text: (
@@ -364,11 +400,13 @@ def write_scripts(out:Path, platforms, pythons):
         if name in ('install.sh', 'binder/postBuild'): (out/name).chmod(0o755)
 
 # %% ../../nbs/classroom/03_workshop.ipynb #d7cd3e08
-def size(path:Path)->int: # bytes
+def size(path:Path # where it lies
+        )->int: # bytes
     "Of a file, or of everything in a folder"
     return sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob('*')) if f.is_file())
 
-def in_words(n:int)->str: return f'{n/1e9:.1f} GB' if n >= 1e9 else f'{n/1e6:.1f} MB' if n >= 1e5 else f'{n/1e3:.0f} kB'
+def in_words(n:int # bytes
+            )->str: return f'{n/1e9:.1f} GB' if n >= 1e9 else f'{n/1e6:.1f} MB' if n >= 1e5 else f'{n/1e3:.0f} kB'
 
 # %% ../../nbs/classroom/03_workshop.ipynb #dbea549c
 README = '''usbook: five published studies of medical images, to reread, rerun and judge
@@ -384,7 +422,10 @@ A server for the class: hub/README.md.
 @SIZES@
 '''
 
-def write_readme(out:Path, platforms, pythons):
+def write_readme(out:Path,  # folder to fill
+                 platforms, # keys of `PLATFORMS`
+                 pythons    # versions of Python
+                ):
     "README.txt with the size of every part"
     parts = {p.name: size(p) for p in sorted(out.iterdir()) if p.name != 'README.txt'}
     sizes = '\n'.join(f'{k:15} {in_words(v):>9}' for k, v in (parts | {'in all': sum(parts.values())}).items())
@@ -394,46 +435,48 @@ def write_readme(out:Path, platforms, pythons):
     return parts
 
 # %% ../../nbs/classroom/03_workshop.ipynb #9d2adc9e
-def make_workshop(out:Path|str,           # a new or empty folder
-                  platforms=(), pythons=(), # default: this computer's, this Python
-                  only=None,              # requirements in place of usbook's own (for trials)
-                  source=(),              # options for pip and uv: where packages come from
-                  torch:str=CPU_TORCH,    # index or folder of PyTorch without GPU libraries; '' to take the usual one
-                  book=True, key=False,   # the book; solutions and key
-                  say=print               # receives a line at a time
-                 )->dict:                 # part -> bytes
+@dataclass(frozen=True)
+class Packages:
+    "Where a workshop's packages come from"
+    source: tuple = ()       # options for pip and uv; empty: as they are set up
+    torch: str = CPU_TORCH   # index or folder of PyTorch without GPU libraries; '' takes the usual one
+    only: tuple|None = None  # requirements in place of usbook's own, for trials
+
+def make_workshop(out:Path|str,         # a new or empty folder
+                  platforms=(),         # keys of `PLATFORMS`; empty: this computer's
+                  pythons=(),           # versions, for example '3.12'; empty: this one
+                  packages=Packages(),  # where packages come from
+                  book=True,            # the book too
+                  key=False,            # solutions and the teacher's key too
+                  say=print             # receives a line at a time
+                 )->dict:               # part -> bytes
     "Make the folder; it is put in place when it is whole"
-    platforms, pythons = (
-        list(platforms) or [this_platform()],
-        list(pythons) or ['.'.join(map(str, sys.version_info[:2]))],
-    )
+    platforms = list(platforms) or [this_platform()]
+    pythons = list(pythons) or ['.'.join(map(str, sys.version_info[:2]))]
     if bad := [p for p in platforms if p not in PLATFORMS]:
         raise BadInput(f"--platform {bad[0]}: choose from {', '.join(PLATFORMS)}")
     out, project = Path(out).absolute(), project_folder()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f'{out}: is there already and not empty; name another folder')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.workshop-', dir=out.parent) as d:
-        part = Path(d)/'box'
-        (part/'wheels').mkdir(parents=True)
-        _fill(part, project, platforms, pythons, only, list(source), torch, book, key, say, Pip(d))
-        parts = write_readme(part, platforms, pythons)
-        if out.exists(): out.rmdir()
-        part.rename(out)
-    return parts
+        raise BadInput('is there already and not empty', out, remedy='name another folder')
+    with write_folder(out, replace=True) as part, tempfile.TemporaryDirectory(prefix='usbook-pip-') as d:
+        (part/'wheels').mkdir()
+        _fill(part, project, (platforms, pythons), packages, (book, key), say, Pip(d))
+        return write_readme(part, platforms, pythons)
 
 # %% ../../nbs/classroom/03_workshop.ipynb #3839dfcb
-def _fill(part, project, platforms, pythons, only, source, torch, book, key, say, pip):
+def _fill(part, project, systems, packages, extras, say, pip):
+    "Everything that a workshop's folder holds, but its README"
+    (platforms, pythons), (book, key), only = systems, extras, packages.only
     def done(name, what): say(f'{what}: {in_words(size(part/name))}')
     own = own_wheel(project, part/'wheels', pip)
     done(f'wheels/{own.name}', 'usbook itself')
     (part/'requirements').mkdir()
     for p, v in [(p, v) for p in platforms for v in pythons]:
         say(f'packages for {PLATFORMS[p].title}, Python {v}')
-        small = cpu_torch(p, v, part/'wheels', pip, torch, say) if only is None else []
-        pins = lock([*(only or [str(own)]), *small], p, v, pip, [*source, '--find-links', str(part/'wheels')])
+        small = cpu_torch(p, v, part/'wheels', pip, packages.torch, say) if only is None else []
+        pins = pin_versions([*(only or [str(own)]), *small], p, v, pip, [*packages.source, '--find-links', str(part/'wheels')])
         pins = [q for q in pins if not q.startswith('usbook')]
-        download(pins, p, v, part/'wheels', pip, source, say)
+        download_wheels(pins, p, v, part/'wheels', pip, packages.source, say)
         (part / 'requirements' / f'{p}-{v}.txt').write_text(
             '\n'.join([*pins, f"usbook=={own.name.split('-')[1]}", '']), encoding='utf-8'
         )

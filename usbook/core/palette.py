@@ -10,8 +10,8 @@ SERIES = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#00
 DASHES = ('-', '--', '-.', ':')                                                          # once the colours are used up
 
 # %% ../../nbs/core/06_palette.ipynb #c8bb652b
-HUES = dict(pos='#c2500a', pos_soft='#f7e2d3', neg='#20669f', neg_soft='#dbe8f3', ink='#1c2733', muted='#566473',
-            line='#dfe5eb', mark='#6b3fa0', train='#4477aa', valid='#ccbb44', test='#cc3311')
+HUES = dict(pos='#c2500a', pos_soft='#f7e2d3', neg='#20669f', neg_soft='#dbe8f3', ink='#727b85', muted='#727b85',
+            line='#b8c0c8', mark='#6b3fa0', train='#4477aa', valid='#ccbb44', test='#cc3311')
 
 # %% ../../nbs/core/06_palette.ipynb #b0c78c8a
 def series_colour(

@@ -20,7 +20,7 @@ import pandas as pd
 from ..core.errors import BadInput
 from ..core.files import as_json, lock, read_json, write_file
 from ..core.progress import Progress, show_progress, silent
-from ..core.palette import series_colour
+from ..core.palette import HUES, series_colour
 from ..data.split import split_by_image, split_by_patient
 from .report import left
 
@@ -54,7 +54,7 @@ def ledger_table(rows  # tuples: the gap, what the abstract says of it, what was
     return left(pd.DataFrame(rows, columns=['gap', 'the abstract', 'here', 'what it moves']).set_index('gap'))
 
 # %% ../../nbs/runs/03_lesson.ipynb #ef050767
-INK = '#7a7a7a'  # 4.3 to 1 on white and on #131416
+INK = HUES['ink']  # 4.3 to 1 on white and on black pages
 
 def lesson_style(dpi=72  # dots per inch of plots in the notebook
                 ):       # nothing: sets matplotlib's `rcParams`

@@ -23,12 +23,16 @@ from ..core.palette import HUES
 from .base import TableWidget, canvas, script
 
 # %% ../../nbs/widgets/04_audit.ipynb #1ff61017
-def as_rows(x:Numbers)->list: # dicts with name, label, arm, printed
+def as_rows(x:Numbers # a Study, Numbers or rows
+           )->list: # dicts with name, label, arm, printed
     "Published figures as the page edits them"
     return [{k: v for k, v in asdict(p).items() if k in ('name', 'label', 'arm', 'printed')} for p in x.published]
 
 # %% ../../nbs/widgets/04_audit.ipynb #b1e22382
-def as_numbers(rows, classes, title='figures typed in')->Numbers:
+def as_numbers(rows,                    # rows of the table
+               classes,                 # names of the classes
+               title='figures typed in' # what the paper is called
+              )->Numbers:
     "The way back, or a sentence about the row that can't be read"
     return Numbers(title, tuple(_published(r) for r in rows if str(r['printed']).strip()), tuple(classes))
 

@@ -144,15 +144,18 @@ def _repr_mimebundle_(self:TableWidget, **kwargs):
     return data, meta
 
 # %% ../../nbs/widgets/00_base.ipynb #72a9a190
-def known_settings(widget, settings:dict)->dict: # a widget's class; name -> value, given back
+def known_settings(widget,       # the widget that is made
+                   settings:dict # settings of the run
+                  )->dict: # a widget's class; name -> value, given back
     "A sentence about the first setting that a widget doesn't have"
     if unknown := sorted(set(settings) - set(widget._keep)):
         raise BadInput(f"{unknown[0]}: no such setting; known are {', '.join(widget._keep)}")
     return settings
 
 # %% ../../nbs/widgets/00_base.ipynb #a3eac5be
-def pack(values, dtype # array-like; numpy type the browser expects
-        )->bytes:      # little-endian, row by row
+def pack(values, # array-like
+         dtype   # numpy type the browser expects
+        )->bytes: # little-endian, row by row
     "Numbers as bytes: exact, and a hundred times faster to read than JSON"
     return np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder('<')).tobytes()
 
@@ -229,15 +232,17 @@ def picture_source(source # folder, Manifest, function of a name, or None
     return lambda name: root/name
 
 # %% ../../nbs/widgets/00_base.ipynb #8820325f
-def image_labels(table)->list: # (n,) what a page calls each row
+def image_labels(table # a table with a column image
+                )->list: # (n,) what a page calls each row
     "The names of images, with the frame where a file has several"
     names = table['image'].astype(str)
     return (names + ' #' + table['frame'].astype(str) if 'frame' in table else names).tolist()
 
 # %% ../../nbs/widgets/00_base.ipynb #744ebda0
-def canvas(width:float, height:float, # inches
-           **kwargs                   # to `Figure.subplots`
-          )->tuple:                   # figure, axes
+def canvas(width:float,  # inches
+           height:float, # inches
+           **kwargs      # to `Figure.subplots`
+          )->tuple: # figure, axes
     "A matplotlib figure in the family's look, not shown by itself"
     from matplotlib.figure import Figure
     fig = Figure(figsize=(width, height), layout='constrained')
@@ -247,14 +252,17 @@ def canvas(width:float, height:float, # inches
     return fig, axes
 
 # %% ../../nbs/widgets/00_base.ipynb #6b1e49be
-def to_png(fig, dpi:int=72)->bytes:
+def to_png(fig,       # a Matplotlib figure
+           dpi:int=72 # dots per inch
+          )->bytes:
     "A figure as a PNG file"
     out = io.BytesIO()
     fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight', facecolor='white')
     return out.getvalue()
 
 # %% ../../nbs/widgets/00_base.ipynb #af9b807f
-def tidy(ax):
+def tidy(ax # axes to draw on; new ones if None
+        ):
     "Thin axes, quiet labels"
     for side in ('top', 'right'): ax.spines[side].set_visible(False)
     for side in ('left', 'bottom'): ax.spines[side].set_color(HUES['line'])

@@ -96,7 +96,8 @@ def _curve(p):
 # %% ../../nbs/widgets/06_cine.ipynb #4a904b5c
 def play_cine(source,           # function of a scan, dict or folder: where the frames are (see `clip_frames`)
               dets,             # Detections, or {name: Detections} of up to three detectors on the same scans
-              hit='iou', min_iou:float=.5, # what a hit is, as in `usbook.evidence.froc.match`
+              hit='iou',        # what counts as a hit: iou or centre
+              min_iou:float=.5, # what a hit is, as in `usbook.evidence.froc.match`
               **settings        # scan, frame, thresholds, fps, show
              )->CinePlayer:
     "Play the clips with their boxes"
@@ -122,7 +123,8 @@ def _same_truth(dets):
 
 # %% ../../nbs/widgets/06_cine.ipynb #10c125d8
 @patch
-def clip(self:CinePlayer, scan:str)->tuple: # JPEG, dict(scan, columns, w, h, scale)
+def clip(self:CinePlayer, scan:str # name of the scan
+        )->tuple: # JPEG, dict(scan, columns, w, h, scale)
     "The frames of one scan as the page takes them"
     n = dict(zip(self._scans, self._frames))[scan]
     data, info = sheet(clip_frames(self.source, scan, n))

@@ -22,8 +22,9 @@ from ..evidence.resample import difference, proportion
 # %% ../../nbs/widgets/03_compare.ipynb #f0921d7c
 CELLS = ('both_right', 'only_a', 'only_b', 'both_wrong')
 
-def agreement(a:Predictions, b:Predictions # the same images in the same order
-             )->np.ndarray:                # (n,) index into `CELLS`
+def agreement(a:Predictions, # (n,) is the first right?
+              b:Predictions  # the same images in the same order
+             )->np.ndarray: # (n,) index into `CELLS`
     "Who is right about each image"
     right_a, right_b = a.pred == a.target, b.pred == b.target
     return np.select([right_a & right_b, right_a, right_b], [0, 1, 2], 3)
@@ -49,10 +50,11 @@ class FrozenVersusFinetuned(PictureWidget):
                          _target=pack(a.target, 'u1'), _patient=pack(a.patient_codes, 'i4'), **kwargs)
 
 # %% ../../nbs/widgets/03_compare.ipynb #4d6c5d02
-def explore_pair(a:Predictions, b:Predictions, # the same images, in any order
-                 images=None,                  # folder the names start from, a Manifest, or a function of the name
+def explore_pair(a:Predictions,                  # predictions of the first model
+                 b:Predictions,                  # the same images, in any order
+                 images=None,                    # folder the names start from, a Manifest, or a function of the name
                  names=('frozen', 'fine-tuned'), # what to call the two
-                 **settings                    # truth, cell, order
+                 **settings                      # truth, cell, order
                 )->FrozenVersusFinetuned:
     "Browse what two models disagree about"
     known_settings(FrozenVersusFinetuned, settings)

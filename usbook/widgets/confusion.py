@@ -127,16 +127,17 @@ def figure(self:ConfusionExplorer)->'Figure':
 # %% ../../nbs/widgets/02_confusion.ipynb #7081ae99
 def _draw_matrix(ax, cm, names, how):
     "Cells shaded by their share: blue is right, orange is wrong"
+    ax.set_facecolor('white')  # the numbers are dark, on dark pages too
     total = cm.sum(0 if how == 'column' else 1, keepdims=True)
     share = np.divide(cm, total, out=np.zeros(cm.shape), where=total > 0)
     for (i, j), n in np.ndenumerate(cm):
         ax.add_patch(_tile(i, j, 0 if n == 0 else .07 + .5*share[i, j]**.5))
         ax.text(j, i, n if how == 'counts' else f'{100*share[i, j]:.1f}', ha='center', va='center', fontsize=9,
-                color=HUES['ink'])
+                color='#1c2733')
     k = range(len(names))
     ax.set(xlim=(-.5, len(names) - .5), ylim=(len(names) - .5, -.5), xticks=k, yticks=k, yticklabels=names,
-           xlabel='called', ylabel='truth',
-           title=dict(counts='images', row='per cent of truth', column='per cent of calls')[how])
+           xlabel='predicted', ylabel='truth',
+           title=dict(counts='images', row='per cent of truth', column='per cent of predicted')[how])
     ax.set_xticklabels(names, rotation=25, ha='right')
 
 # %% ../../nbs/widgets/02_confusion.ipynb #e34ec8b3
@@ -156,4 +157,4 @@ def _draw_recall(ax, per):
             ax.plot(v.value, y + dy, 'o', color=HUES['neg'], mfc=face, ms=5, label=k if y == 0 else None)
     ax.set(xlim=(-.02, 1.02), ylim=(len(per) - .5, -.5), yticks=range(len(per)), yticklabels=list(per),
            title='with 95 % intervals')
-    ax.legend(frameon=False, fontsize=8, loc='lower left')
+    ax.legend(frameon=False, fontsize=8, ncols=2, loc='upper center', bbox_to_anchor=(.5, -.08))  # beneath: it covers no interval

@@ -72,7 +72,8 @@ def label(self:ReaderStudy, label:str, # one of the classes
 
 # %% ../../nbs/widgets/05_reader.ipynb #4b2ca414
 @patch
-def undo(self:ReaderStudy, case:int|None=None):
+def undo(self:ReaderStudy, case:int|None=None # number of the case
+        ):
     "Take the last answer back"
     if self.answers and case in (None, self.done): self._store(self.answers[:-1])
 

@@ -28,10 +28,12 @@ def counts_at(score,          # (n,) score of the finding
     return {k: int(v.sum()) for k, v in cells.items()}
 
 # %% ../../nbs/widgets/01_threshold.ipynb #ed7fb3bc
-def operating_point(score, positive, threshold:float, # as in `counts_at`
-                    prevalence:float|None=None,       # where the test will be used; None: as in these images
-                    cluster=None                      # (n,) patient codes; None: images are independent
-                   )->dict:                           # sensitivity, specificity, ppv, npv: Interval
+def operating_point(score,                      # (n,) scores of the images
+                    positive,                   # (n,) is the image positive?
+                    threshold:float,            # as in `counts_at`
+                    prevalence:float|None=None, # where the test will be used; None: as in these images
+                    cluster=None                # (n,) patient codes; None: images are independent
+                   )->dict: # sensitivity, specificity, ppv, npv: Interval
     "What one threshold does"
     pos, call = np.asarray(positive, bool), np.asarray(score) >= threshold
     out = dict(sensitivity=proportion(call, pos, cluster), specificity=proportion(~call, ~pos, cluster))
@@ -143,7 +145,7 @@ def _draw_scores(ax, score, pos, t, name):
                color=[HUES[key] if o else HUES[f'{key}_soft'] for o in right],
                edgecolor=HUES[key], linewidth=.5)
     ax.axvline(t, color=HUES['ink'], lw=1.2)
-    ax.set(xlim=(0, 1), yticks=[], xlabel='score', title=f'threshold {t:.3f}')
+    ax.set(xlim=(0, 1), ylim=(-1.3, 1.3), yticks=[], xlabel='score', title=f'threshold {t:.3f}')
     ax.text(.02, .98, f'{name} (up)', color=HUES['pos'], fontsize=8, va='top', transform=ax.transAxes)
     ax.text(.02, .02, 'none (down)', color=HUES['neg'], fontsize=8, transform=ax.transAxes)
 
