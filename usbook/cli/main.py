@@ -107,7 +107,7 @@ def _evaluate(args):
     from usbook.evidence.metrics import evaluate
     from usbook.predictions.predictions import Predictions
     p = Predictions.read(args.predictions)
-    e = evaluate(p, n_boot=args.n_boot, seed=args.seed or 0, independent=args.independent)
+    e = evaluate(p, independent=args.independent)
     if args.json: return _print_json(e.as_dict())
     from usbook.runs.report import print_evaluation
     print_evaluation(e, _console())
@@ -204,10 +204,10 @@ def _exercises(args):
 # %% ../../nbs/cli/00_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, in_words, make_workshop, packages_from
+    from usbook.classroom.workshop import CPU_TORCH, Packages, in_words, make_workshop, packages_from
     say = (lambda line: _say(line)) if args.json else lambda line: print(line, flush=True)
-    parts = make_workshop(args.out, args.platform or (), args.python or (), source=packages_from(args.packages_from), torch=CPU_TORCH if args.torch is None else args.torch,
-                          book=not args.no_book, key=args.key, say=say)
+    packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
+    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, say)
     if args.json: return _print_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
     print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
 

@@ -92,7 +92,7 @@ def _writable(final):
     if not os.access(final.parent, os.W_OK): raise no(PermissionError(13, 'Permission denied'))
     with write_folder(final) as part: yield part
 
-# %% ../../nbs/runs/00_run.ipynb #3478e36b
+# %% ../../nbs/runs/00_run.ipynb #e08874ca
 def judge(machinery:Machinery,
           work:Work,      # the images and their folds
           source:Source,  # where they come from
@@ -101,8 +101,8 @@ def judge(machinery:Machinery,
     "Evidence and verdicts for trained arms"
     study, seed = machinery.study, work.settings.seed
     for a in arms.values():
-        a.evaluation = a.evaluation or evaluate(a.test, seed=seed)
-        a.repeat_evaluations = [evaluate(p, seed=seed) for p in a.repeats]
+        a.evaluation = a.evaluation or evaluate(a.test)
+        a.repeat_evaluations = [evaluate(p) for p in a.repeats]
     both = (machinery.compare or compare_modes)(arms, seed)
     facts = describe(work.images, source) | dict(unit=study.unit if machinery.read else 'image')
     measured, said = verdicts(machinery, work.images, arms, seed)

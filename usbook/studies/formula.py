@@ -177,7 +177,7 @@ def check_names(condition:Condition,
         near += [f'{a}.{rest}' for a in get_close_matches(first, arms, 1, .5)] if not near else []
         raise BadInput(f'there is no {name!r}', remedy=f"near it: {', '.join(near)}" if near else 'usbook glossary lists the metrics')
 
-# %% ../../nbs/studies/00_formula.ipynb #c35cffe3
+# %% ../../nbs/studies/00_formula.ipynb #3243100f
 class Resamples:
     "Several networks' predictions of the same images, resampled together"
     def __init__(self,
@@ -194,7 +194,7 @@ class Resamples:
     def evaluation(self, arm):
         "Every metric of an arm with its own interval"
         from usbook.evidence.metrics import evaluate
-        if arm not in self.known: self.known[arm] = evaluate(self.arms[arm], self.n_boot, self.seed)
+        if arm not in self.known: self.known[arm] = evaluate(self.arms[arm])
         return self.known[arm]
 
 # %% ../../nbs/studies/00_formula.ipynb #e17a5123
