@@ -312,10 +312,10 @@ def checklists_of(out,              # an `Outcome`
                   environment:dict  # versions
                  )->list:           # of (name, citation, counts, answers)
     "Both checklists, for the report"
-    from usbook.evidence.checklists import CHECKLISTS, CITATIONS, answers, count
+    from usbook.evidence.checklists import CHECKLISTS, CITATIONS, fill_checklist, count_statuses
     known = facts_of(out, environment)
-    found = {name: answers(name, known) for name in CHECKLISTS}
-    return [(name, CITATIONS[name], count(a), a) for name, a in found.items()]
+    found = {name: fill_checklist(name, known) for name in CHECKLISTS}
+    return [(name, CITATIONS[name], count_statuses(a), a) for name, a in found.items()]
 
 # %% ../../nbs/runs/01_report.ipynb #69bb377d
 def _embed(data, kind): return f'data:image/{kind};base64,' + base64.b64encode(data).decode()

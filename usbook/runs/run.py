@@ -118,7 +118,7 @@ def compare_modes(arms:dict,  # name -> `Trained`
     "The two modes of the first network on the same images"
     a, b, *_ = [*arms.values(), None]
     if b is None or a.mode == b.mode: return None
-    return compare(a.test, b.test, seed=seed, names=(a.name, b.name)).as_dict()
+    return compare(a.test, b.test, names=(a.name, b.name)).as_dict()
 
 # %% ../../nbs/runs/00_run.ipynb #9cdd0a48
 def tell_left_out(out:Outcome,
