@@ -33,12 +33,12 @@ def test_presets(show):
 def test_typing_searches_again(live):
     w = audit_paper('pneumoconiosis')
     page = live(w)
-    page.locator('[data-figure="0"]').fill('92.50 %')
+    page.locator('[data-number="0"]').fill('92.50 %')
     expect(page.locator('.findings li.impossible')).to_have_count(0)
-    assert w.figures[0]['printed'] == '92.50 %' and not any(f.kind == 'impossible' for f in w.findings)
-    page.locator('[data-figure="0"]').fill('92.50')
+    assert w.numbers[0]['printed'] == '92.50 %' and not any(f.kind == 'impossible' for f in w.findings)
+    page.locator('[data-number="0"]').fill('92.50')
     expect(page.get_by_role('alert')).to_contain_text('write per cents with their sign')
-    page.locator('[data-figure="0"]').fill('92.46 %')
+    page.locator('[data-number="0"]').fill('92.46 %')
     expect(page.locator('.findings li.impossible')).to_have_count(1)
 
 
@@ -48,7 +48,7 @@ def test_an_empty_sheet(live):
     page.locator('[data-name=classes]').fill(f'{EVIL}, none')
     page.locator('[data-name=classes]').press('Tab')
     for name, label, value in (('recall', EVIL, '.961'), ('specificity', EVIL, '.883'), ('n', EVIL, '361'), ('n', 'none', '573')):
-        page.get_by_label('Figure', exact=True).select_option(name)
+        page.get_by_label('Number', exact=True).select_option(name)
         page.get_by_label('Class', exact=True).select_option(label)
         page.get_by_label('Printed value').fill(value)
         page.locator('[data-name=add]').click()
@@ -58,7 +58,7 @@ def test_an_empty_sheet(live):
 
 def test_without_a_kernel_typing_says_so(show):
     page = show(audit_paper('head_ct'))
-    page.locator('[data-figure="4"]').fill('.9')
+    page.locator('[data-number="4"]').fill('.9')
     assert 'needs the running notebook' in page.get_by_role('status').first.text_content()
 
 

@@ -4,7 +4,7 @@ from html import unescape
 from types import SimpleNamespace
 
 import pytest
-from usbook.evidence.checklists import CHECKLISTS, CITATIONS, answers
+from usbook.evidence.checklists import CHECKLISTS, CITATIONS, fill_checklist
 from usbook.evidence.metrics import evaluate
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.runs.report import checklists_of, facts_of, render, results_of
@@ -53,7 +53,7 @@ def test_every_fact_that_an_item_asks_for_can_be_known():
 
 def test_of_own_images_less_is_known():
     "Whoever took part, who labelled and when: a run can't know"
-    own = {name: {a.item.number: a.status for a in answers(name, facts_of(outcome('own images (mine)', meta=False), ENV))} for name in CHECKLISTS}
+    own = {name: {a.item.number: a.status for a in fill_checklist(name, facts_of(outcome('own images (mine)', meta=False), ENV))} for name in CHECKLISTS}
     for n in ('5', '8', '11', '13', '14', '16', '17', '9', '25'): assert own['CLAIM'][n] == 'open', n
     for n in ('5b', '6a', '6b', '6c', '8a', '8b', '17', '7'): assert own['TRIPOD+AI'][n] == 'open', n
     assert own['CLAIM']['20'] == 'answered'
@@ -65,7 +65,7 @@ def test_image_level_is_said():
 def test_lists_are_whole_and_cited():
     assert [i.number for i in CHECKLISTS['CLAIM']] == [str(n) for n in range(1, 45)] and len(CHECKLISTS['TRIPOD+AI']) == 52
     for name in CHECKLISTS: assert 'doi:' in CITATIONS[name] and CITATIONS[name] in PAGE
-    with pytest.raises(BadInput, match='there are CLAIM'): answers('STARD', {})
+    with pytest.raises(BadInput, match='there are CLAIM'): fill_checklist('STARD', {})
 
 def test_counts_add_up():
     for name, _, n, found in checklists_of(OUT, ENV): assert sum(n.values()) == len(CHECKLISTS[name]) and f"{name}: {n['answered']} items answered" in PAGE

@@ -3,13 +3,15 @@ import json, re, sys
 from pathlib import Path
 
 import pytest
-from usbook.evidence.glossary import GLOSSARY, GROUPS, glossary_html, link_terms, show_glossary, used_terms
+from usbook.evidence.glossary import GLOSSARY, GROUPS, show_glossary
 from usbook.evidence.metrics import evaluate
 from usbook.predictions.predictions import toy_predictions
 from usbook.core.errors import BadInput
 from usbook.studies.study import STUDIES
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT/'tools'/'book'))
+from terms import glossary_html, glossary_page, link_terms, used_terms
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb'))
 KEYS = {t.key for t in GLOSSARY}
 
@@ -58,12 +60,11 @@ def test_chapter_uses_terms_that_are_here(nb):
 @pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
 def test_every_use_leads_to_its_entry(nb):
     "As the book makes the page: one link a term, and each leads to a place that exists"
-    sys.path.insert(0, str(ROOT/'tools'/'book'))
     import book
     made, *_ = book.page(json.loads(nb.read_text(encoding='utf-8')), False, 'chapters')
     linked = re.findall(r'href="([^"#]+)#term-(\w+)"', '\n'.join(c['source'] for c in made['cells'] if c['cell_type'] == 'markdown'))
     assert {k for _, k in linked} == {t.key for m in markdown(nb) for t in used_terms(m)} and len(linked) == len({k for _, k in linked})
-    places = set(re.findall(r'id="term-(\w+)"', glossary_html()))
+    places = set(re.findall(r'id="term-(\w+)"', glossary_html(GLOSSARY)))
     assert {k for _, k in linked} <= places == KEYS
     assert {a for a, _ in linked} == {'../evidence/06_glossary.html'} and (ROOT/'nbs'/'evidence'/'06_glossary.ipynb').is_file()
 
@@ -78,3 +79,13 @@ def test_links_leave_code_links_and_tables_whole():
 def test_show():
     assert list(show_glossary('auc', 'recall').index) == ['recall', 'auc'] and len(show_glossary()) == sum(map(len, GROUPS.values()))
     with pytest.raises(BadInput, match="no term 'acuracy'"): show_glossary('acuracy')
+
+def test_the_page_in_the_book_begins_with_the_terms(tmp_path):
+    "Its first screen was the signature of a class"
+    import book
+    book.prepare(tmp_path)
+    cells = json.loads((tmp_path/'evidence'/'06_glossary.ipynb').read_text(encoding='utf-8'))['cells']
+    assert cells[0]['source'].startswith('# Glossary') and [c['source'] for c in cells[1:1 + len(GROUPS)]] == [text for _, text in glossary_page()]
+    first_code = next(i for i, c in enumerate(cells) if c['cell_type'] == 'code' or '{py:' in c['source'])
+    assert first_code > len(GROUPS)
+    assert {k for c in cells[1:1 + len(GROUPS)] for k in re.findall(r'id="term-(\w+)"', c['source'])} == KEYS

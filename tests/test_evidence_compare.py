@@ -10,8 +10,9 @@ from statsmodels.stats import contingency_tables as ct
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from usbook.evidence.compare import (agreement, auc_difference, cochrans_q, cluster_se, compare, delong, difference_interval,
-                                     effective_patients, obuchowski, unpaired_aucs)
+                                     obuchowski, unpaired_aucs)
 from usbook.evidence.decide import decide, sign
+from usbook.evidence.resample import Support, difference, kish
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.studies.study import Measure
 
@@ -29,7 +30,7 @@ def test_sentence_and_verdict_never_disagree(seed, patients):
     rng = np.random.default_rng(seed)
     who = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
     a, b = (table(rng.random(len(who)) < p, who) for p in (.8, rng.choice([.3, .6, .8])))
-    c = compare(a, b, 200, names=('one', 'two'))
+    c = compare(a, b, names=('one', 'two'))
     up, down = (Measure('d', o, 0.).judge(c.differences['accuracy']) for o in ('above', 'below'))
     assert ('one is right more often than two' in c.sentence) == (up == 'supported') == (down == 'not supported')
     assert ('two is right more often than one' in c.sentence) == (down == 'supported') == (up == 'not supported')
@@ -38,7 +39,7 @@ def test_sentence_and_verdict_never_disagree(seed, patients):
 
 def test_a_difference_of_nothing_has_no_interval():
     a = toy_predictions(12, 5, list('ab'))
-    same = compare(a, a, 100)
+    same = compare(a, a)
     for o in (*same.differences.values(), *same.class_differences['a'].values()): assert o.low is None and o.note
     assert same.differences['accuracy'].value == 0 and same.decide('accuracy', 'within', .1).verdict == 'inconclusive'
 
@@ -46,28 +47,26 @@ def test_a_difference_of_nothing_has_no_interval():
 def test_two_patients_who_differ_are_too_few():
     who, right = np.repeat(np.arange(100), 10), np.ones(1000, bool)
     other = right.copy(); other[[0, 1, 10]] = False
-    found = compare(table(right, who), table(other, who), 100).differences['accuracy']
+    found = compare(table(right, who), table(other, who)).differences['accuracy']
     assert found.low is None and '2 of the patients' in found.note and found.events == 3
 
 
 def test_unequal_patients_widen_the_interval():
-    who = np.repeat(np.arange(25), [50] + [1] * 24)
-    assert effective_patients(who) == pytest.approx(74**2 / (2500 + 24))
-    assert effective_patients(np.repeat(np.arange(9), 4)) == 9
-    reps = np.random.default_rng(0).normal(0, .1, 4000)
-    even, odd = difference_interval(0., reps, 25), difference_interval(0., reps, 25, effective_patients(who))
-    ratio = stats.t.ppf(.975, effective_patients(who) - 1) / stats.t.ppf(.975, 24)
-    assert (odd.high - odd.low) / (even.high - even.low) == pytest.approx(ratio)
-    assert difference_interval(0., reps, 25, 1.5).low is None
+    sizes = np.array([50] + [1] * 24)
+    assert kish(sizes) == pytest.approx(74**2 / (2500 + 24)) and kish([4] * 9) == 9
+    even, odd = (difference_interval(0., .1, Support(25, o, o, 74)) for o in (25, 3.5))
+    assert (odd.high - odd.low) / (even.high - even.low) == pytest.approx(stats.t.ppf(.975, 2.5) / stats.t.ppf(.975, 24))
+    assert difference_interval(0., .1, Support(25, kish(sizes), 2., 74)).low is None
+    assert difference_interval(0., .1, Support(25, 25, 25, 74), differ=2).low is None
 
 
 def test_the_interval_of_the_accuracy_is_the_t_interval_over_patients():
     rng = np.random.default_rng(1)
     who = np.repeat(np.arange(40), 6)
     right, other = rng.random(240) < .8, rng.random(240) < .7
-    d = compare(table(right, who), table(other, who), 4000).differences['accuracy']
+    d = compare(table(right, who), table(other, who)).differences['accuracy']
     half = stats.t.ppf(.975, 39) * cluster_se(right * 1. - other, who)[0]
-    assert d.high - d.low == pytest.approx(2 * half, rel=.05) and d.patients == 40 and d.events == (right != other).sum()
+    assert d.high - d.low == pytest.approx(2 * half) and d.patients == 40 and d.events == (right != other).sum()
 
 
 @pytest.mark.parametrize('sizes', [[10] * 25, [1] * 45 + [50] * 5])
@@ -77,7 +76,7 @@ def test_two_equal_models_are_seldom_told_apart(sizes):
     for i in range(runs):
         ease, own = rng.normal(size=len(sizes))[who], rng.normal(size=(2, len(sizes)))[:, who] * .6
         a, b = (ease + o + rng.normal(size=len(who)) > -1 for o in own)
-        wrong += sign(compare(table(a, who), table(b, who), 200, seed=i).differences['accuracy']) != 0
+        wrong += sign(compare(table(a, who), table(b, who)).differences['accuracy']) != 0
     assert wrong / runs < .09   # .05 and three standard errors
 
 
@@ -86,7 +85,7 @@ def test_what_a_test_cannot_reach_is_said():
     assert 'note' not in obuchowski([9] * 5, [0] * 5)
     who = np.repeat(np.arange(4), 5)
     right = np.ones(20, bool); other = right.copy(); other[[0, 5, 10, 15]] = False
-    notes = ' '.join(compare(table(right, who), table(other, who), 100).notes)
+    notes = ' '.join(compare(table(right, who), table(other, who)).notes)
     assert '0.125' in notes and 'Obuchowski' in notes
 
 
@@ -119,7 +118,7 @@ def test_cochrans_q_against_statsmodels():
 
 def test_kappa_and_its_interval_against_statsmodels():
     p = toy_predictions(300, 1, list('abc'), reader='x')
-    found, both = agreement(p, 'x', 'target', n_boot=4000), np.zeros((3, 3))
+    found, both = agreement(p, 'x', 'target'), np.zeros((3, 3))
     np.add.at(both, (p.readers['x'], p.target), 1)
     want = cohens_kappa(both)
     assert found.value == pytest.approx(want.kappa)
@@ -129,10 +128,30 @@ def test_kappa_and_its_interval_against_statsmodels():
 
 def test_a_comparison_is_ready_for_json():
     a, b = (toy_predictions(20, 4, list('ab'), model=i) for i in (0, 1))
-    c = compare(a, b, 100, margin=.1)
+    c = compare(a, b, margin=.1)
     d = c.as_dict()
     json.dumps(d, allow_nan=False)
     assert {'b', 'c', 'mcnemar_exact', 'mcnemar_midp', 'obuchowski', 'durkalski', 'yang', 'delong', 'differences', 'class_differences',
             'equivalence', 'accuracy_a', 'accuracy_b', 'n', 'n_patients', 'notes', 'sentence'} <= set(d)
     assert dict(c) == d and '<p>' in c._repr_html_()
     assert decide(c.differences['accuracy'], 'above').patients == 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_pages_and_reports_have_one_interval_of_a_difference(seed):
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(9), rng.integers(1, 9, 9))
+    right, other = (rng.random(len(who)) < p for p in (.8, .5))
+    if len(np.unique(who[right != other])) < 3: return
+    one, two = compare(table(right, who), table(other, who)).differences['accuracy'], difference(other, right, who)
+    assert one.value == pytest.approx(two.value) and one.events == two.events
+    if two.low is not None: assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=1e-9)
+    else: assert one.low is None
+
+
+def test_folds_widen_a_difference():
+    a, b = (toy_predictions(40, 4, list('ab'), model=i) for i in (0, 1))
+    folded = [Predictions(o.table, o.classes, dict(o.meta, folds=3)) for o in (a, b)]
+    one, three = compare(a, b).differences['macro_auc'], compare(*folded).differences['macro_auc']
+    assert three.high - three.low == pytest.approx(2**.5 * (one.high - one.low))

@@ -191,9 +191,9 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
         assert v.low is None or v.low <= v.high and np.isfinite([v.value, v.low, v.high]).all()
     assert 'NaN' not in text and e._repr_html_()
     other = Predictions(p.table[::-1].assign(**{f'p_{c}': prob[:, i] for i, c in enumerate(p.classes)}))
-    json.dumps(compare.compare(p, other, 20).as_dict(), allow_nan=False)
-    if (p.readers['r'] >= 0).any(): json.dumps(compare.compare(p, 'r', 20, margin=.1).as_dict(), allow_nan=False)
-    json.dumps(compare.agreement(p, 'r', 'target', n_boot=20).as_dict(), allow_nan=False)
+    json.dumps(compare.compare(p, other).as_dict(), allow_nan=False)
+    if (p.readers['r'] >= 0).any(): json.dumps(compare.compare(p, 'r', margin=.1).as_dict(), allow_nan=False)
+    json.dumps(compare.agreement(p, 'r', 'target').as_dict(), allow_nan=False)
 
 
 def test_same_seed_same_numbers_and_blocks_do_not_matter():
@@ -309,7 +309,7 @@ def test_delong_against_its_definition(seed, ties):
 
 def test_compare_is_antisymmetric_and_ignores_the_order_of_rows():
     a, b = (toy_predictions(30, 10, list('abc'), skill=s, model=i) for i, s in enumerate((2., 1.5)))
-    one, two = compare.compare(a, b, 300), compare.compare(b, a.subset(np.arange(300)[::-1]), 300)
+    one, two = compare.compare(a, b), compare.compare(b, a.subset(np.arange(300)[::-1]))
     assert (one['b'], one['c']) == (two['c'], two['b']) and one['mcnemar_exact'] == two['mcnemar_exact'] and close(one['obuchowski'], two['obuchowski'])
     for o, d in one['differences'].items(): assert d['value'] == pytest.approx(-two['differences'][o]['value'], abs=1e-12)
     assert close(one['differences']['accuracy']['value'], (one['b'] - one['c']) / 300)
@@ -333,7 +333,7 @@ def test_equivalence(low, high, verdict):
 def test_kappa_between_readers():
     p = toy_predictions(25, 8, list('abcd'), reader='x')
     for w in (None, 'linear', 'quadratic'):
-        found = compare.agreement(p, 'x', 'model', w, n_boot=200)
+        found = compare.agreement(p, 'x', 'model', w)
         assert close(found.value, sk.cohen_kappa_score(p.readers['x'], p.pred, weights=w)) and found.low < found.value < found.high
 
 
@@ -372,6 +372,6 @@ def test_temperature_is_where_the_loss_is_least():
 def test_reliability_counts_every_image():
     p = toy_predictions(20, 10, list('abc'))
     for cls in (None, 'b'):
-        t = calibration.reliability(p, cls, n_boot=100)
+        t = calibration.reliability(p, cls)
         assert t.n.sum() == 200 and (pd.to_numeric(t.observed_low.dropna()) <= t.observed[t.observed_low.notna()] + 1e-9).all()
     with pytest.raises(BadInput, match="no class 'z'"): calibration.reliability(p, 'z')

@@ -218,7 +218,7 @@ def test_a_comparison_turned_round():
         assert np.isclose(x[k]['value'], -y[k]['value']) and np.isclose(x[k]['low'], -y[k]['high'])
     one, two = (fr.froc(o, n_boot=50).sensitivity[.2].value for o in (a, b))
     assert np.isclose(x['difference_at_0.2']['value'], two - one)
-    json.dumps(x, allow_nan=False)
+    json.dumps(x.as_dict(), allow_nan=False)
 
 def test_what_does_not_exist_is_absent():
     empty = fr.toy_detections(n_patients=3)
@@ -244,3 +244,36 @@ def test_comparison_wants_the_same_scans():
 def test_same_seed_same_numbers():
     d = fr.toy_detections(n_patients=10)
     assert fr.froc_summary(d, n_boot=100) == fr.froc_summary(d, n_boot=100)
+
+def test_intervals_know_their_patients_and_masses():
+    d = fr.toy_detections(n_patients=40)
+    f, m = fr.froc(d, n_boot=200), fr.match(d)
+    held = len(np.unique(m.scan_patient[m.lesion_scan]))
+    for i in (*f.sensitivity.values(), f.jafroc, f.wafroc): assert (i.patients, i.events) == (held, len(m.lesion_score)) and 0 < i.low < i.value < i.high < 1
+    c = fr.compare_froc(d, fr.toy_detections(n_patients=40, skill=2.5, model=1), n_boot=200)
+    assert all((i.patients, i.events) == (held, len(m.lesion_score)) for i in c.differences.values())
+
+def test_the_sentence_of_two_detectors_is_the_verdict():
+    from usbook.evidence.decide import decide
+    for skill in (1.5, 2., 3.):
+        c = fr.compare_froc(fr.toy_detections(40), fr.toy_detections(40, skill=skill, model=1), rates=(.2,), n_boot=200)
+        verdict = decide(c.differences['difference_at_0.2'], 'above').verdict
+        assert ('the second finds more' in c.sentence) == (verdict == 'supported') and ('open' in c.sentence) == (verdict == 'inconclusive')
+
+def test_a_detector_against_itself_has_no_interval():
+    d = fr.toy_detections(n_patients=30)
+    i = fr.compare_froc(d, d, n_boot=50).differences['difference_at_0.2']
+    assert i.low is None and 'same answers' in i.note
+
+def test_two_patients_with_lesions_are_too_few():
+    d = fr.toy_detections(n_patients=30)
+    few = d.lesions['scan'].isin(sorted(set(d.lesions['scan']))[:2])
+    f = fr.froc(Detections(d.scans, d.lesions[few], d.detections), n_boot=50)
+    assert f.sensitivity[.2].low is None and 'no interval' in f.sensitivity[.2].note
+
+def test_a_merit_near_one_stays_below_one_and_covers():
+    "Percentiles of the resamples covered .84 with 25 patients"
+    from usbook.evidence.froc import jafroc, match
+    truth = jafroc(match(fr.toy_detections(n_patients=1500, skill=3., seed=99)))[0]
+    seen = [fr.froc(fr.toy_detections(n_patients=25, skill=3., seed=s), n_boot=200).jafroc for s in range(60)]
+    assert np.mean([i.low <= truth <= i.high for i in seen]) > .88 and max(i.high for i in seen) < 1

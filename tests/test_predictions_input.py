@@ -247,7 +247,7 @@ def test_the_top_takes_a_path_a_table_or_the_object(tmp_path):
     values = [usbook.evaluate(given, n_boot=20).overall['accuracy'].value for given in (p, p.table, f, str(f), usbook.Predictions(f))]
     assert len(set(values)) == 1
     q.write(tmp_path/'q.csv')
-    said = [usbook.compare(f, b, n_boot=20) for b in (q, q.table, tmp_path/'q.csv', str(tmp_path/'q.csv'))]
+    said = [usbook.compare(f, b) for b in (q, q.table, tmp_path/'q.csv', str(tmp_path/'q.csv'))]
     assert len({str(c['differences'] if isinstance(c, dict) else c.differences) for c in said}) == 1
     d = Detections(SCANS, LESIONS, MARKS).write(tmp_path/'d')
     assert usbook.froc(d, n_boot=20) is not None

@@ -91,12 +91,12 @@ def merged(cells:list)->list:
     return out
 
 def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module name, {name: first line}
-    from usbook.evidence.glossary import link_terms
+    from terms import PAGE, link_terms
     cells, seen, module, terms = [], {}, '', set()
     for i, c in enumerate(nb['cells']):
         c['id'], text = f'cell{i}', ''.join(c['source'])
         if c['cell_type'] != 'code':
-            if room in EXPLAINED: text = link_terms(text, terms, '../'*(room.count('/') + 1) + 'evidence/06_glossary.html')
+            if room in EXPLAINED: text = link_terms(text, terms, '../'*(room.count('/') + 1) + f'{PAGE}.html')
             if text.strip() and not (room == EXERCISES and text.startswith('**For the teacher')): cells.append(markdown(text, c['id']))
             continue
         said, source = [d.strip() for d in DIRECTIVE.findall(text)], DIRECTIVE.sub('', text).strip('\n')
@@ -127,11 +127,13 @@ def names_page(modules:dict)->str:
 
 def prepare(src:Path):
     "What Sphinx reads: every notebook as a page, a page of all names, and the table of contents"
+    from terms import PAGE, glossary_page
     modules, rooms = {}, {}
     for p in [Path('index.ipynb'), *notebooks()]:
         nb = json.loads((NBS/p).read_text(encoding='utf-8'))
         room = p.parent.as_posix().removeprefix('.')
         made, module, seen = page(nb, room not in EXPLAINED, room)
+        if p.with_suffix('').as_posix() == PAGE: made['cells'][1:1] = [markdown(text, key) for key, text in glossary_page()] # the terms before the code
         if seen: modules[module] = p.with_suffix('').as_posix(), seen
         if p.name != 'index.ipynb': rooms.setdefault(room, []).append(p.with_suffix('').as_posix())
         else: index = made

@@ -118,8 +118,8 @@ def _compare(args):
     if bool(args.b) == bool(args.reader):
         raise BadInput('compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both')
     a = Predictions.read(args.a)
-    if args.b: c = compare(a, Predictions.read(args.b), n_boot=args.n_boot, seed=args.seed or 0)
-    else: c = compare(a, args.reader, n_boot=args.n_boot, seed=args.seed or 0)
+    if args.b: c = compare(a, Predictions.read(args.b))
+    else: c = compare(a, args.reader)
     if args.json: return _print_json(c.as_dict())
     from usbook.runs.report import print_comparison
     print_comparison(c.as_dict(), _console())
@@ -203,12 +203,12 @@ def _exercises(args):
 # %% ../../nbs/cli/00_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, Packages, in_words, make_workshop, packages_from
+    from usbook.classroom.workshop import CPU_TORCH, Packages, size_text, make_workshop, packages_from
     say = (lambda line: _say(line)) if args.json else lambda line: print(line, flush=True)
     packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
     parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, say)
     if args.json: return _print_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
-    print(f'{_short(args.out)}: {in_words(sum(parts.values()))} in all; README.txt there says what to do')
+    print(f'{_short(args.out)}: {size_text(sum(parts.values()))} in all; README.txt there says what to do')
 
 # %% ../../nbs/cli/00_main.ipynb #4099a015
 def _class(args):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEAKY', 'shuffled', 'check_leaks', 'split_by_patient', 'folds_by_patient', 'split_hash', 'split_by_image',
-           'shared_patients', 'plot_split', 'LeakageError']
+           'shared_patients', 'plot_split']
 
 # %% ../../nbs/data/04_split.ipynb #df82d405
 import hashlib
@@ -13,19 +13,15 @@ import pandas as pd
 
 # %% ../../nbs/data/04_split.ipynb #2d24e55e
 from dataclasses import replace
-from ..core.errors import BadInput
-from .manifest import Manifest
-from .duplicates import SPLITS, patient_leaks, pixel_leaks
-from ..core.errors import LeakageError, refuse
+from ..core.errors import BadInput, refuse
 from ..core.palette import HUES
-
-# %% ../../nbs/data/04_split.ipynb #41dad80c
-_all_ = ['LeakageError']
+from .duplicates import SPLITS, patient_leaks, pixel_leaks
+from .manifest import Manifest
 
 # %% ../../nbs/data/04_split.ipynb #65f85194
-def shuffled(ids,     # texts, in any order, repeats allowed
-             seed:int # another seed, another order
-            )->list:  # each id once, in an order that only `seed` and the ids decide
+def shuffled(ids,       # texts, in any order, repeats allowed
+             seed:int   # another seed, another order
+            )->list[str]: # each id once, in an order that only `seed` and the ids decide
     "Put ids in a random but lasting order"
     key = lambda i: hashlib.blake2b(f'{seed}/{i}'.encode('utf-8', 'surrogateescape'), digest_size=8).digest()
     return sorted(set(ids), key=lambda i: (key(i), i))
@@ -39,18 +35,19 @@ def _patient_counts(m, seed):
 
 # %% ../../nbs/data/04_split.ipynb #50a6f395
 def _tightest(has, part, n_parts):
-    "The class with the least choice as (spare patients, a part that lacks it, its free patients); None when all is covered"
+    "The class with the least choice: (spare patients, a part that lacks it, free patients); None when all is covered"
     best = None
     for c in range(has.shape[1]):
         mine = part[has[:, c]]
         lacking = sorted(set(range(n_parts)) - set(mine))
         spare = (mine < 0).sum() - len(lacking)
-        if lacking and (best is None or spare < best[0]): best = spare, lacking[0], np.flatnonzero(has[:, c] & (part < 0))
+        if not lacking or best is not None and spare >= best[0]: continue
+        best = spare, lacking[0], np.flatnonzero(has[:, c] & (part < 0))
     return best
 
 # %% ../../nbs/data/04_split.ipynb #b3b78d62
 def _cover(has:np.ndarray, # (patients, classes) true where a patient has the class
-           n_parts:int,
+           n_parts:int,       # how many parts
            budget:int=20_000 # steps before giving up
           )->np.ndarray|None: # part of each patient, -1 where still free; None if there is no way
     "Place as few patients as needed so that each class is in each part"
@@ -69,7 +66,7 @@ def _cover(has:np.ndarray, # (patients, classes) true where a patient has the cl
 
 # %% ../../nbs/data/04_split.ipynb #d7ac0750
 def _loads(counts):
-    "What each patient brings, as shares of the whole: images and patients of each class, and one head (patients, features)"
+    "(patients, features) what each patient adds, as shares of the whole: images and patients of each class, one head"
     load = np.hstack([counts, counts > 0, np.ones((len(counts), 1))]).astype(float)
     return load/load.sum(0).clip(1)
 
@@ -84,7 +81,7 @@ def _fill(load, size, part, fractions):
 
 # %% ../../nbs/data/04_split.ipynb #d2dd12f8
 def _best_swap(p, load, has, part, gap, left):
-    "(gain, partner) of the best exchange of patient `p` with another; the last partners are nobody, one in each part"
+    "(gain, partner) of the best exchange of patient `p` with another; the last partners are nobody, one per part"
     s, d = part[p], load - load[p]
     gain = -(d*(gap[s] - gap[part] + d)).sum(1).round(12)
     fine = (part != s) & (left[s] - has[p] + has > 0).all(1) & (left[part] + has[p] - has > 0).all(1)
@@ -110,24 +107,29 @@ def _allocate(m, fractions, names, seed):
     who, counts = _patient_counts(m, seed)
     counts = counts[:, counts.sum(0) > 0]
     part = _cover(counts > 0, len(fractions))
-    if part is None: raise BadInput(f"{m.root}: {_why_not(m, names)}")
+    if part is None:
+        what, remedy = _why_not(m, names)
+        raise BadInput(what, m.root, remedy=remedy)
     load, size = _loads(counts), np.floor(np.log2(counts.sum(1).clip(1)))
     return dict(zip(who, _refine(load, counts > 0, _fill(load, size, part, fractions), fractions)))
 
 # %% ../../nbs/data/04_split.ipynb #5aeb4e51
 def _why_not(m, names):
-    "Say why no split exists"
+    "(why no split exists, what to do)"
     n = m.table.groupby('label').patient.nunique()
     few = [c for c in m.classes if 0 < n.get(c, 0) < len(names)]
     if few:
-        return (f"class {few[0]} has {n[few[0]]} patient{'' if n[few[0]] == 1 else 's'}, too few for {len(names)} parts ({', '.join(names)}); "
-                "collect more, leave the class out, or ask for fewer parts")
-    return f"some patients have several classes, and they can't be divided so that each of {', '.join(names)} has each class; collect more patients"
+        has = f"class {few[0]} has {n[few[0]]} patient{'' if n[few[0]] == 1 else 's'}"
+        remedy = 'collect more, leave the class out, or ask for fewer parts'
+        return f"{has}, too few for {len(names)} parts ({', '.join(names)})", remedy
+    what = "some patients have several classes, and they can't be divided so that each of"
+    return f"{what} {', '.join(names)} has each class", 'collect more patients'
 
 # %% ../../nbs/data/04_split.ipynb #28582f72
-def check_leaks(m:Manifest)->str: # how many patients are where
+def check_leaks(m:Manifest # with a split
+               )->str:     # how many patients are where
     "Raise a `LeakageError` that names the rows if a patient or an image is on two sides"
-    if not m.splits: raise BadInput(f"{m.root}: there is no split yet; make one with split_by_patient")
+    if not m.splits: raise BadInput('there is no split yet', m.root, remedy='make one with split_by_patient')
     found = patient_leaks(m) + pixel_leaks(m)
     if found: raise refuse('split', found)
     n = m.table.groupby('split').patient.nunique()
@@ -139,15 +141,16 @@ def _fractions(fractions):
     try: f = [float(v) for v in fractions]
     except (TypeError, ValueError): f = []
     if len(f) != 3 or min(f) < 0 or not abs(sum(f) - 1) <= 1e-6 or f[0] == 0 or f[1] + f[2] == 0:
-        raise BadInput(f"fractions {fractions!r} won't do; give three numbers for train, valid and test that add up to 1, for example (.6, .2, .2)")
+        remedy = 'give three numbers for train, valid and test that add up to 1, for example (.6, .2, .2)'
+        raise BadInput(f"fractions {fractions!r} can't be used", remedy=remedy)
     return {s: v for s, v in zip(SPLITS, f) if v}
 
 # %% ../../nbs/data/04_split.ipynb #73631d20
-def split_by_patient(m:Manifest,
-                     fractions=(.6, .2, .2), # of train, valid, test; 0 leaves one out
-                     seed:int=0,             # another seed, another split
-                     keep:bool=True          # keep a split that the table brings
-                    )->Manifest:             # with a split column
+def split_by_patient(m:Manifest,              # images with their patients
+                     fractions=(.6, .2, .2),  # of train, valid, test; 0 leaves one out
+                     seed:int=0,              # another seed, another split
+                     keep:bool=True           # keep a split that the table already has
+                    )->Manifest:              # with a split column
     "Divide patients at random, classes balanced as far as patients allow, each class in each part"
     want = _fractions(fractions)
     if keep and m.splits: return _keep_given(m, want, seed)
@@ -159,21 +162,23 @@ def _keep_given(m, want, seed):
     "The split of the table, with validation patients taken from training where it has none"
     check_leaks(m)
     if 'train' not in m.splits or 'test' not in m.splits:
-        raise BadInput(f"{m.root}: the split column names only {' and '.join(m.splits)}; name train and test, or remove the column")
+        what = f"the split column names only {' and '.join(m.splits)}"
+        raise BadInput(what, m.root, remedy='name train and test, or remove the column')
     if 'valid' in m.splits or 'valid' not in want: return m
     share = want['valid']/(want['train'] + want['valid'])
     part = _allocate(m.subset('train'), [1 - share, share], ['train', 'valid'], seed)
     return m.with_split([SPLITS[part[p]] if s == 'train' else s for p, s in zip(m.patients, m.table.split)])
 
 # %% ../../nbs/data/04_split.ipynb #01aab002
-def folds_by_patient(m:Manifest,
-                     k:int=5,        # number of folds
-                     seed:int=0,
-                     valid:float=.2  # share of the patients not tested that becomes valid; 0 for none
+def folds_by_patient(m:Manifest,       # images with their patients
+                     k:int=5,          # number of folds
+                     seed:int=0,       # another seed, other folds
+                     valid:float=.2    # share of the patients not tested that becomes valid; 0 for none
                     )->list[Manifest]: # k manifests; each patient is in test exactly once
     "Cross-validation: stratified folds of whole patients"
-    if not isinstance(k, (int, np.integer)) or k < 2: raise BadInput(f"k = {k!r} folds won't do; give a whole number from 2")
-    if not 0 <= valid < 1: raise BadInput(f"valid = {valid!r} won't do; give a share from 0 to below 1")
+    if not isinstance(k, (int, np.integer)) or k < 2:
+        raise BadInput(f"k = {k!r} folds can't be made", remedy='give a whole number from 2')
+    if not 0 <= valid < 1: raise BadInput(f"valid = {valid!r} can't be used", remedy='give a share from 0 to below 1')
     fold = _allocate(m, [1/k]*k, [f'fold {i+1}' for i in range(k)], seed)
     out = []
     for i in range(k):
@@ -182,9 +187,10 @@ def folds_by_patient(m:Manifest,
     return out
 
 # %% ../../nbs/data/04_split.ipynb #67bdd791
-def split_hash(m:Manifest)->str: # 64 hexadecimal digits
+def split_hash(m:Manifest # with a split
+              )->str:     # 64 hexadecimal digits
     "SHA-256 of which image is in which split"
-    if not m.splits: raise BadInput(f"{m.root}: there is no split yet; make one with split_by_patient")
+    if not m.splits: raise BadInput('there is no split yet', m.root, remedy='make one with split_by_patient')
     lines = sorted(f'{i}\x1f{f}\x1f{s}' for i, f, s in zip(m.table.image, m.frames, m.table.split))
     return hashlib.sha256('\n'.join(lines).encode('utf-8', 'surrogateescape')).hexdigest()
 
@@ -192,8 +198,10 @@ def split_hash(m:Manifest)->str: # 64 hexadecimal digits
 LEAKY = 'This split is by image, for demonstration: patients are on both sides, so test results are too good.'
 
 # %% ../../nbs/data/04_split.ipynb #2100f097
-def split_by_image(m:Manifest, fractions=(.6, .2, .2), seed:int=0
-                  )->Manifest: # with a split column and a note that it leaks
+def split_by_image(m:Manifest,             # images with their patients
+                   fractions=(.6, .2, .2), # of train, valid, test; 0 leaves one out
+                   seed:int=0              # another seed, another split
+                  )->Manifest:             # with a split column and a note that it leaks
     "Divide the images of each class at random, whoever they are from"
     want = _fractions(fractions)
     keys = [f'{l}\x1f{i}\x1f{f}' for l, i, f in zip(m.table.label, m.table.image, m.frames)]
@@ -205,7 +213,8 @@ def split_by_image(m:Manifest, fractions=(.6, .2, .2), seed:int=0
     return replace(m.with_split([place[k] for k in keys]), notes=[*m.notes, LEAKY])
 
 # %% ../../nbs/data/04_split.ipynb #83bd4a8e
-def shared_patients(m:Manifest)->float: # 0 when the split is by patient
+def shared_patients(m:Manifest # with a split
+                   )->float:   # from 0 to 1; 0 when the split is by patient
     "Share of test images whose patient is also in training"
     return float(np.isin(m.subset('test').patients, m.subset('train').patients).mean())
 
@@ -217,11 +226,15 @@ def _columns(m):
     return list(g.reset_index().sort_values(['s', 'c', 'n', 'patient'], ascending=[True, True, False, True]).patient)
 
 # %% ../../nbs/data/04_split.ipynb #fb73be0f
-def plot_split(m:Manifest, title:str=''): # one row a class, one bar a patient
-    "Patients by classes: a bar is a patient, its height the number of images, its colour the split; returns the figure"
+def plot_split(m:Manifest,  # with a split
+               title:str='' # written above
+              )->'Figure':  # one row per class, one bar per patient
+    "Patients by class: a bar is a patient, its height the number of images, its colour the split"
     import matplotlib.pyplot as plt
     who = _columns(m)
-    fig, axes = plt.subplots(len(m.classes), 1, figsize=(7, .5 + .75*len(m.classes)), sharex=True, sharey=True, squeeze=False, layout='constrained')
+    n = len(m.classes)
+    options = dict(figsize=(7, .5 + .75*n), sharex=True, sharey=True, squeeze=False, layout='constrained')
+    fig, axes = plt.subplots(n, 1, **options)
     for ax, c in zip(axes[:, 0], m.classes):
         base = np.zeros(len(who))
         for s in m.splits:

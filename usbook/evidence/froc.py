@@ -14,43 +14,54 @@ import pandas as pd
 from fastcore.basics import patch
 from scipy import stats
 
-from ..core.interval import Interval
-from .resample import draws, boot_interval
-from ..predictions.detections import Detections
 from ..core.errors import BadInput
+from ..core.interval import Interval
+from .compare import Comparison, difference_interval
+from .decide import sign
+from .resample import Support, draws, interval_from, kish
+from ..predictions.detections import Detections
 
-# %% ../../nbs/evidence/02_froc.ipynb #56e3eb59
-def iou(a, b): # boxes (..., 4) as x, y, width, height; (..., 4) -> (...) between 0 and 1
-    "Intersection over union of boxes"
+# %% ../../nbs/evidence/02_froc.ipynb #f0ef53b3
+def iou(a,           # (..., 4) boxes as x, y, width, height, in pixels
+        b,           # (..., 4) boxes
+       )->np.ndarray: # (...) between 0 and 1
+    "Intersection over union of boxes (Jaccard 1912)"
     a, b = np.asarray(a, float), np.asarray(b, float)
     low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
     both = np.clip(high - low, 0, None).prod(-1)
     return both/(a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - both)
 
-# %% ../../nbs/evidence/02_froc.ipynb #25ca0f91
-def centre_inside(mark, lesion): # boxes (..., 4) -> (...) booleans
+# %% ../../nbs/evidence/02_froc.ipynb #f696f007
+def centre_inside(mark,   # (..., 4) boxes as x, y, width, height
+                  lesion, # (..., 4) boxes
+                 )->np.ndarray: # (...) booleans
     "Does the centre of the mark lie in the lesion's box? Its border belongs to it"
     mark, lesion = np.asarray(mark, float), np.asarray(lesion, float)
     at = mark[..., :2] + mark[..., 2:]/2 - lesion[..., :2]
     return ((at >= 0) & (at <= lesion[..., 2:])).all(-1)
 
-# %% ../../nbs/evidence/02_froc.ipynb #7a279c0e
+# %% ../../nbs/evidence/02_froc.ipynb #6b52a67e
 @dataclass(frozen=True, eq=False)
 class Marks:
     "What is left of detections once hits are decided; scans and patients are whole-number codes"
     lesion_score: np.ndarray # (L,) best score among the marks that hit the lesion; -inf if none
-    lesion_scan: np.ndarray  # (L,)
+    lesion_scan: np.ndarray  # (L,) scan of each lesion
     fp_score: np.ndarray     # (F,) scores of the false positives
-    fp_scan: np.ndarray      # (F,)
-    scan_patient: np.ndarray # (S,)
-    scan_frames: np.ndarray  # (S,)
+    fp_scan: np.ndarray      # (F,) scan of each false positive
+    scan_patient: np.ndarray # (S,) patient of each scan
+    scan_frames: np.ndarray  # (S,) images of each scan
     repeats: int             # marks on lesions that a better mark had already found
 
     @property
     def n_patients(self): return int(self.scan_patient.max()) + 1
-    def counts(self):
+    def counts(self)->dict: # patients, scans, lesions
+        "How many there are"
         return dict(patients=self.n_patients, scans=len(self.scan_patient), lesions=len(self.lesion_score))
-    def units(self, per): return np.ones(len(self.scan_patient)) if per == 'scan' else self.scan_frames.astype(float)
+    def units(self,
+              per:str # 'scan' or 'image'
+             )->np.ndarray: # (S,) units in each scan
+        "What false positives are divided by"
+        return np.ones(len(self.scan_patient)) if per == 'scan' else self.scan_frames.astype(float)
 
 # %% ../../nbs/evidence/02_froc.ipynb #5f627570
 BOX = ['x', 'y', 'w', 'h']
@@ -86,9 +97,9 @@ def _lesion_scores(pairs, det, n): # (n,) best score of each lesion; -inf if no 
 
 # %% ../../nbs/evidence/02_froc.ipynb #ee6b378a
 def match(dets:Detections, # scans, lesions, marks
-          hit='iou',       # iou | centre
-          min_iou=.5       # least overlap of a hit, with hit='iou'
-         )->Marks:
+          hit:str='iou',   # 'iou' or 'centre'
+          min_iou:float=.5, # least overlap of a hit, with hit='iou'
+         )->Marks:         # what hit and what did not
     "Decide which marks hit which lesions"
     dets = Detections.of(dets)
     _check_hit(hit, min_iou)
@@ -141,28 +152,63 @@ def _between(rates, tp, fp, units):
     keep = np.append(x[1:] > x[:-1], True)
     return np.interp(rates, x[keep], y[keep])
 
-# %% ../../nbs/evidence/02_froc.ipynb #5dfc77fe
-def froc_points(m:Marks, per='scan')->pd.DataFrame: # threshold, fp_rate, sensitivity, hits, false_positives
-    "The curve, one row a threshold, from the highest score down to the lowest"
+# %% ../../nbs/evidence/02_froc.ipynb #f62163f2
+def froc_points(m:Marks,         # from `match`
+                per:str='scan',  # 'scan' or 'image'
+               )->pd.DataFrame:  # threshold, fp_rate, sensitivity, hits, false_positives
+    "The curve, one row per threshold, from the highest score down to the lowest (Bunch 1978)"
     score, tp, fp, lesions, units = _curves(m, per, np.ones((m.n_patients, 1)))
     share = tp[:, 0]/lesions[0] if lesions[0] else np.full(len(tp), np.nan)
     return pd.DataFrame(dict(threshold=score, fp_rate=fp[:, 0]/units[0], sensitivity=share,
                              hits=tp[:, 0].astype(int), false_positives=fp[:, 0].astype(int)))
 
-# %% ../../nbs/evidence/02_froc.ipynb #cf4510ff
-def poisson_interval(k:int, alpha=.05)->Interval: # events counted
-    "The exact interval of an expected count (Garwood 1936)"
+# %% ../../nbs/evidence/02_froc.ipynb #19905958
+def poisson_interval(k:int,           # events counted
+                     alpha:float=.05, # 1 - confidence
+                    )->Interval:      # of the expected number of events
+    "The exact interval of an expected count (Garwood 1936, Biometrika 28:437)"
     low = float(stats.chi2.ppf(alpha/2, 2*k)/2) if k else 0.
-    return Interval(float(k), low, float(stats.chi2.isf(alpha/2, 2*k + 2)/2), 'exact Poisson')
+    return Interval(float(k), low, float(stats.chi2.isf(alpha/2, 2*k + 2)/2), 'exact Poisson', events=int(k))
 
-# %% ../../nbs/evidence/02_froc.ipynb #cac4ed3d
-def _resample(m, n_boot, seed, *figures): # functions of (patients, b) weights -> (r, b) each
-    "The figures in all resamples of the patients, (r, n_boot) each"
+# %% ../../nbs/evidence/02_froc.ipynb #ad277582
+def _operating(points, rate, units):
+    "The threshold behind a rate, and its false positives"
+    ok = points[points['fp_rate'] <= rate + 1e-9/units]
+    if not len(ok): return dict(false_positives=poisson_interval(0))
+    threshold, fps = ok[['threshold', 'false_positives']].iloc[-1]
+    return dict(threshold=float(threshold), false_positives=poisson_interval(int(fps)))
+
+# %% ../../nbs/evidence/02_froc.ipynb #9f856fe6
+def _found(m, rate, per): # which lesions are found at the threshold for a rate
+    at = _operating(froc_points(m, per), rate, float(m.units(per).sum()))
+    return m.lesion_score >= at.get('threshold', np.inf)
+
+def _only_one(ma, mb, rate, per):
+    "Lesions found by one detector only, each at its own threshold for the rate"
+    x, y = _found(ma, rate, per), _found(mb, rate, per)
+    parts = dict(both=x & y, only_first=x & ~y, only_second=~x & y, neither=~x & ~y)
+    return {k: int(v.sum()) for k, v in parts.items()}
+
+# %% ../../nbs/evidence/02_froc.ipynb #2a8a8677
+def _resample(m, n_boot, seed, *metrics): # functions of (patients, b) weights -> (r, b) each
+    "The metrics in all resamples of the patients, (r, n_boot) each"
     width = int(np.clip(4e6//max(1, len(m.lesion_score) + len(m.fp_score)), 16, 512))
-    parts = [[f(w) for f in figures] for w in draws(m.n_patients, n_boot, seed, width)]
+    parts = [[f(w) for f in metrics] for w in draws(m.n_patients, n_boot, seed, width)]
     return [np.concatenate(p, axis=1) for p in zip(*parts)]
 
-def _lesion_patients(m): return len(np.unique(m.scan_patient[m.lesion_scan]))
+def _per_patient(m, scans, values=None):
+    "Sums over scans, (patients,)"
+    return np.bincount(m.scan_patient[scans], values, m.n_patients)
+
+def _supports(m, rates, per, kernel):
+    "What the sensitivities, and the two merits, rest on: patients with lesions; the events are the lesions"
+    lesions, (beats, normal, _) = _per_patient(m, m.lesion_scan), kernel
+    def support(lost, effective):
+        carriers = min(kish(_per_patient(m, m.lesion_scan, o)) for o in (lost, 1. - lost))
+        return Support(int((lesions > 0).sum()), float(effective), float(carriers), len(lost), len(lost))
+    at = [support(1. - _found(m, r, per), kish(lesions)) for r in rates]
+    both = min(kish(lesions), kish(_per_patient(m, normal)))
+    return at, support(1. - beats.mean(0) if len(normal) else np.ones(len(m.lesion_score)), both)
 
 # %% ../../nbs/evidence/02_froc.ipynb #cc93ebd7
 def _jafroc_kernel(m): # -> (normal scans, lesions) of 0, .5, 1; the normal scans; the lesions' share of their scan
@@ -181,8 +227,10 @@ def _jafroc(m, w, kernel): # (patients, b) weights -> (2, b): JAFROC, wAFROC; Na
     with np.errstate(invalid='ignore', divide='ignore'):
         return np.array([(won*o).sum(0)/(wn.sum(0)*o.sum(0)) for o in (wl, wl*share[:, None])])
 
-def jafroc(m:Marks)->tuple: # (JAFROC, wAFROC); NaN where there is no lesion or no scan without one
-    "The two figures of merit"
+# %% ../../nbs/evidence/02_froc.ipynb #7ffec810
+def jafroc(m:Marks,    # from `match`
+          )->tuple:    # (JAFROC, wAFROC); NaN where there is no lesion or no scan without one
+    "The two metrics without a threshold (Chakraborty & Berbaum 2004, doi 10.1118/1.1769352)"
     return tuple(_jafroc(m, np.ones((m.n_patients, 1)), _jafroc_kernel(m))[:, 0].tolist())
 
 # %% ../../nbs/evidence/02_froc.ipynb #db9dd81f
@@ -195,16 +243,16 @@ def _conventions(hit, min_iou, per, interpolate):
 # %% ../../nbs/evidence/02_froc.ipynb #d7f02fc1
 @dataclass(frozen=True, eq=False)
 class Froc:
-    "A detector's FROC curve with its figures; intervals by resampling patients"
-    marks: Marks
+    "A detector's FROC curve with its metrics; intervals over patients"
+    marks: Marks          # what hit and what did not
     points: pd.DataFrame  # as `froc_points`
     sensitivity: dict     # rate -> Interval
     operating: dict       # rate -> dict(threshold, false_positives: Interval)
-    jafroc: Interval
-    wafroc: Interval
+    jafroc: Interval      # see `jafroc`
+    wafroc: Interval      # the same with equal weights of the scans
     band: pd.DataFrame    # fp_rate, low, high: pointwise 95 %
-    per: str
-    interpolate: bool
+    per: str              # 'scan' or 'image'
+    interpolate: bool     # whether values lie between thresholds
     notes: list           # conventions and warnings
 
 # %% ../../nbs/evidence/02_froc.ipynb #c5e898de
@@ -222,7 +270,7 @@ def as_dict(self:Froc)->dict: # JSON-able; what does not exist is absent
 # %% ../../nbs/evidence/02_froc.ipynb #e7a984c2
 @patch(as_prop=True)
 def overall(self:Froc)->dict: # name -> Interval
-    "The figures by name, as an `Evaluation` of a classifier has them"
+    "The metrics by name, as an `Evaluation` of a classifier has them"
     return {f'sensitivity_at_{r:g}': i for r, i in self.sensitivity.items()} | dict(jafroc=self.jafroc, wafroc=self.wafroc)
 
 @patch(as_prop=True)
@@ -239,14 +287,6 @@ def table(self:Froc)->pd.DataFrame:
 def _repr_html_(self:Froc):
     foot = f'JAFROC {self.jafroc}, wAFROC {self.wafroc}. {"; ".join(self.notes)}.'
     return self.table().to_html(border=0) + f'<p>{foot}</p>'
-
-# %% ../../nbs/evidence/02_froc.ipynb #ad277582
-def _operating(points, rate, units):
-    "The threshold behind a rate, and its false positives"
-    ok = points[points['fp_rate'] <= rate + 1e-9/units]
-    if not len(ok): return dict(false_positives=poisson_interval(0))
-    threshold, fps = ok[['threshold', 'false_positives']].iloc[-1]
-    return dict(threshold=float(threshold), false_positives=poisson_interval(int(fps)))
 
 # %% ../../nbs/evidence/02_froc.ipynb #7c8137ed
 def _wanted(rates, per): # rates as a tuple of floats
@@ -265,26 +305,38 @@ def _band(grid, reps): # (g,), (g, n_boot) -> fp_rate, low, high; NaN where ther
     low, high = np.quantile(ok, [.025, .975], axis=1) if ok.size else np.full((2, len(grid)), np.nan)
     return pd.DataFrame(dict(fp_rate=grid, low=low, high=high))
 
-def _interval(value, reps, n, why): return boot_interval(value, reps, n) if np.isfinite(value) else Interval(note=why)
+def _interval(value, reps, n_patients, support, why):
+    "The interval of a share: logit scale, standard error from the resamples"
+    if not np.isfinite(value): return Interval(note=why)
+    there = reps[np.isfinite(reps)]
+    if len(there) < .9*len(reps): return Interval(float(value), patients=support.patients, events=support.events,
+                                                  note='no interval: undefined in many of the resamples')
+    se = there.std()*np.sqrt(n_patients/max(n_patients - 1, 1))
+    if 0 < value < 1: se = se/(value*(1 - value))
+    found = interval_from(float(value), se, support)
+    return found.replace(method='logit, bootstrap over patients') if found.method.startswith('jack') else found
 
 # %% ../../nbs/evidence/02_froc.ipynb #cd6638e3
 def froc(dets:Detections,       # scans, lesions, marks
-         rates=(.1, .2, .5),    # false positives a scan (or image) at which the sensitivity is wanted
-         hit='iou', min_iou=.5, # when a mark is a hit: see `match`
-         per='scan',            # scan | image
-         interpolate=False,     # straight lines between thresholds instead of steps
-         n_boot=2000, seed=0    # resamples of the patients
-        )->Froc:
-    "FROC curve, sensitivities at given rates, JAFROC, all with 95 % intervals over patients"
+         rates=(.1, .2, .5),    # false positives per scan (or image) at which the sensitivity is wanted
+         hit:str='iou',         # when a mark is a hit: 'iou' or 'centre', see `match`
+         min_iou:float=.5,      # least overlap of a hit, with hit='iou'
+         per:str='scan',        # 'scan' or 'image'
+         interpolate:bool=False, # straight lines between thresholds instead of steps
+         n_boot:int=2000,       # resamples of the patients
+         seed:int=0,            # same seed, same intervals
+        )->Froc:                # curve and metrics with 95 % intervals
+    "FROC curve, sensitivities at given rates and JAFROC, with intervals over patients (Samuelson & Petrick 2006)"
     rates, m = _wanted(rates, per), match(dets, hit, min_iou)
     points, kernel, whole = froc_points(m, per), _jafroc_kernel(m), np.ones((m.n_patients, 1))
-    n, why = _lesion_patients(m), _absent(len(m.lesion_score), len(kernel[1]))
+    why, (own, merit_own) = _absent(len(m.lesion_score), len(kernel[1])), _supports(m, rates, per, kernel)
     grid = np.linspace(0, max(2*max(rates), .1), 81)
-    figures = (lambda w: _at(rates, *_curves(m, per, w)[1:], interpolate), lambda w: _jafroc(m, w, kernel),
+    metrics = (lambda w: _at(rates, *_curves(m, per, w)[1:], interpolate), lambda w: _jafroc(m, w, kernel),
                lambda w: _at(grid, *_curves(m, per, w)[1:]))
-    at, merit, band = _resample(m, n_boot, seed, *figures)
-    sensitivity = {r: _interval(*x, n, why) for r, *x in zip(rates, figures[0](whole)[:, 0], at)}
-    merits = [_interval(*x, n, why) for x in zip(figures[1](whole)[:, 0], merit)]
+    at, merit, band = _resample(m, n_boot, seed, *metrics)
+    values, best = metrics[0](whole)[:, 0], metrics[1](whole)[:, 0]
+    sensitivity = {r: _interval(v, x, m.n_patients, s, why) for r, v, x, s in zip(rates, values, at, own)}
+    merits = [_interval(v, x, m.n_patients, merit_own, why) for v, x in zip(best, merit)]
     operating = {r: _operating(points, r, float(m.units(per).sum())) for r in rates}
     notes = [_conventions(hit, min_iou, per, interpolate), *_shortfall(points, rates)]
     return Froc(m, points, sensitivity, operating, *merits, _band(grid, band), per, interpolate, notes)
@@ -294,11 +346,13 @@ def _shortfall(points, rates):
     "Say so when the detector never makes as many false positives as asked"
     most = points['fp_rate'].max() if len(points) else 0.
     over = ' and '.join(f'{r:g}' for r in rates if r > most + 1e-12)
-    text = f'the lowest threshold gives {most:.3g} false positives, so the figure at {over} is the one with every mark'
+    text = f'the lowest threshold gives {most:.3g} false positives, so the sensitivity at {over} is the one with every mark'
     return [text] if over else []
 
-def froc_summary(dets:Detections, **kw)->dict: # as `froc`
-    "The figures of `froc` as a plain dictionary"
+def froc_summary(dets:Detections, # scans, lesions, marks
+                 **kw             # as `froc`
+                )->dict:          # ready for JSON
+    "The metrics of `froc` as a plain dictionary"
     return froc(dets, **kw).as_dict()
 
 # %% ../../nbs/evidence/02_froc.ipynb #c3cb2a45
@@ -308,14 +362,15 @@ def _toy_boxes(scan, rng, frames, x): # (n,) names of scans; range of x -> boxes
     return pd.DataFrame(dict(scan=scan, **at, w=30., h=30.))
 
 # %% ../../nbs/evidence/02_froc.ipynb #657f976d
-def toy_detections(n_patients=60,     # each with `scans` scans
-                   scans=2, frames=16,
-                   skill=1.5,         # how far lesions score above false positives, in standard deviations
-                   fps=1.,            # false positives a scan, on average
-                   seed=0,            # the patients and lesions
-                   model=0            # another detector on the same lesions: same seed, other number
-                  )->Detections:
-    "Invented detections whose errors are alike within a patient, for examples and tests; no network is behind them"
+def toy_detections(n_patients:int=60, # patients
+                   scans:int=2,       # scans per patient
+                   frames:int=16,     # images per scan
+                   skill:float=1.5,   # how far lesions score above false positives, in standard deviations
+                   fps:float=1.,      # false positives per scan, on average
+                   seed:int=0,        # the patients and lesions
+                   model:int=0,       # another detector on the same lesions: same seed, other number
+                  )->Detections:      # no network is behind them
+    "Invented detections whose errors are alike within a patient, for examples and tests"
     rng, own, n = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1 + model]), n_patients*scans
     who = np.arange(n)//scans
     hard, names = rng.normal(size=n_patients)[who], np.array([f's{i:04d}' for i in range(n)])
@@ -346,45 +401,53 @@ def _bootstrap_p(reps):
     reps = reps[np.isfinite(reps)]
     return float(min(1, 2*min((reps <= 0).sum() + 1, (reps >= 0).sum() + 1)/(len(reps) + 1)))
 
-# %% ../../nbs/evidence/02_froc.ipynb #9f856fe6
-def _found(m, rate, per): # which lesions are found at the threshold for a rate
-    at = _operating(froc_points(m, per), rate, float(m.units(per).sum()))
-    return m.lesion_score >= at.get('threshold', np.inf)
-
-def _only_one(ma, mb, rate, per):
-    "Lesions found by one detector only, each at its own threshold for the rate"
-    x, y = _found(ma, rate, per), _found(mb, rate, per)
-    parts = dict(both=x & y, only_first=x & ~y, only_second=~x & y, neither=~x & ~y)
-    return {k: int(v.sum()) for k, v in parts.items()}
-
 # %% ../../nbs/evidence/02_froc.ipynb #e98083b0
 def _sentence(differences, per): # {rate: Interval}
-    "What may be concluded"
+    "What may be concluded; `sign` decides it"
     def say(r, i):
         start = f'at {r:g} false positives per {per} '
         if i.low is None: return start + f'no comparison is possible ({i.note})'
-        more = f"the {'second' if i.low > 0 else 'first'} finds more lesions"
-        what = 'the difference is open' if i.low <= 0 <= i.high else more
-        return start + f'{what} ({i.value:+.3f}, 95 % interval {i.low:+.3f} to {i.high:+.3f})'
+        what = {1: 'the second finds more lesions', -1: 'the first finds more lesions', 0: 'the difference is open'}
+        return start + f'{what[sign(i)]} ({i.value:+.3f}, 95 % interval {i.low:+.3f} to {i.high:+.3f})'
     text = '; '.join(say(r, i) for r, i in differences.items())
     return text[0].upper() + text[1:] + '. An interval that includes 0 does not show that the two are equal.'
 
 # %% ../../nbs/evidence/02_froc.ipynb #4613d9d1
-def compare_froc(a:Detections, b:Detections, # two detectors on the same scans and lesions
-                 rates=(.1, .2, .5), hit='iou', min_iou=.5, per='scan', interpolate=False, n_boot=2000, seed=0
-                )->dict: # JSON-able: differences b - a with intervals, lesions that only one finds, a sentence
-    "Paired comparison at given rates, arguments as in `froc`; patients are resampled for both at once"
-    rates, ma, mb = _wanted(rates, per), match(a, hit, min_iou), match(_same_scans(a, b), hit, min_iou)
-    ka, kb, whole, n = _jafroc_kernel(ma), _jafroc_kernel(mb), np.ones((ma.n_patients, 1)), _lesion_patients(ma)
-    figures = (lambda w: np.subtract(*(_at(rates, *_curves(m, per, w)[1:], interpolate) for m in (mb, ma))),
+def compare_froc(a:Detections,        # a detector
+                 b:Detections,        # another one on the same scans and lesions
+                 rates=(.1, .2, .5),  # false positives per scan (or image)
+                 hit:str='iou',       # as in `froc`
+                 min_iou:float=.5,    # as in `froc`
+                 per:str='scan',      # as in `froc`
+                 n_boot:int=2000,     # resamples of the patients
+                 seed:int=0,          # same seed, same intervals
+                )->Comparison:        # differences b - a, lesions that only one finds, a sentence
+    "Paired comparison at given rates; patients are resampled for both at once (Samuelson & Petrick 2006)"
+    rates, a = _wanted(rates, per), Detections.of(a)
+    ma, mb = match(a, hit, min_iou), match(_same_scans(a, Detections.of(b)), hit, min_iou)
+    ka, kb, whole = _jafroc_kernel(ma), _jafroc_kernel(mb), np.ones((ma.n_patients, 1))
+    metrics = (lambda w: np.subtract(*(_at(rates, *_curves(m, per, w)[1:]) for m in (mb, ma))),
                lambda w: _jafroc(mb, w, kb) - _jafroc(ma, w, ka))
-    at, merit = _resample(ma, n_boot, seed, *figures)
-    why, names = _absent(len(ma.lesion_score), len(ka[1])), ('jafroc_difference', 'wafroc_difference')
-    diff = {r: _interval(*x, n, why) for r, *x in zip(rates, figures[0](whole)[:, 0], at)}
-    out = {f'difference_at_{r:g}': i.as_dict() for r, i in diff.items()}
-    for r, x in zip(rates, at):
-        p = {} if diff[r].low is None else dict(p_bootstrap=_bootstrap_p(x))
-        out[f'lesions_at_{r:g}'] = _only_one(ma, mb, r, per) | p
-    out |= {k: _interval(*x, n, why).as_dict() for k, *x in zip(names, figures[1](whole)[:, 0], merit)}
-    notes = [_conventions(hit, min_iou, per, interpolate)]
-    return out | dict(n=ma.counts(), notes=notes, sentence=_sentence(diff, per))
+    reps, values = _resample(ma, n_boot, seed, *metrics), [f(whole)[:, 0] for f in metrics]
+    why, (own, merit_own) = _absent(len(ma.lesion_score), len(ka[1])), _supports(ma, rates, per, ka)
+    only = {r: _only_one(ma, mb, r, per) for r in rates}
+    at = {r: _gap(ma, v, x, s, why, (mb, r, per)) for r, v, x, s in zip(rates, values[0], reps[0], own)}
+    merits = {k: _gap(ma, v, x, merit_own, why) for k, v, x in zip(('jafroc', 'wafroc'), values[1], reps[1])}
+    facts = {f'lesions_at_{r:g}': only[r] | ({} if i.low is None else dict(p_bootstrap=_bootstrap_p(x)))
+             for (r, i), x in zip(at.items(), reps[0])} | dict(n=ma.counts())
+    gaps = {f'difference_at_{r:g}': i for r, i in at.items()} | {f'{k}_difference': i for k, i in merits.items()}
+    return Comparison(_sentence(at, per), (b.names[0], a.names[0]), gaps, None, facts,
+                      [_conventions(hit, min_iou, per, False)])
+
+# %% ../../nbs/evidence/02_froc.ipynb #32ae1b59
+def _gap(ma, value, reps, support, why, other=None):
+    "The interval of a difference; `other`: marks of the second, rate and unit, to count who differs"
+    if not np.isfinite(value): return Interval(note=why)
+    there, differ = reps[np.isfinite(reps)], None
+    if len(there) < .9*len(reps): return Interval(float(value), note='no interval: undefined in many of the resamples')
+    if other is not None:
+        mb, rate, per = other
+        odd = _found(ma, rate, per) != _found(mb, rate, per)
+        differ = len(np.unique(ma.scan_patient[ma.lesion_scan[odd]]))
+    se = there.std()*np.sqrt(ma.n_patients/max(ma.n_patients - 1, 1))
+    return difference_interval(float(value), se, support, differ).replace(method='t, bootstrap over patients')

@@ -196,10 +196,10 @@ def facts_of(out, environment:dict # Outcome; versions
 # %% ../../nbs/runs/01_report.ipynb #b3960bdb
 def checklists_of(out, environment)->list: # of (name, citation, counts, answers)
     "Both checklists, for the report"
-    from usbook.evidence.checklists import CHECKLISTS, CITATIONS, answers, count
+    from usbook.evidence.checklists import CHECKLISTS, CITATIONS, fill_checklist, count_statuses
     known = facts_of(out, environment)
-    found = {name: answers(name, known) for name in CHECKLISTS}
-    return [(name, CITATIONS[name], count(a), a) for name, a in found.items()]
+    found = {name: fill_checklist(name, known) for name in CHECKLISTS}
+    return [(name, CITATIONS[name], count_statuses(a), a) for name, a in found.items()]
 
 # %% ../../nbs/runs/01_report.ipynb #16169a3d
 TEMPLATE = '''<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">

@@ -278,7 +278,7 @@ def compare_modes(arms, seed)->dict|None: # None where there is one mode only
     "The two modes of the first network on the same images"
     a, b, *_ = [*arms.values(), None]
     if b is None or a.mode == b.mode: return None
-    return compare(a.test, b.test, seed=seed, names=(a.name, b.name)).as_dict()
+    return compare(a.test, b.test, names=(a.name, b.name)).as_dict()
 
 def describe(m, source)->dict:
     "What the images are"
