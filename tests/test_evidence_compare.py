@@ -12,9 +12,11 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from usbook.evidence.compare import (agreement, auc_difference, cochrans_q, cluster_se, compare, delong, difference_interval,
                                      obuchowski, unpaired_aucs)
 from usbook.evidence.decide import decide, sign
+from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import Support, difference, kish
 from usbook.predictions.predictions import Predictions, toy_predictions
-from usbook.studies.study import Measure
+from usbook.studies.formula import Condition
+from usbook.studies.study import Claim
 
 
 def table(right, who, classes=('a', 'b')):
@@ -31,7 +33,8 @@ def test_sentence_and_verdict_never_disagree(seed, patients):
     who = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
     a, b = (table(rng.random(len(who)) < p, who) for p in (.8, rng.choice([.3, .6, .8])))
     c = compare(a, b, names=('one', 'two'))
-    up, down = (Measure('d', o, 0.).judge(c.differences['accuracy']) for o in ('above', 'below'))
+    def judged(rule): return Claim('a', '', '', '', (Condition('d', rule, 0.),)).judge(dict(d=c.differences['accuracy'])).verdict
+    up, down = map(judged, ('above', 'below'))
     assert ('one is right more often than two' in c.sentence) == (up == 'supported') == (down == 'not supported')
     assert ('two is right more often than one' in c.sentence) == (down == 'supported') == (up == 'not supported')
     assert c.decide().verdict == up and c['sentence'] == c.sentence == str(c)
@@ -155,3 +158,15 @@ def test_folds_widen_a_difference():
     folded = [Predictions(o.table, o.classes, dict(o.meta, folds=3)) for o in (a, b)]
     one, three = compare(a, b).differences['macro_auc'], compare(*folded).differences['macro_auc']
     assert three.high - three.low == pytest.approx(2**.5 * (one.high - one.low))
+
+
+def test_an_answer_redirected_beside_its_table_is_no_metadata(tmp_path):
+    "`usbook evaluate x.csv --json > x.json`: the shell makes x.json, empty, before the table is read"
+    a = toy_predictions(20, 2, list('ab'))
+    a.table.to_csv(tmp_path / 'x.csv', index=False)
+    beside = tmp_path / 'x.json'
+    for text in ('', json.dumps(compare(a, a).as_dict()), json.dumps(evaluate(a).as_dict())):
+        beside.write_text(text)
+        assert Predictions.read(tmp_path / 'x.csv').meta == {}
+    beside.write_text('{"study": "lung_signs"}')
+    assert Predictions.read(tmp_path / 'x.csv').meta == {'study': 'lung_signs'}
