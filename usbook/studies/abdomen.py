@@ -28,7 +28,8 @@ from ..learn.weights import find_weights
 # %% ../../nbs/studies/04_abdomen.ipynb #1fb0d23f
 from ..phantoms.abdomen import ABDOMEN_TEXT, TEXT_STRIP
 from ..phantoms.nuisance import burn_text
-from ..phantoms.samples import png_bytes, write_whole
+from ..phantoms.samples import png_bytes
+from ..core.files import write_file
 from ..predictions.predictions import Predictions
 from ..runs.run import Chapter, Plan, measure_figures, train_arms
 from .study import get_study
@@ -89,7 +90,7 @@ def copy_with_text(m:Manifest, folder, # images; where the copies go
     for i, label in enumerate(m.table.label):
         a = np.asarray(m.load(i).convert('L'))
         for kind, b in zip(KINDS, (a, burn_text(a, words[label], (3, 0)))):
-            if not (f := folder/kind/f'{i:05d}.png').exists(): write_whole(f, png_bytes(b))
+            if not (f := folder/kind/f'{i:05d}.png').exists(): write_file(f, png_bytes(b))
     t = m.table.drop(columns='frame', errors='ignore')
     copies = [t.assign(image=[f'{kind}/{i:05d}.png' for i in range(len(t))]) for kind in KINDS]
     return Manifest(pd.concat(copies), folder, m.classes, m.notes)

@@ -32,7 +32,8 @@ from ..learn.weights import find_weights
 # %% ../../nbs/studies/05_pneumoconiosis.ipynb #bc20751e
 from ..phantoms.chest import check_up
 from ..phantoms.nuisance import rng
-from ..phantoms.samples import png_bytes, write_whole
+from ..phantoms.samples import png_bytes
+from ..core.files import write_file
 from ..predictions.predictions import Predictions
 from ..runs.run import Arm, Chapter, Plan, find_images, measure_figures
 from ..core.errors import BadInput
@@ -89,7 +90,7 @@ def stamped(m:Manifest, ill:float, well:float, folder:Path, seed:int=0 # shares 
         if (folder/name).exists(): continue
         a = np.asarray(m.load(i).convert('L'))
         mark = rng(seed, 'stamp', i).random() < (well if m.table.label[i] == 'normal' else ill)
-        write_whole(folder/name, png_bytes(check_up(a) if mark else a))
+        write_file(folder/name, png_bytes(check_up(a) if mark else a))
     table = m.table.assign(image=names)
     if 'mask' in table: table['mask'] = [str((m.root/p).absolute()) if p else '' for p in table['mask']]
     return Manifest(table, folder, m.classes, m.notes)
@@ -183,7 +184,7 @@ def make_view(m:Manifest, masks, kind:str, cache:Path # films; masks (H, W); of 
         for i, name in zip(rows, names):
             if (folder/name).exists(): continue
             a = np.asarray(m.load(i).convert('L'))
-            write_whole(folder/name, png_bytes(view(a, masks[i] if masks else None, piece)))
+            write_file(folder/name, png_bytes(view(a, masks[i] if masks else None, piece)))
         tables.append(m.table.assign(film=m.table.image).iloc[rows].assign(image=names).drop(columns='mask', errors='ignore'))
     return Manifest(pd.concat(tables), folder, m.classes, m.notes)
 
