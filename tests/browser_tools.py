@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from usbook.cli.main import lab_environment
+from usbook.cli.lab import lab_environment
 
 from usbook.predictions.predictions import Predictions
 from usbook.widgets.base import page as html_page, static_text

@@ -7,7 +7,7 @@ from browser_tools import EVIL, expect
 from usbook.evidence.froc import centre_inside, froc_points, iou, match
 from usbook.predictions.detections import Detections
 from usbook.core.errors import BadInput
-from usbook.widgets.cine import clip_frames, play_cine, sheet
+from usbook.widgets.cine import frames_of_clip, play_cine, sheet
 
 N, T = 8, 48
 SCANS = [f'scan {i}' for i in range(N - 1)] + [EVIL]
@@ -111,9 +111,9 @@ def test_a_clip_that_is_not_there_is_said(live, dets):
 
 
 def test_wrong_clips_are_refused(dets):
-    with pytest.raises(BadInput, match='3 frames were found'): clip_frames({'a': np.zeros((3, 8, 8), np.uint8)}, 'a', 4)
+    with pytest.raises(BadInput, match='3 frames were found'): frames_of_clip({'a': np.zeros((3, 8, 8), np.uint8)}, 'a', 4)
     other = detections(2, 0, False)
     other = Detections(other.scans, other.lesions[:-3], other.detections)
     with pytest.raises(BadInput, match='same lesions'): play_cine(clip, {'a': dets['sequence'], 'b': other})
-    data, info = sheet(clip_frames(clip, SCANS[0], T))
+    data, info = sheet(frames_of_clip(clip, SCANS[0], T))
     assert len(data) < 3e6 and info['columns'] == 7

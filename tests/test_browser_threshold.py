@@ -5,7 +5,7 @@ from browser_tools import EVIL, table
 from statsmodels.stats.proportion import proportion_confint
 
 from usbook.predictions.predictions import Predictions
-from usbook.widgets.threshold import explore_threshold, operating_point
+from usbook.widgets.threshold import explore_threshold, point_at
 
 FIGURES = ('sensitivity', 'specificity', 'ppv', 'npv')
 
@@ -38,7 +38,7 @@ def test_arithmetic_equals_the_library(module, per):
         for prevalence in (None, .01, .3):
             for cluster in (None, codes):
                 got = call('m.point(window.d, x[0], x[1], x[2])', [float(t), prevalence, cluster is not None])
-                want = operating_point(score, pos, t, prevalence, cluster)
+                want = point_at(score, pos, t, prevalence, cluster)
                 for k in FIGURES: close(got[k], want[k])
     from sklearn.metrics import roc_auc_score
     assert call('window.d.auc') == pytest.approx(roc_auc_score(pos, score), abs=1e-12)

@@ -154,12 +154,13 @@ def test_half_an_answer():
 
 def test_lab_brings_exercises_to_fill_in(tmp_path, monkeypatch):
     "Away from the project: chapters and exercises as they came with the package; started again inside, the same folder"
-    import usbook.cli.main as cli
+    import usbook
+    import usbook.cli.lab as cli
     pack = tmp_path/'site'/'usbook'/'_lab'
     (pack/'chapters').mkdir(parents=True)
     (pack/'chapters'/'01.ipynb').write_text('{}')
     (pack/'settings.ini').write_text('[usbook]\n')
-    monkeypatch.setattr(cli, '__file__', str(pack.parent/'cli'/'main.py'))
+    monkeypatch.setattr(usbook, '__file__', str(pack.parent/'__init__.py'))
     lab = cli.lab_folder(tmp_path/'home')
     assert lab == tmp_path/'home'/'usbook-lab' and len(list((lab/'classroom'/'exercises').glob('*.ipynb'))) == len(SOURCES)
     work = next((lab/'classroom'/'exercises').glob('*.ipynb'))

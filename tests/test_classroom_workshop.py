@@ -54,7 +54,7 @@ def test_sizes_are_said(box):
     out, parts, said = box
     text = (out/'README.txt').read_text()
     for name, n in parts.items(): assert name in text and n == ws.size(out/name)
-    assert ws.in_words(sum(parts.values())) in text and any('wheels so far' in l for l in said) and any(l.startswith('chapters') for l in said)
+    assert ws.size_text(sum(parts.values())) in text and any('wheels so far' in l for l in said) and any(l.startswith('chapters') for l in said)
     assert '@' not in text and ws.PLATFORMS[ws.this_platform()].title in text
 
 def test_the_wheel_holds_exercises_and_weights(box):

@@ -210,6 +210,172 @@ def test_disk_full_while_saving(monkeypatch, tmp_path):
             raise OSError(28, 'No space left on device')
     assert list(tmp_path.iterdir()) == []
 
+# A terminal of any kind ------------------------------------------------------------------------------------
+
+COMMAND = [sys.executable, '-m', 'usbook']
+
+def typed(words, cwd, **kw):
+    "The command in a process of its own"
+    env = os.environ | dict(PYTHONPATH=str(ROOT), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes') | kw.pop('env', {})
+    return subprocess.run([*COMMAND, *map(str, words)], cwd=cwd, env=env, capture_output='stdout' not in kw, **kw)
+
+@pytest.fixture
+def odd(tmp_path):
+    "Predictions whose classes are markup, and not ASCII"
+    from usbook.predictions.predictions import Predictions
+    rng = np.random.default_rng(0)
+    classes = ['[/x]', '积液 – [bold]', 'c']
+    target = rng.integers(0, 3, 30)
+    return Predictions.from_arrays([f'[red]{i}' for i in range(30)], [f'p{i//3}' for i in range(30)], target,
+                                   rng.dirichlet(np.ones(3), 30), classes, readers={'[/b]': target}).write(tmp_path/'odd.csv')
+
+def test_markup_in_names_is_shown_as_it_is(usbook, odd):
+    for words in (['evaluate', odd], ['compare', odd, odd], ['compare', odd, '--reader', '[/b]']):
+        r = usbook(*words, '--n-boot', 20)
+        assert r.returncode == 0, r.stderr
+    assert '[/x]' in usbook('evaluate', odd, '--n-boot', 20).stdout and '积液 – [bold]' in usbook('evaluate', odd, '--n-boot', 20).stdout
+
+@pytest.mark.parametrize('columns', [30, 60, 80, 110, 200])
+def test_no_number_is_cut(usbook, odd, columns):
+    e = usbook('evaluate', odd, '--n-boot', 20, COLUMNS=str(columns)).stdout
+    full = json.loads(usbook('evaluate', odd, '--n-boot', 20, '--json').stdout)
+    from usbook.core.interval import interval_text
+    for v in full['overall'].values(): assert interval_text(v) in e
+    for d in full['per_class'].values():
+        for v in d.values(): assert interval_text(v) in e
+    assert '30 images of 10 patients' in e and 'predicted class across' in e and '…' not in e
+
+def test_the_sentence_comes_first_and_the_rest_is_short(usbook, odd):
+    out = usbook('compare', odd, '--reader', '[/b]', '--n-boot', 20, COLUMNS='200').stdout.splitlines()
+    assert out[0].startswith('On these 30 images of 10 patients') and len(out) < 16
+
+@pytest.mark.parametrize('encoding', ['ascii', 'gbk', 'cp1252', 'utf-8'])
+def test_terminals_that_know_few_characters(odd, tmp_path, encoding):
+    for more in ([], ['--json']):
+        r = typed(['evaluate', odd, '--n-boot', 20, *more], tmp_path, env=dict(PYTHONIOENCODING=encoding, PYTHONUTF8='0'))
+        assert r.returncode == 0 and not r.stderr, r.stderr
+    assert '积液 – [bold]' in json.loads(r.stdout.decode(encoding))['classes']
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='no /dev/full')
+def test_full_and_closed_output(tmp_path):
+    with open('/dev/full', 'w') as full: r = typed(['list'], tmp_path, stdout=full, stderr=subprocess.PIPE)
+    assert r.returncode == 2 and len(r.stderr.splitlines()) == 1 and b'Traceback' not in r.stderr, r.stderr
+    line = f'"{sys.executable}" -m usbook list'
+    r = subprocess.run(['sh', '-c', line + ' >&-'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True)
+    assert r.returncode == 0 and b'closed' in r.stderr
+    r = subprocess.run(['sh', '-c', line + ' >&- 2>&-'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True)
+    assert r.returncode == 0
+
+@pytest.mark.skipif(os.name == 'nt', reason='needs a POSIX shell')
+def test_a_reader_that_has_seen_enough_is_no_leak(tmp_path):
+    line = f'"{sys.executable}" -m usbook audit all | head -1; echo ${{PIPESTATUS[0]}}'
+    r = subprocess.run(['bash', '-c', line], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
+    assert r.stdout.split()[-1] == '0' and not r.stderr
+
+# What is typed wrong ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('words', [['--n-boot', '0'], ['--n-boot', '-5'], ['--seed', '-1'], ['--seed', str(2**64)], ['--seed', '9'*5000], ['--n-boot', 'x']])
+def test_numbers_out_of_range(usbook, odd, words): assert len(sentence(usbook('evaluate', odd, *words))) < 400
+
+@pytest.mark.parametrize('name,value,says', [('cache', '~nosuch/x', 'no user'), ('runs', '~nosuch/x', 'no user'), ('data', '~nosuch/x', 'no user'),
+                                             ('seed', '-1', 'out of range'), ('seed', str(2**64), 'out of range'), ('seed', '9'*5000, 'whole number'), ('data', 'a\0b', 'character')])
+def test_settings_that_cannot_be(tmp_path, name, value, says):
+    from usbook.core.errors import BadInput
+    from usbook.core.settings import read_settings
+    (tmp_path/'settings.ini').write_text(f'[usbook]\n{name} = {value}\n')
+    with pytest.raises(BadInput, match=says) as e: read_settings(tmp_path)
+    assert 'settings.ini' in str(e.value) and '\n' not in str(e.value)
+
+def test_a_section_that_is_only_a_comment(tmp_path):
+    from usbook.core.settings import find_settings
+    (tmp_path/'settings.ini').write_text('[other]\n# see [usbook]\nx = 1\n')
+    assert find_settings(tmp_path) != tmp_path/'settings.ini'
+
+def test_examples_are_shown_and_fit(usbook, tmp_path):
+    (tmp_path/'p.csv').write_text(usbook('evaluate', '--example').stdout)
+    assert usbook('evaluate', 'p.csv', '--n-boot', 20).returncode == 0
+    parts = [b.split('\n', 1) for b in usbook('froc', '--example').stdout.split('\n\n')]
+    for head, body in parts: (tmp_path/head.split(':')[0]).write_text(body)
+    assert usbook('froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', 20).returncode == 0
+    for words in (['evaluate'], ['compare'], ['froc', 'x.csv'], ['audit']): assert '--example' in sentence(usbook(*words))
+
+def test_independent_images_need_no_patients(usbook, tmp_path):
+    (tmp_path/'p.csv').write_text('image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.{i}1,.{9 - i}9\n' for i in range(1, 9)))
+    assert 'patient' in sentence(usbook('evaluate', 'p.csv', '--n-boot', 20))
+    r = usbook('evaluate', 'p.csv', '--n-boot', 20, '--independent')
+    assert r.returncode == 0 and 'every image counts as a patient' in r.stdout
+
+def test_every_problem_has_its_parts(usbook, tmp_path):
+    (tmp_path/'p.csv').write_text('image,patient,target,p_a,p_b\n1,,a,.5,.5\n2,x,c,.9,.9\n')
+    r = usbook('evaluate', 'p.csv', '--json')
+    said = json.loads(r.stdout)
+    assert r.returncode == 2 and said['row'] == 2 and said['where'] == 'p.csv' and len(said['problems']) == 3
+    assert (tmp_path/'usbook-problems.csv').read_text().count('\n') == 4
+
+# Ended from outside ----------------------------------------------------------------------------------------
+
+WAITS = 'import sys, time; import usbook.cli.main as m; m._list = lambda a: (print("here", flush=True), time.sleep(60)); sys.exit(m.main())'
+
+@pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
+@pytest.mark.parametrize('signals,code', [(['SIGTERM'], 143), (['SIGHUP'], 129), (['SIGINT'], 130), (['SIGINT', 'SIGINT', 'SIGINT'], 130)])
+def test_ended_by_a_signal(tmp_path, signals, code):
+    p = subprocess.Popen([sys.executable, '-c', WAITS, 'list'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == 'here\n'
+    for s in signals: p.send_signal(getattr(signal, s))
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == code and len(err.splitlines()) == 1 and 'same command starts cleanly' in err, err
+
+RUNS = '''import sys; import usbook.cli.main as m; from usbook.cli.lab import run_until_end
+m._list = lambda a: run_until_end([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])
+sys.exit(m.main())'''
+
+@pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
+def test_what_ends_the_lab_ends_jupyterlab_too(tmp_path):
+    p = subprocess.Popen([sys.executable, '-c', RUNS, 'list'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = int(p.stdout.readline())
+    p.terminate()
+    p.communicate(timeout=60)
+    assert p.returncode == 143
+    with pytest.raises(ProcessLookupError): os.kill(child, 0)
+
+# The lab ---------------------------------------------------------------------------------------------------
+
+def test_the_lab_is_a_working_copy(tmp_path):
+    from usbook.cli.lab import lab_folder, lab_words
+    lab = lab_folder(tmp_path)
+    one = lab/'chapters'/'01_lung_signs.ipynb'
+    assert one.read_bytes() == (ROOT/'nbs'/'chapters'/one.name).read_bytes() and (lab/'welcome.ipynb').is_file() and (lab/'settings.ini').is_file()
+    one.write_text('interrupted after the third cell')
+    assert lab_folder(lab/'chapters') == lab == lab_folder(tmp_path) and one.read_text().startswith('interrupted')
+    for _ in range(2): lab_folder(tmp_path, fresh=True)
+    assert [p.name for p in lab.rglob('*fresh*')] == ['01_lung_signs-fresh.ipynb'] and one.read_text().startswith('interrupted')
+    assert (lab/'chapters'/'01_lung_signs-fresh.ipynb').read_bytes() == (ROOT/'nbs'/'chapters'/one.name).read_bytes()
+    assert '--allow-root' in lab_words(lab, root=True) and '--allow-root' not in lab_words(lab, root=False)
+
+def test_the_welcome_leads_somewhere():
+    cells = json.loads((ROOT/'nbs'/'welcome.ipynb').read_text(encoding='utf-8'))['cells']
+    text = ''.join(''.join(c['source']) for c in cells)
+    for door in ('learner', 'teacher', 'researcher', 'developer'): assert f'a {door}' in text
+    for link in re.findall(r'\]\(([^)#]+)\)', text): assert (ROOT/'nbs'/link).exists(), link
+
+def test_python_m_usbook(tmp_path):
+    for module in ('usbook', 'usbook.cli'):
+        r = subprocess.run([sys.executable, '-m', module, '--version'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
+        assert r.returncode == 0 and r.stdout.startswith('usbook ')
+
+def test_checks_show_that_they_live():
+    from usbook.cli.doctor import run_checks
+    seen, shown = [], []
+    run_checks({'a': lambda: (True, ''), 'b': lambda: 'mend it'}, lambda text, fraction: seen.append(text), shown.append)
+    assert seen == ['checking a', 'checking b', 'done'] and [c['ok'] for c in shown] == [True, False]
+
+def test_nbdev_test_works_as_typed():
+    import tomllib
+    scripts = tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))['project']['scripts']
+    module, name = scripts['nbdev_test'].split(':')
+    from importlib import import_module
+    assert callable(getattr(import_module(module), name))
+
 # Installed -------------------------------------------------------------------------------------------------
 
 def test_installed_away_from_the_checkout(tmp_path):
@@ -217,6 +383,7 @@ def test_installed_away_from_the_checkout(tmp_path):
     subprocess.run([sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', str(tmp_path/'dist')], cwd=ROOT, check=True, capture_output=True)
     import zipfile
     with zipfile.ZipFile(next((tmp_path/'dist').glob('*.whl'))) as z: z.extractall(tmp_path/'site')
+    assert not list((tmp_path/'site').rglob('.ipynb_checkpoints')) and not (tmp_path/'site'/'nbs').exists()
     away = tmp_path/'away'
     away.mkdir()
     env = os.environ | dict(PYTHONPATH=str(tmp_path/'site'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')

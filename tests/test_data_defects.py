@@ -43,15 +43,15 @@ def pocus(folder, clips=12, frames=16):
 def test_killed_while_cutting_frames(tmp_path, monkeypatch):
     "A clip whose cutting was cut short was taken for whole: 91 of 96 images, another hash, and no word"
     whole = adapters.adapt('pocus', pocus(tmp_path/'whole'))
-    kept, calls = adapters.clip_frames, []
+    kept, calls = adapters.some_frames, []
     def dies(clip, n):
         for k, im in enumerate(kept(clip, n)):
             calls.append(clip)
             if len(calls) == 30: raise KeyboardInterrupt
             yield im
-    monkeypatch.setattr(adapters, 'clip_frames', dies)
+    monkeypatch.setattr(adapters, 'some_frames', dies)
     with pytest.raises(KeyboardInterrupt): adapters.adapt('pocus', pocus(tmp_path/'cut'))
-    monkeypatch.setattr(adapters, 'clip_frames', kept)
+    monkeypatch.setattr(adapters, 'some_frames', kept)
     again = adapters.adapt('pocus', tmp_path/'cut')
     assert len(again) == len(whole) == 96 and again.sha256() == whole.sha256()
 
@@ -208,7 +208,7 @@ def in_time(f, *args, seconds=20):
 def test_a_pipe_or_a_device_does_not_hang(tmp_path):
     for name in ('p.png', 'p.csv', 'p.dcm', 'p.gif', 'p.mp4', 'p'): os.mkfifo(tmp_path/name)
     for f, p in [(load_image, 'p.png'), (load_image, 'p.dcm'), (Manifest.open, 'p.csv'), (read_clip, 'p.gif'), (read_clip, 'p.mp4'), (load_image, 'p'),
-                 (read_dicom, 'p.dcm'), (adapters.read_nifti, 'p'), (adapters.clip_frames, 'p.gif'), (lambda q: fetching.unpack(q, tmp_path/'x'), 'p')]:
+                 (read_dicom, 'p.dcm'), (adapters.read_nifti, 'p'), (adapters.some_frames, 'p.gif'), (lambda q: fetching.unpack(q, tmp_path/'x'), 'p')]:
         assert 'a pipe or a device' in in_time(f, tmp_path/p), p
     for f in (load_image, Manifest.open, read_dicom, adapters.read_nifti): assert 'a pipe or a device' in in_time(f, '/dev/zero')
     assert files_below(tmp_path) == [] and not is_dicom(tmp_path/'p.dcm')
@@ -264,7 +264,7 @@ def test_the_rule_sees_the_path_below_the_class_folder(tmp_path):
 def test_one_class_folder_is_noticed_before_an_image_is_opened(tmp_path, monkeypatch):
     for p in range(3): png(tmp_path/'cyst'/f'{p}.png', p)
     def never(*args, **kwargs): raise AssertionError('an image was opened')
-    monkeypatch.setattr('usbook.data.manifest.look', never)
+    monkeypatch.setattr('usbook.data.manifest.see_files', never)
     for more in (dict(patients='(.)'), dict(image_level=True)):
         assert 'has one class folder only (cyst)' in said(Manifest.open, tmp_path, **more)
 

@@ -367,7 +367,7 @@ def test_a_clip_is_opened_once_and_reads_as_frame_by_frame(tmp_path, monkeypatch
     "Seeking each frame from the start made a clip's reading time grow with the square of its length"
     import usbook.data.images as di
     from usbook.core.tables import read_sheet
-    from usbook.data.duplicates import look, pixel_hash
+    from usbook.data.duplicates import see_files, pixel_hash
     frames = [Image.fromarray(np.random.default_rng(k).integers(0, 255, (8, 9), dtype='uint8')) for k in range(12)]
     for p in 'ab':
         frames[0].save(tmp_path/f'{p}.png', save_all=True, append_images=frames[1:] if p == 'a' else frames[:0:-1])
@@ -376,9 +376,9 @@ def test_a_clip_is_opened_once_and_reads_as_frame_by_frame(tmp_path, monkeypatch
     opened, kept = [], di._open
     monkeypatch.setattr(di, '_open', lambda p: (opened.append(p), kept(p))[1])
     m = Manifest(read_sheet(tmp_path/'m.csv', ['image']).table, tmp_path, list('xy'))
-    seen = look(m.root, list(m.table.image), m.frames)
+    seen = see_files(m.root, list(m.table.image), m.frames)
     assert len(opened) == 2 and [s.digest for s in seen] == [pixel_hash(m.load(k)) for k in range(len(m))]
     assert [s.digest for s in seen][:1] == [pixel_hash(frames[3])]
     (tmp_path/'m.csv').write_text('image,frame,patient,label\n' + '\n'.join(rows) + '\na.png,40,a,x')
     m = Manifest(read_sheet(tmp_path/'m.csv', ['image']).table, tmp_path, list('xy'))
-    assert [bool(s.wrong) for s in look(m.root, list(m.table.image), m.frames)] == [False]*8 + [True]
+    assert [bool(s.wrong) for s in see_files(m.root, list(m.table.image), m.frames)] == [False]*8 + [True]

@@ -12,6 +12,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from usbook.evidence.compare import (agreement, auc_difference, cochrans_q, cluster_se, compare, delong, difference_interval,
                                      obuchowski, unpaired_aucs)
 from usbook.evidence.decide import decide, sign
+from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import Support, difference, kish
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.studies.study import Measure
@@ -155,3 +156,15 @@ def test_folds_widen_a_difference():
     folded = [Predictions(o.table, o.classes, dict(o.meta, folds=3)) for o in (a, b)]
     one, three = compare(a, b).differences['macro_auc'], compare(*folded).differences['macro_auc']
     assert three.high - three.low == pytest.approx(2**.5 * (one.high - one.low))
+
+
+def test_an_answer_redirected_beside_its_table_is_no_metadata(tmp_path):
+    "`usbook evaluate x.csv --json > x.json`: the shell makes x.json, empty, before the table is read"
+    a = toy_predictions(20, 2, list('ab'))
+    a.table.to_csv(tmp_path / 'x.csv', index=False)
+    beside = tmp_path / 'x.json'
+    for text in ('', json.dumps(compare(a, a).as_dict()), json.dumps(evaluate(a).as_dict())):
+        beside.write_text(text)
+        assert Predictions.read(tmp_path / 'x.csv').meta == {}
+    beside.write_text('{"study": "lung_signs"}')
+    assert Predictions.read(tmp_path / 'x.csv').meta == {'study': 'lung_signs'}

@@ -55,8 +55,8 @@ def test_difficulty_takes_size_and_contrast_away():
 
 def test_windows():
     hu = np.array([[-1000., 0, 40, 80, 3000]])
-    assert window(hu)[0].tolist() == [0, 0, 128, 255, 255]
-    assert window(hu, (50, 100))[0, 1] == 0 and 60 < window(hu, 'bone')[0, 2] < 90
+    assert in_window(hu)[0].tolist() == [0, 0, 128, 255, 255]
+    assert in_window(hu, (50, 100))[0, 1] == 0 and 60 < in_window(hu, 'bone')[0, 2] < 90
 
 def test_tissues_have_their_hounsfield_units():
     hu, s, exam = head_ct_hu(0, 3, 128, turn(HEAD_CT_KNOBS, prevalence=0., site='A', difficulty=0.))

@@ -244,7 +244,7 @@ def test_the_top_takes_a_path_a_table_or_the_object(tmp_path):
     assert {'evaluate', 'compare', 'froc', 'audit', 'reproduce', 'Manifest', 'Predictions', 'Detections'} <= set(dir(usbook))
     p, q = (toy_predictions(8, 4, model=m) for m in (0, 1))
     f = p.write(tmp_path/'p.csv')
-    values = [usbook.evaluate(given, n_boot=20).overall['accuracy'].value for given in (p, p.table, f, str(f), usbook.Predictions(f))]
+    values = [usbook.evaluate(given).overall['accuracy'].value for given in (p, p.table, f, str(f), usbook.Predictions(f))]
     assert len(set(values)) == 1
     q.write(tmp_path/'q.csv')
     said = [usbook.compare(f, b) for b in (q, q.table, tmp_path/'q.csv', str(tmp_path/'q.csv'))]

@@ -48,11 +48,13 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('--runs', type=int, default=2000)
     p.add_argument('--patients', type=int, nargs='+', default=[5, 7, 12, 25, 50])
+    p.add_argument('--share', type=float, nargs='+', default=[.8, .8, .95], help='how often both are right')
+    p.add_argument('--icc', type=float, nargs='+', default=[.4, 0., .1], help='how alike the images of a patient are')
     args = p.parse_args()
     print('patients sizes    share icc  percentiles     accuracy     macro F1  no interval')
     for k in args.patients:
         for unequal in (False, True):
-            for share, icc in ((.8, .4), (.8, 0.), (.95, .1)):
+            for share, icc in zip(args.share, args.icc):
                 r = rates(k, unequal, share, icc, args.runs)
                 print(f"{k:8d} {'unequal' if unequal else 'equal':8s} {share:5.2f} {icc:3.1f} {r[0]:12.3f} {r[1]:12.3f} {r[2]:12.3f} {r[3]:12.3f}", flush=True)
 

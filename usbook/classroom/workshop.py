@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PLATFORMS', 'CPU_TORCH', 'INSTALL_SH', 'INSTALL_BAT', 'DOCKERFILE', 'HUB', 'POST_BUILD', 'README', 'Platform',
            'this_platform', 'run_program', 'Pip', 'own_wheel', 'pin_versions', 'download_wheels', 'packages_from',
-           'cpu_torch', 'project_folder', 'fill_lab', 'fill_book', 'write_scripts', 'size', 'in_words', 'write_readme',
+           'cpu_torch', 'project_folder', 'fill_lab', 'fill_book', 'write_scripts', 'size', 'size_text', 'write_readme',
            'Packages', 'make_workshop']
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a979feab
@@ -405,7 +405,7 @@ def size(path:Path # where it lies
     "Of a file, or of everything in a folder"
     return sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob('*')) if f.is_file())
 
-def in_words(n:int # bytes
+def size_text(n:int # bytes
             )->str: return f'{n/1e9:.1f} GB' if n >= 1e9 else f'{n/1e6:.1f} MB' if n >= 1e5 else f'{n/1e3:.0f} kB'
 
 # %% ../../nbs/classroom/03_workshop.ipynb #dbea549c
@@ -428,7 +428,7 @@ def write_readme(out:Path,  # folder to fill
                 ):
     "README.txt with the size of every part"
     parts = {p.name: size(p) for p in sorted(out.iterdir()) if p.name != 'README.txt'}
-    sizes = '\n'.join(f'{k:15} {in_words(v):>9}' for k, v in (parts | {'in all': sum(parts.values())}).items())
+    sizes = '\n'.join(f'{k:15} {size_text(v):>9}' for k, v in (parts | {'in all': sum(parts.values())}).items())
     what = (f"{' or '.join(PLATFORMS[p].title for p in platforms)}, Python {' or '.join(pythons)}, and 2 to 8 GB of "
             f"free disk")
     (out/'README.txt').write_text(README.replace('@WHAT@', what).replace('@SIZES@', sizes), encoding='utf-8')
@@ -467,7 +467,7 @@ def make_workshop(out:Path|str,         # a new or empty folder
 def _fill(part, project, systems, packages, extras, say, pip):
     "Everything that a workshop's folder holds, but its README"
     (platforms, pythons), (book, key), only = systems, extras, packages.only
-    def done(name, what): say(f'{what}: {in_words(size(part/name))}')
+    def done(name, what): say(f'{what}: {size_text(size(part/name))}')
     own = own_wheel(project, part/'wheels', pip)
     done(f'wheels/{own.name}', 'usbook itself')
     (part/'requirements').mkdir()

@@ -29,7 +29,7 @@ from .dicom import MAX_BYTES
 from .duplicates import merge_patients, pixel_hash
 from .images import IMAGE_SUFFIXES, clean_path, files_below, is_dicom, load_image, open_image, path_problem
 from .images import utf8_name
-from .manifest import IMAGE_LEVEL, Manifest, check_patients, patient_column
+from .manifest import IMAGE_LEVEL, Manifest, patient_column, patient_problems
 
 # %% ../../nbs/data/05_clips.ipynb #45cc109a
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv') # need the package av
@@ -223,7 +223,7 @@ def _checked(m, who, boxes, same_patient):
     "Look at the clips, then judge: first the clips and their patients, then the boxes"
     shapes, m.digests, unread = _see_clips(m)
     if same_patient: m = merge_patients(m, m.digests, 'a clip')
-    ids = (p._replace(row=p.row or None) for p in check_patients(m))
+    ids = (p._replace(row=p.row or None) for p in patient_problems(m))
     about = [*unread, *_lengths(who, shapes), *_twins(m), *ids]
     if about: raise refuse(str(m.root/'scans.csv' if who.rows else m.root), about)
     t, fine = boxes.table, np.isfinite(boxes.table[['frame', *BOX]].to_numpy(float)).all(1)

@@ -215,7 +215,7 @@ def jackknife_interval(
     "Interval of a metric that was computed without each patient in turn (Miller 1974, doi 10.1093/biomet/61.1.1)"
     left = np.asarray(left, dtype=float)
     if value is None or np.isnan(value): return Interval(note='does not exist')
-    if np.isnan(left).any():
+    if np.isnan(left).any() and not missing(support):
         return Interval(float(value), note=f'no interval: it exists only thanks to one of the {support.unit}',
                         patients=support.patients, events=support.events)
     return interval_from(value, Spread(value, scale, support.images).add(left).se, support, scale)

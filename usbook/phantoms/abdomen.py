@@ -11,8 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, own_difficulty,
     patient_name, patient_of, record_label, rng, site_of)
-from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, grid, mix, pixel_of,
-    render, scan_convert, smooth_noise, soft, to_bytes)
+from usbook.phantoms.ultrasound import (
+    Probe,
+    Speckle,
+    SITE_PRESETS,
+    beams,
+    body_wall,
+    depths,
+    draw_preset,
+    grid,
+    mix,
+    pixel_of,
+    render,
+    scan_convert,
+    smooth_noise,
+    soft,
+    to_bytes,
+)
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #adcef892
 ABDOMEN_TEXT = {  # class -> what a technologist types
@@ -49,7 +64,10 @@ class Body:
     site: str
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #ee94b117
-def body(seed:int, patient:int, knobs:Knobs)->Body:
+def body(seed:int,    # of the random draws
+         patient:int, # the patient's number
+         knobs:Knobs  # what can be turned
+        )->Body:
     "Draw a patient and the machine of the site"
     g, site = rng(seed, 'abdomen', patient), site_of(seed, patient, knobs)
     p = SITE_PRESETS[site]
@@ -74,20 +92,32 @@ class Scene:
         self.db = b.liver + 2 + 3.5*self.bumps + 3*np.clip(streaks, -1, 3) + 2*self.grain
         self.alpha = np.full(shape, b.loss + .1, np.float32)
 
-    def place(self, dx, dy, deg, scale):
+    def place(self, dx, # mm across
+              dy,       # mm in depth
+              deg,      # degrees
+              scale     # 1: as drawn
+             ):
         "Where the probe stands: moves, turns and scales all that is drawn after"
         c, s, k = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg)), scale*self.b.scale
         x, y = self.x0 - dx, self.y0 - dy - 60
         self.x, self.y = (c*x + s*y)/k, (c*y - s*x)/k + 60
         self.to_scan = lambda px, py: (k*(c*px - s*(py - 60)) + dx, k*(s*px + c*(py - 60)) + dy + 60)
 
-    def oval(self, cx, cy, a, b, deg=0, rough=0):
+    def oval(self, cx, # centre across, mm
+             cy,       # centre in depth, mm
+             a,        # half axis, mm
+             b,        # other half axis, mm
+             deg=0,    # turned by so many degrees
+             rough=0   # unevenness of the border, mm
+            ):
         "Distance inside an ellipse, mm (negative outside)"
         c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
         u, v = (c*(self.x - cx) + s*(self.y - cy))/a, (c*(self.y - cy) - s*(self.x - cx))/b
         return (1 - np.sqrt(u*u + v*v))*min(a, b) + rough*self.bumps
 
-    def tube(self, points, r):
+    def tube(self, points, # (k, 2) mm
+             r             # radius at the ends, mm
+            ):
         "Distance inside a bent tube through `points` whose radius goes from `r[0]` to `r[1]`, mm"
         best, pts = None, np.asarray(points, float)
         radii = np.linspace(r[0], r[1], len(pts))
@@ -99,18 +129,30 @@ class Scene:
             best = d if best is None else np.maximum(best, d)
         return best
 
-    def put(self, inside, db, alpha=None, edge=.6, grain=0.):
+    def put(self, inside, # mm inside the shape
+            db,           # brightness
+            alpha=None,   # 1 - confidence
+            edge=.6,      # softness of the border, mm
+            grain=0.      # dB of slow unevenness
+           ):
         "Fill a shape"
         w = soft(inside, edge)
         self.db = mix(self.db, db + grain*self.grain, w)
         if alpha is not None: self.alpha = mix(self.alpha, alpha, w)
 
-    def line(self, inside, db, wide=.9, face=True):
+    def line(self, inside, # mm inside the shape
+             db,           # brightness of the border
+             wide=.9,      # width of the border, mm
+             face=True     # brightest where it faces the probe
+            ):
         "Mark a shape's border: brightest where it faces the probe"
         bright = db - 4.34*(inside/wide)**2
         if face:
             gz, gx = np.gradient(inside, axis=0), np.gradient(inside, axis=1)
-            dz, dx = self.b.probe.depth/self.shape[0], (self.b.probe.r0 + self.Z)*np.deg2rad(self.b.probe.fov)/self.shape[1]
+            dz, dx = (
+                self.b.probe.depth / self.shape[0],
+                (self.b.probe.r0 + self.Z) * np.deg2rad(self.b.probe.fov) / self.shape[1],
+            )
             up, across = np.abs(gz/dz), np.abs(gx/dx)
             bright = bright - 14*(1 - up/np.maximum(np.hypot(up, across), 1e-3))
         self.db = np.maximum(self.db, bright)
@@ -234,8 +276,14 @@ def _view_liver_right_trans(S):
     ivc = (_r(g, 12, 26), _r(g, 74, 84))
     for a in (-2.6, -2.05, -1.5):
         a, l = a + _r(g, -.15, .15), _r(g, 34, 52)
-        t = S.tube([ivc, (ivc[0] + .55*l*np.cos(a), ivc[1] + .55*l*np.sin(a)), (ivc[0] + l*np.cos(a - .2), ivc[1] + l*np.sin(a - .2))],
-                   (_r(g, 3.5, 5.5), 1.2))
+        t = S.tube(
+            [
+                ivc,
+                (ivc[0] + 0.55 * l * np.cos(a), ivc[1] + 0.55 * l * np.sin(a)),
+                (ivc[0] + l * np.cos(a - 0.2), ivc[1] + l * np.sin(a - 0.2)),
+            ],
+            (_r(g, 3.5, 5.5), 1.2),
+        )
         if g.random() < .95 - .35*S.h: _vessel(S, t)
     _vessel(S, S.oval(*ivc, 10, 7))
     return (-60, 30), (50, 30)
@@ -284,10 +332,13 @@ def _view_spleen(S):
     g = S.g
     v = _diaphragm(S, 10, 42, 92, 66, _r(g, -20, 0))
     cx, cy, deg = _r(g, -14, 10), _r(g, 32, 42), _r(g, 5, 30)
-    sp = np.minimum(np.minimum(S.oval(cx, cy, _r(g, 46, 64), _r(g, 22, 30), deg, .8), -S.oval(cx + 18, cy + 42, 34, 22, deg)), v)
+    sp = np.minimum(
+        np.minimum(S.oval(cx, cy, _r(g, 46, 64), _r(g, 22, 30), deg, 0.8), -S.oval(cx + 18, cy + 42, 34, 22, deg)), v
+    )
     S.line(sp, _contrast(S, 9))
     S.put(sp, _contrast(S, 2), S.b.loss, .8, grain=.5)
-    for k in range(int(g.integers(1, 4))): _vessel(S, S.tube([(cx + 5 + 9*k, cy + 22), (cx + _r(g, 2, 12)*k - 4, cy + _r(g, 8, 15))], (2., .8)))
+    for k in range(int(g.integers(1, 4))):
+        _vessel(S, S.tube([(cx + 5 + 9 * k, cy + 22), (cx + _r(g, 2, 12) * k - 4, cy + _r(g, 8, 15))], (2.0, 0.8)))
     if g.random() < .6 - .2*S.h: _kidney(S, _r(g, 45, 62), _r(g, 66, 80), True, _r(g, 5, 30), 0)
     _some_gas(S, 1)
     return (cx - 50, cy - 14), (cx + 50, cy + 14)
@@ -323,10 +374,11 @@ def _rib_shadow(S):
     S.put(v, 4, 8.)
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #e101d901
-def abdomen_image(seed:int, i:int,       # of the data set; number of the image
-                  size:int=128,          # pixels, square, the strip for text included
-                  knobs:Knobs=ABDOMEN_KNOBS
-                 )->Phantom:             # image (size, size) uint8
+def abdomen_image(seed:int,                 # of the data set
+                  i:int,                    # number of the image
+                  size:int=128,             # pixels, square, the strip for text included
+                  knobs:Knobs=ABDOMEN_KNOBS # what can be turned
+                 )->Phantom: # image (size, size) uint8
     "Image `i`: study, view, organs, scanner, then calipers and text"
     patient = patient_of(seed, i, knobs)
     b, g = body(seed, patient, knobs), rng(seed, 'abdomen image', i)
@@ -354,7 +406,15 @@ def _on_screen(S, point, shape, window):
     return pixel_of(b.probe, z, u, *shape, window, b.preset['fill'])[:2]
 
 # %% ../../nbs/phantoms/03_abdomen.ipynb #0f79a6a1
-def abdomen_frame(seed, patient, b, view, g, shape, window, knobs):
+def abdomen_frame(seed,    # of the random draws
+                  patient, # the patient's number
+                  b,       # the patient, as drawn by `body`
+                  view,    # one of the eleven classes
+                  g,       # the image's random generator
+                  shape,   # (samples, beams)
+                  window,  # (height, width) of the picture
+                  knobs    # what can be turned
+                 ):
     "Grey picture (0..1) of a view, and the ends of its measurement on the screen"
     n, m = shape
     own, h, t = rng(seed, 'abdomen wall', patient), own_difficulty(seed, patient, knobs), knobs.patient_texture
@@ -370,6 +430,6 @@ def abdomen_frame(seed, patient, b, view, g, shape, window, knobs):
     gain = g.normal(0, 1 + h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
     share = np.sqrt(t)*np.exp(-(S.Z/max(b.wall, 10))**4).astype(np.float32)
     alpha = np.where(S.Z < edge, .5, S.alpha)
-    grey = render(db, alpha, b.probe, b.preset, g, own, share, gain, -54 + 4*h)
+    grey = render(db, alpha, b.probe, b.preset, Speckle(g, own, share), gain, -54 + 4*h)
     marks = [_on_screen(S, p, shape, window) for p in ends]
     return scan_convert(grey, b.probe, window, b.preset['fill']), marks

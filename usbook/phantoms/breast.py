@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['BREAST_CLASSES', 'BREAST_KNOBS', 'TRANSIENTS', 'PERSISTENTS', 'Breast', 'breast', 'Cloud', 'moving_speckle', 'Thing',
-           'draw_mass', 'draw_transient', 'draw_persistent', 'draw_things', 'Tissue', 'Sweep', 'draw_sweep', 'film',
-           'breast_clip']
+           'draw_mass', 'draw_transient', 'draw_persistent', 'draw_things', 'BreastTissue', 'Sweep', 'draw_sweep',
+           'film', 'breast_clip']
 
 # %% ../../nbs/phantoms/04_breast.ipynb #98221bf0
 from dataclasses import dataclass
@@ -13,8 +13,21 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from usbook.phantoms.nuisance import (Knobs, Phantom, burn_text, class_shares, own_difficulty, patient_name, patient_of,
     rng, site_of, turn)
-from .ultrasound import (Probe, beams, depths, draw_preset, mix, render, scan_convert, scatterers,
-    smooth_noise, soft, spread, to_bytes)
+from usbook.phantoms.ultrasound import (
+    Probe,
+    Speckle,
+    beams,
+    depths,
+    draw_preset,
+    mix,
+    render,
+    scan_convert,
+    scatterers,
+    smooth_noise,
+    soft,
+    spread,
+    to_bytes,
+)
 
 # %% ../../nbs/phantoms/04_breast.ipynb #64fdb233
 BREAST_CLASSES = ('no_mass', 'mass')
@@ -34,7 +47,10 @@ class Breast:
     site: str
 
 # %% ../../nbs/phantoms/04_breast.ipynb #6c8fbde4
-def breast(seed:int, patient:int, knobs:Knobs)->Breast:
+def breast(seed:int,    # of the random draws
+           patient:int, # the patient's number
+           knobs:Knobs  # what can be turned
+          )->Breast:
     "Draw a patient and the machine of the site"
     g, site = rng(seed, 'breast', patient), site_of(seed, patient, knobs)
     mhz = {'A': 10., 'B': 12., 'C': 8.}[site]
@@ -50,14 +66,18 @@ class Cloud:
         n, *self.cells = cells
         coarse = g.standard_normal((n + 4, (self.cells[0] + 4)*(self.cells[1] + 4)), dtype=np.float32)
         self.slices = (spread(frames, n) @ coarse).reshape(frames, self.cells[0] + 4, self.cells[1] + 4)
-    def at(self, k, shape):
+    def at(self, k, # number of the frame
+           shape    # (depth, beam)
+          ):
         half = spread(shape[0], self.cells[0]) @ self.slices[k]
         return np.ascontiguousarray((spread(shape[1], self.cells[1]) @ half.T).T)
 
 # %% ../../nbs/phantoms/04_breast.ipynb #f911c0d1
-def moving_speckle(g, frames:int, shape, # generator; number; (depth, beam)
-                   sigma:float           # elevation width of the beam, in frames (standard deviation of a Gaussian)
-                  )->np.ndarray:         # (frames, depth, beam) complex64, mean power 1
+def moving_speckle(g,          # generator
+                   frames:int, # number
+                   shape,      # (depth, beam)
+                   sigma:float # elevation width of the beam, in frames (standard deviation of a Gaussian)
+                  )->np.ndarray: # (frames, depth, beam) complex64, mean power 1
     "Scatterers seen by a probe that moves across its slice: white noise smoothed along the sweep"
     pad = int(np.ceil(3*sigma))
     w = scatterers(g, (frames + 2*pad, *shape)).view(np.float32)
@@ -88,18 +108,40 @@ def _loss(probe, az, behind):
     return max(.02, .6 - behind/(2*probe.mhz*2*az/10))
 
 # %% ../../nbs/phantoms/04_breast.ipynb #639db7d6
-def draw_mass(g, h, span, step, probe)->Thing:
+def draw_mass(g,    # NumPy random generator
+              h,    # the clip's difficulty, 0 to 1
+              span, # length of the sweep, mm
+              step, # mm per frame
+              probe # the transducer
+             )->Thing:
     "A mass that stays in view for 10 to 30 frames; dark against the gland, less so when difficult"
     along = g.uniform(10, 30)*step/2
     ax = np.clip(along*np.exp(g.normal(.05, .3)), 2, 8.5)
     az = np.clip(ax*g.uniform(.5, 1.15), 1.6, 7)
     db = -(g.uniform(6, 20) if g.random() > .35*h else g.uniform(1, 5)) + 3*h
     behind = g.choice([g.uniform(2, 6), g.uniform(-2, 2), g.uniform(-15, -3)])
-    return Thing('mass', g.uniform(-.38, .38)*probe.fov, g.uniform(.28, .62)*probe.depth, g.uniform(.2, .8)*span, ax, az,
-                 along, db, _loss(probe, az, behind), g.uniform(.15, .9), g.uniform(.08, .2)*(g.random() < .35), g.uniform(0, 6.3))
+    return Thing(
+        'mass',
+        g.uniform(-0.38, 0.38) * probe.fov,
+        g.uniform(0.28, 0.62) * probe.depth,
+        g.uniform(0.2, 0.8) * span,
+        ax,
+        az,
+        along,
+        db,
+        _loss(probe, az, behind),
+        g.uniform(0.15, 0.9),
+        g.uniform(0.08, 0.2) * (g.random() < 0.35),
+        g.uniform(0, 6.3),
+    )
 
 # %% ../../nbs/phantoms/04_breast.ipynb #2a845021
-def draw_transient(g, h, span, step, probe)->Thing:
+def draw_transient(g,    # NumPy random generator
+                   h,    # the clip's difficulty, 0 to 1
+                   span, # length of the sweep, mm
+                   step, # mm per frame
+                   probe # the transducer
+                  )->Thing:
     "Looks like a mass, but only for one to three frames"
     kind = str(g.choice(TRANSIENTS))
     ax, deep = g.uniform(2, 7), g.uniform(.2, .65)*probe.depth
@@ -111,7 +153,12 @@ def draw_transient(g, h, span, step, probe)->Thing:
                  g.uniform(.6, 1.5)*step, db, _loss(probe, az, behind), g.uniform(.2, .8))
 
 # %% ../../nbs/phantoms/04_breast.ipynb #1a0d3553
-def draw_persistent(g, h, span, step, probe)->Thing:
+def draw_persistent(g,    # NumPy random generator
+                    h,    # the clip's difficulty, 0 to 1
+                    span, # length of the sweep, mm
+                    step, # mm per frame
+                    probe # the transducer
+                   )->Thing:
     "Looks like a mass and stays: a fat lobule in the gland, the end of a rib, a lymph node"
     kind = str(g.choice(PERSISTENTS))
     along = g.uniform(10, 26)*step/2
@@ -123,7 +170,12 @@ def draw_persistent(g, h, span, step, probe)->Thing:
                  along, -g.uniform(6, 14) + 3*h, _loss(probe, az, behind), g.uniform(.1, .5))
 
 # %% ../../nbs/phantoms/04_breast.ipynb #3b1fdf02
-def draw_things(g, knobs, span, step, probe)->list:
+def draw_things(g,     # NumPy random generator
+                knobs, # what can be turned
+                span,  # length of the sweep, mm
+                step,  # mm per frame
+                probe  # the transducer
+               )->list:
     "0 to 2 masses, 3 to 6 transient mimics, now and then a persistent one"
     h, things = knobs.difficulty, []
     p = class_shares(knobs, BREAST_CLASSES, (.35, .65))[1]
@@ -157,7 +209,7 @@ def _add(t, d, db, alpha, ref, Z):
     return db, alpha
 
 # %% ../../nbs/phantoms/04_breast.ipynb #f62b752c
-class Tissue:
+class BreastTissue:
     "Skin, fat lobules with Cooper's ligaments, gland, pectoral muscle, ribs: maps for any frame of the sweep"
     def __init__(self, b, g, knobs, frames):
         jitter = 1 - knobs.patient_texture
@@ -168,7 +220,10 @@ class Tissue:
         self.streaks, self.fine = Cloud(g, frames, (6, 48, 5)), Cloud(g, frames, (10, 30, 16))
         self.rib = (g.uniform(-14, 14), g.uniform(.82, .95)*b.probe.depth, g.random() < .3)
 
-    def maps(self, k, Z, X):
+    def maps(self, k, # number of the frame
+             Z,       # depth, mm
+             X        # across, mm
+            ):
         "Strength in dB and loss in dB/cm/MHz of frame `k`"
         shape, b = (Z.shape[0], X.shape[1]), self.b
         a, q, p = (w.at(k, (1, shape[1])) for w in self.waves)
@@ -201,7 +256,7 @@ def _box(mask):
 class Sweep:
     "A clip before it is seen: tissue, things, and how the probe slips, frame by frame"
     breast: Breast
-    tissue: Tissue
+    tissue: BreastTissue
     things: list
     bumps: Cloud
     slip: np.ndarray     # (2, frames) mm across and down
@@ -209,7 +264,9 @@ class Sweep:
     Z: np.ndarray
     X: np.ndarray
 
-    def frame(self, k, window):
+    def frame(self, k, # number of the frame
+              window   # (height, width) in pixels
+             ):
         "Maps of frame `k`, and what is in it: (number, thing, pixels) for each"
         shape, found = (self.Z.shape[0], self.X.shape[1]), []
         db, alpha = self.tissue.maps(k, self.Z, self.X)
@@ -221,17 +278,25 @@ class Sweep:
         return db, alpha, found
 
 # %% ../../nbs/phantoms/04_breast.ipynb #117d2183
-def draw_sweep(b:Breast, g, frames:int, size:int, knobs:Knobs)->Sweep: # patient; generator; number; pixels across
+def draw_sweep(b:Breast,   # the patient
+               g,          # NumPy random generator
+               frames:int, # how many
+               size:int,   # pixels per side
+               knobs:Knobs # what can be turned
+              )->Sweep: # patient; generator; number; pixels across
     "Draw all that is in a sweep"
     step = float(g.uniform(.3, .8))
     things = draw_things(g, knobs, frames*step, step, b.probe)
-    tissue, bumps = Tissue(b, g, knobs, frames), Cloud(g, frames, (10, 12, 12))
+    tissue, bumps = BreastTissue(b, g, knobs, frames), Cloud(g, frames, (10, 12, 12))
     Z, X = depths(b.probe, size)[:, None], beams(b.probe, max(int(size*.64), 80))[None]
     slip = np.stack([smooth_noise(g, frames, 4)*.8, smooth_noise(g, frames, 4)*.25])
     return Sweep(b, tissue, things, bumps, slip, step, Z, X)
 
 # %% ../../nbs/phantoms/04_breast.ipynb #4321ae06
-def film(sweep:Sweep, g, window): # (height, width) in pixels
+def film(sweep:Sweep, # all that is drawn
+         g,           # NumPy random generator
+         window       # (height, width) in pixels
+        ):
     "Run the scanner over a sweep: frames, masks, boxes of masses, boxes of mimics"
     b, frames = sweep.breast, sweep.slip.shape[1]
     shape = (sweep.Z.shape[0], sweep.X.shape[1])
@@ -246,15 +311,16 @@ def film(sweep:Sweep, g, window): # (height, width) in pixels
             if box is None: continue
             if t.kind == 'mass': masks[k] |= seen; boxes.append(dict(frame=k, lesion=number, **box))
             else: mimics.append(dict(frame=k, kind=t.kind, **box))
-        grey = render(db, alpha, b.probe, b.preset, g, gain_db=gain, noise_db=-48, fields=[s[k] for s in speckle])
+        grey = render(db, alpha, b.probe, b.preset, Speckle(g, fields=[s[k] for s in speckle]), gain, -48)
         movie[k] = to_bytes(scan_convert(grey, b.probe, window), 64)
     return movie, masks, boxes, mimics
 
 # %% ../../nbs/phantoms/04_breast.ipynb #1826fba9
-def breast_clip(seed:int, i:int,       # of the data set; number of the clip
-                size:int=128,          # pixels across; a frame is four fifths as high
-                knobs:Knobs=BREAST_KNOBS
-               )->Phantom:             # image (frames, height, width) uint8; mask likewise; boxes in `lesions`
+def breast_clip(seed:int,                # of the data set
+                i:int,                   # number of the clip
+                size:int=128,            # pixels across; a frame is four fifths as high
+                knobs:Knobs=BREAST_KNOBS # what can be turned
+               )->Phantom: # image (frames, height, width) uint8; mask likewise; boxes in `lesions`
     "Clip `i`: a sweep of 24 to 48 frames with everything in it known"
     patient = patient_of(seed, i, knobs)
     b, g = breast(seed, patient, knobs), rng(seed, 'breast clip', i)
@@ -263,6 +329,8 @@ def breast_clip(seed:int, i:int,       # of the data set; number of the clip
     movie, masks, boxes, mimics = film(sweep, g, (int(size*.8), size))
     if g.random() < knobs.burned_in_text: movie = np.stack([burn_text(f, 'RT' if i % 2 else 'LT') for f in movie])
     n_mass = len({r['lesion'] for r in boxes})
-    truth = dict(scan=f'{i:05d}', n_frames=frames, n_masses=n_mass, step_mm=round(sweep.step, 2), depth_mm=b.probe.depth)
+    truth = dict(
+        scan=f'{i:05d}', n_frames=frames, n_masses=n_mass, step_mm=round(sweep.step, 2), depth_mm=b.probe.depth
+    )
     label = 'mass' if n_mass else 'no_mass'
     return Phantom(movie, label, label, patient_name(patient), b.site, 'linear', truth, masks, boxes, mimics)

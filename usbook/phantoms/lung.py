@@ -10,8 +10,24 @@ from dataclasses import dataclass
 import numpy as np
 from .nuisance import (Knobs, Phantom, burn_text, class_shares, draw_calipers, has_mark, own_difficulty,
     patient_name, patient_of, record_label, rng, site_of)
-from .ultrasound import (Probe, SITE_PRESETS, beams, body_wall, depths, draw_preset, grid, mix, pixel_of,
-    render, scan_convert, smooth_noise, soft, spacing, to_bytes)
+from usbook.phantoms.ultrasound import (
+    Probe,
+    Speckle,
+    SITE_PRESETS,
+    beams,
+    body_wall,
+    depths,
+    draw_preset,
+    grid,
+    mix,
+    pixel_of,
+    render,
+    scan_convert,
+    smooth_noise,
+    soft,
+    spacing,
+    to_bytes,
+)
 
 # %% ../../nbs/phantoms/02_lung.ipynb #c5aabbe0
 LUNG_CLASSES = ('a_lines', 'b_lines', 'effusion', 'consolidation')
@@ -31,7 +47,10 @@ class Chest:
     site: str
 
 # %% ../../nbs/phantoms/02_lung.ipynb #cbdff654
-def chest(seed:int, patient:int, knobs:Knobs)->Chest: # the same for all images of the patient
+def chest(seed:int,    # of the random draws
+          patient:int, # the patient's number
+          knobs:Knobs  # what can be turned
+         )->Chest: # the same for all images of the patient
     "Draw a patient: probe and preset follow the site, anatomy and main sign are the patient's own"
     g, site = rng(seed, 'lung', patient), site_of(seed, patient, knobs)
     p = SITE_PRESETS[site]
@@ -100,7 +119,13 @@ def _b_lines(g, Z, V, d, count, strength, probe):
         half = np.exp(g.uniform(np.log(.6), np.log(5)))*unit*(1 + .15*(Z - d)/probe.depth)
         w = np.exp(-np.abs((V - v)/half)**2.5)*start
         ripple = 2*smooth_noise(g, n, 80)[:, None] + 1.8*smooth_noise(g, n, 8)[:, None]
-        one = strength + g.normal(0, 2) + ripple - g.uniform(0, 1.2)*np.maximum(Z - d, 0)/10 + 6*np.exp(-np.maximum(Z - d, 0)/5)
+        one = (
+            strength
+            + g.normal(0, 2)
+            + ripple
+            - g.uniform(0, 1.2) * np.maximum(Z - d, 0) / 10
+            + 6 * np.exp(-np.maximum(Z - d, 0) / 5)
+        )
         weight, level = np.maximum(weight, w), np.where(w > weight, one, level)
     return weight, level, centres
 
@@ -152,7 +177,12 @@ def _sign_effusion(c, k, g, Z, V, d, h):
     e = d + np.maximum(wedge, .4)
     if g.random() < .35 + .3*h: e = _tongue(g, V, d, e, thick)
     fluid = soft(Z - d - .6, .35)*soft(e - Z, .45)
-    dark = -56 + 4*smooth_noise(g, (n, m), (20, 10)) + 26*h*g.random()**1.5 + g.uniform(8, 24)*np.exp(-(Z - d)/g.uniform(2, 8))
+    dark = (
+        -56
+        + 4 * smooth_noise(g, (n, m), (20, 10))
+        + 26 * h * g.random() ** 1.5
+        + g.uniform(8, 24) * np.exp(-(Z - d) / g.uniform(2, 8))
+    )
     if g.random() < .3 + .3*h:
         s = smooth_noise(g, (n, m), (14, 12))
         septa = np.exp(-(s/.12)**2)*soft(smooth_noise(g, (n, m), (5, 5)) - .4, .2)
@@ -163,7 +193,9 @@ def _sign_effusion(c, k, g, Z, V, d, h):
     if g.random() < .5: behind = _liver(c, g, Z, V, d, behind, side)
     db = mix(behind, dark, fluid)
     uneven = 3*smooth_noise(g, m, 9)[None]
-    db = np.maximum(db, _mirror(e, _slope(e, c.probe), Z, g.uniform(0, 8) - 5*h*g.random() + uneven, .9) - 60*(e - d < 2))
+    db = np.maximum(
+        db, _mirror(e, _slope(e, c.probe), Z, g.uniform(0, 8) - 5 * h * g.random() + uneven, 0.9) - 60 * (e - d < 2)
+    )
     return db, mix(.5, .5 - 1.4/c.probe.mhz, fluid), dict(thick_mm=round(float((e-d).max()), 1)), fluid > .5
 
 # %% ../../nbs/phantoms/02_lung.ipynb #00537f38
@@ -176,11 +208,20 @@ def _sign_consolidation(c, k, g, Z, V, d, h):
     body = thick*np.clip(1 - np.abs((V - v0)/wide)**2.5, 0, 1)**.5
     e = d + np.maximum(body + np.minimum(body/10, 1)*shred[None]*small*1.3, 0)
     solid = soft(Z - d - .6, .35)*soft(e - Z, .8)*(body > 1)
-    tissue = g.uniform(-19, -10) - 14*h*g.random() + 2.5*smooth_noise(g, (n, m), (24, 14)) + 2*smooth_noise(g, (n, m), (60, 40))
+    tissue = (
+        g.uniform(-19, -10)
+        - 14 * h * g.random()
+        + 2.5 * smooth_noise(g, (n, m), (24, 14))
+        + 2 * smooth_noise(g, (n, m), (60, 40))
+    )
     count = int(g.integers(0 if h > .3 else 3, 9))
     for v, z, length, lean in _bronchograms(g, count, v0, wide):
         zz = d.mean() + z*thick
-        along = np.abs(V - v - lean*(Z - zz)/c.probe.depth)/(.9/c.probe.fov*2) if length > 2 else np.abs(V - v)/(.8/c.probe.fov*2)
+        along = (
+            np.abs(V - v - lean * (Z - zz) / c.probe.depth) / (0.9 / c.probe.fov * 2)
+            if length > 2
+            else np.abs(V - v) / (0.8 / c.probe.fov * 2)
+        )
         tissue = np.maximum(tissue, 5 - 5*h*g.random() - 4.34*(along**2 + ((Z - zz)/(length if length > 2 else .8))**4))
     behind = _haze(c, g, Z, V, e, g.uniform(-22, -13), g.uniform(2, 5)) + 6*np.exp(-np.maximum(Z - e, 0)/7)
     w, level, _ = _b_lines(g, Z, V, e, int(g.integers(1, 5)), g.uniform(-15, -8), c.probe)
@@ -191,8 +232,15 @@ def _sign_consolidation(c, k, g, Z, V, d, h):
 
 def _bronchograms(g, count, v0, wide):
     "Air bronchograms: place (V, share of thickness), length (mm) and lean; one in three is a branch rather than a dot"
-    return [(v0 + wide*.7*g.uniform(-1, 1), g.uniform(.15, .75), g.choice([1., 1., g.uniform(3, 7)]), g.uniform(-1.5, 1.5))
-            for _ in range(count)]
+    return [
+        (
+            v0 + wide * 0.7 * g.uniform(-1, 1),
+            g.uniform(0.15, 0.75),
+            g.choice([1.0, 1.0, g.uniform(3, 7)]),
+            g.uniform(-1.5, 1.5),
+        )
+        for _ in range(count)
+    ]
 
 # %% ../../nbs/phantoms/02_lung.ipynb #373ed134
 _SIGNS = dict(a_lines=_sign_a, b_lines=_sign_b, effusion=_sign_effusion, consolidation=_sign_consolidation)
@@ -211,10 +259,11 @@ def _ribs(c, knobs, g, Z, V, d):
     return cap, loss
 
 # %% ../../nbs/phantoms/02_lung.ipynb #35063747
-def lung_image(seed:int, i:int,       # of the data set; number of the image
+def lung_image(seed:int,              # of the data set
+               i:int,                 # number of the image
                size:int=160,          # pixels, square
-               knobs:Knobs=LUNG_KNOBS
-              )->Phantom:             # image (size, size) uint8, mask of fluid or consolidation
+               knobs:Knobs=LUNG_KNOBS # what can be turned
+              )->Phantom: # image (size, size) uint8, mask of fluid or consolidation
     "Image `i`: patient, sign, maps of scatterers and loss, echoes, log compression, fan or rectangle"
     patient = patient_of(seed, i, knobs)
     c, g = chest(seed, patient, knobs), rng(seed, 'lung image', i)
@@ -230,7 +279,14 @@ def lung_image(seed:int, i:int,       # of the data set; number of the image
     return Phantom(image, label, sign, patient_name(patient), c.site, c.probe.kind, truth, mask)
 
 # %% ../../nbs/phantoms/02_lung.ipynb #9bf08506
-def lung_frame(seed, patient, c, sign, g, size, knobs):
+def lung_frame(seed,    # of the random draws
+               patient, # the patient's number
+               c,       # the patient, as drawn by `chest`
+               sign,    # what the image shows
+               g,       # the image's random generator
+               size,    # pixels per side
+               knobs    # what can be turned
+              ):
     "Grey picture (0..1), truth, mask, and where the pleura's middle is on the screen (x, y, mm a pixel)"
     n, m = grid(size)
     Z, V = depths(c.probe, n)[:, None], (beams(c.probe, m)/(c.probe.fov/2))[None]
@@ -253,7 +309,7 @@ def lung_frame(seed, patient, c, sign, g, size, knobs):
     truth.update(pleura_mm=round(float(d[0, m//2]), 1), rib=int(cap is not None), depth_mm=c.probe.depth)
     t = np.sqrt(knobs.patient_texture)*np.exp(-(Z/d/.9)**4).astype(np.float32)
     gain = g.normal(0, 1 + 1.5*h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
-    frame = render(db, alpha + loss, c.probe, c.preset, g, own, t, gain, -56 + 6*h)
+    frame = render(db, alpha + loss, c.probe, c.preset, Speckle(g, own, t), gain, -56 + 6*h)
     grey = scan_convert(frame, c.probe, size, c.preset['fill'])
     mask = None if region is None else scan_convert(region.astype(np.float32), c.probe, size, c.preset['fill']) > .5
     line = pixel_of(c.probe, float(d[0, m//2]), 0., n, m, size, c.preset['fill'])

@@ -84,8 +84,10 @@ def rng(seed:int, # of the whole data set
     return np.random.default_rng(np.random.SeedSequence([int(seed), *words]))
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #d0df3edf
-def patient_of(seed:int, i:int, # of the data set; number of the image
-               knobs:Knobs)->int: # patient's number
+def patient_of(seed:int,   # of the data set
+               i:int,      # number of the image
+               knobs:Knobs # what can be turned
+              )->int: # patient's number
     "Which patient image `i` belongs to: two neighbouring patients share 2m images, cut at random between m/2 and 3m/2"
     m = knobs.images_per_patient
     pair, place = divmod(i, 2*m)
@@ -94,19 +96,25 @@ def patient_of(seed:int, i:int, # of the data set; number of the image
     return patient if knobs.n_patients is None else patient % knobs.n_patients
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #e10a0b99
-def patient_name(patient:int)->str: # 'P0007'
+def patient_name(patient:int # the patient's number
+                )->str: # 'P0007'
     "How a patient is called in a manifest"
     return f'P{patient:04d}'
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #3d6f9192
-def site_of(seed:int, patient:int, knobs:Knobs)->str: # 'A', 'B' or 'C'
+def site_of(seed:int,    # of the random draws
+            patient:int, # the patient's number
+            knobs:Knobs  # what can be turned
+           )->str: # 'A', 'B' or 'C'
     "The hospital that examined this patient; `mixed` draws A two times in three, else B"
     if knobs.site != 'mixed': return knobs.site
     return 'A' if rng(seed, 'site', patient).random() < 2/3 else 'B'
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #a353e3d8
-def class_shares(knobs:Knobs, classes, own=None # the study's own shares; equal if None
-                )->np.ndarray:                  # shares that sum to 1
+def class_shares(knobs:Knobs, # what can be turned
+                 classes,     # names of the classes
+                 own=None     # the study's own shares; equal if None
+                )->np.ndarray: # shares that sum to 1
     "How often each class is drawn; a single number is the share of the last class of two"
     p = knobs.prevalence
     if p is None: p = own if own is not None else np.ones(len(classes))
@@ -119,16 +127,22 @@ def class_shares(knobs:Knobs, classes, own=None # the study's own shares; equal 
     return p/p.sum()
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #ea1be074
-def own_difficulty(seed:int, patient:int, knobs:Knobs)->float: # 0..1
+def own_difficulty(seed:int,    # of the random draws
+                   patient:int, # the patient's number
+                   knobs:Knobs  # what can be turned
+                  )->float: # 0..1
     "A patient's difficulty: that of the knobs, moved by `patient_spread` (standard deviation .4 at 1)"
     move = rng(seed, 'difficulty', patient).normal(0, .4*knobs.patient_spread) if knobs.patient_spread else 0.
     return float(np.clip(knobs.difficulty + move, 0, 1))
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #105976ad
-def record_label(label:str,           # what the image shows
-                 confusable:dict,     # class -> the class it is taken for
-                 knobs:Knobs, seed:int, patient:int, i:int
-                )->str:               # what stands in the records
+def record_label(label:str,       # what the image shows
+                 confusable:dict, # class -> the class it is taken for
+                 knobs:Knobs,     # what can be turned
+                 seed:int,        # of the random draws
+                 patient:int,     # the patient's number
+                 i:int            # number of the image
+                )->str: # what stands in the records
     "The label as it was written down: with chance `label_noise` it is the class that `label` is confused with"
     keys = (patient,) if knobs.noise_level == 'patient' else (patient, i)
     slip = rng(seed, 'label', label, *keys).random() < knobs.label_noise
@@ -136,9 +150,10 @@ def record_label(label:str,           # what the image shows
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #818a08b8
 def burn_text(image:np.ndarray, # (H, W) uint8
-              text:str, xy=(4, 4), # upper left corner in pixels
-              value:int=230        # grey level of the letters
-             )->np.ndarray:        # a copy with the text in it
+              text:str,         # what is written
+              xy=(4, 4),        # upper left corner in pixels
+              value:int=230     # grey level of the letters
+             )->np.ndarray: # a copy with the text in it
     "Burn text into an image, in letters that grow with the image (Pillow's bitmap font: the same on every platform)"
     font = ImageFont.load_default_imagefont()
     w, h = (int(v) for v in font.getbbox(text)[2:])
@@ -152,9 +167,11 @@ def burn_text(image:np.ndarray, # (H, W) uint8
     return out
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #ce04b143
-def draw_calipers(image:np.ndarray,  # (H, W) uint8
-                  p, q,              # two points (x, y) in pixels
-                  value:int=220)->np.ndarray: # a copy with the marks
+def draw_calipers(image:np.ndarray, # (H, W) uint8
+                  p,                # predictions
+                  q,                # two points (x, y) in pixels
+                  value:int=220     # grey level of the marks
+                 )->np.ndarray: # a copy with the marks
     "Draw a measurement as sonographers leave it: a cross at each end and dots between"
     out, arm = image.copy(), max(2, min(image.shape)//64)
     def dot(x, y):
@@ -167,8 +184,10 @@ def draw_calipers(image:np.ndarray,  # (H, W) uint8
     return out
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #356c88af
-def has_mark(knobs:Knobs, in_class:bool, # is the image of the marked class?
-             g:np.random.Generator)->bool:
+def has_mark(knobs:Knobs,          # what can be turned
+             in_class:bool,        # is the image of the marked class?
+             g:np.random.Generator # NumPy random generator
+            )->bool:
     "Whether a measuring mark stands in this image, by the two chances of `overlay_shortcut`"
     chance = g.random()
     if knobs.overlay_shortcut is None: return False
@@ -191,7 +210,11 @@ class Phantom:
     mimics: list = field(default_factory=list)     # cine: rows frame, kind, x, y, w, h of what only looks like a lesion
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #76192a4c
-def side_by_side(images, titles=(), cols:int=6, width:float=1.6)->None: # grey images; in inches
+def side_by_side(images,         # (H, W) each
+                 titles=(),      # a text for each
+                 cols:int=6,     # images in a row
+                 width:float=1.6 # inches per image
+                )->None: # grey images; in inches
     "Grey images in rows, each with its title"
     import matplotlib.pyplot as plt
     cols = min(cols, len(images))
@@ -203,8 +226,9 @@ def side_by_side(images, titles=(), cols:int=6, width:float=1.6)->None: # grey i
     plt.tight_layout(pad=.2)
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #b32b586e
-def simple_statistics(images, n:int=8 # (N, H, W) uint8
-                     )->np.ndarray:   # (N, 2 n^2 + 16)
+def simple_statistics(images, # (N, H, W) uint8
+                      n:int=8 # (N, H, W) uint8
+                     )->np.ndarray: # (N, 2 n^2 + 16)
     "Mean and standard deviation in n x n tiles, and a histogram of 16 bins: what can be said without looking for shapes"
     x = np.asarray(images, np.float32)/255
     h, w = (s//n for s in x.shape[1:])
@@ -213,8 +237,11 @@ def simple_statistics(images, n:int=8 # (N, H, W) uint8
     return np.concatenate([tiles.mean((2, 4)).reshape(len(x), -1), tiles.std((2, 4)).reshape(len(x), -1), hist], 1)
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #87c234e3
-def plain_probe(features, labels, patients=None, # patients None: folds by image
-                folds:int=5)->np.ndarray:        # predicted labels, each from a model that had not seen the row
+def plain_probe(features,      # (n, k) numbers per image
+                labels,        # (n,) classes
+                patients=None, # patients None: folds by image
+                folds:int=5    # parts of the cross-validation
+               )->np.ndarray: # predicted labels, each from a model that had not seen the row
     "Cross-validated logistic regression on `features`: the plain reference that a network has to beat"
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, KFold, cross_val_predict

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SITE_PRESETS', 'Probe', 'depths', 'beams', 'spacing', 'grid', 'lateral_fwhm', 'blur', 'scatterers', 'snr', 'spread',
            'smooth_noise', 'attenuation', 'tgc', 'amplitude', 'echoes', 'compress', 'scan_convert', 'pixel_of',
-           'to_bytes', 'soft', 'mix', 'body_wall', 'draw_preset', 'render']
+           'to_bytes', 'soft', 'mix', 'body_wall', 'draw_preset', 'Speckle', 'render']
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #ef31a92a
 from dataclasses import dataclass
@@ -31,26 +31,36 @@ class Probe:
     def wavelength(self)->float: return 1.54/self.mhz   # mm, at 1540 m/s
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #c4c34a7a
-def depths(probe:Probe, n:int)->np.ndarray: # (n,) mm
+def depths(probe:Probe, # the transducer
+           n:int        # samples along a beam
+          )->np.ndarray: # (n,) mm
     "Depth of each sample along a beam"
     return (np.arange(n, dtype=np.float32) + .5)*(probe.depth/n)
 
-def beams(probe:Probe, m:int)->np.ndarray:  # (m,) degrees (convex) or mm (linear)
+def beams(probe:Probe, # the transducer
+          m:int        # images
+         )->np.ndarray: # (m,) degrees (convex) or mm (linear)
     "Where each beam points, left to right"
     return ((np.arange(m, dtype=np.float32) + .5)/m - .5)*probe.fov
 
-def spacing(probe:Probe, z, m:int)->np.ndarray: # mm, as z
+def spacing(probe:Probe, # the transducer
+            z,           # depth, mm
+            m:int        # images
+           )->np.ndarray: # mm, as z
     "Distance between neighbouring beams at depth z (mm): a fan's beams spread"
     if probe.kind == 'linear': return np.full_like(np.asarray(z, np.float32), probe.fov/m)
     return (probe.r0 + np.asarray(z, np.float32))*np.float32(np.deg2rad(probe.fov)/m)
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #4334d7a2
-def grid(size:int)->tuple: # pixels of the picture; samples along a beam, beams
+def grid(size:int # pixels per side
+        )->tuple: # pixels of the picture; samples along a beam, beams
     "Samples and beams that suit a picture: a scanner has about a hundred to two hundred beams, however large the screen"
     return int(size*1.1), int(min(.75*size, 96 + size/4))
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #13e0246c
-def lateral_fwhm(probe:Probe, z)->np.ndarray: # mm, as z
+def lateral_fwhm(probe:Probe, # the transducer
+                 z            # depth, mm
+                )->np.ndarray: # mm, as z
     "Lateral resolution at depth z (mm): 1.2 wavelength x f-number at the focus, wider before and behind it"
     z = np.asarray(z, np.float32)
     diffraction = 1.2*probe.wavelength*probe.fnum*np.maximum(1, z/probe.focus)
@@ -70,7 +80,8 @@ def _transfer(probe, n, m):
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #77382704
 def blur(field:np.ndarray, # (depth, beam) complex: echo strength and phase at each place
-         probe:Probe)->np.ndarray: # (depth, beam) complex64
+         probe:Probe       # the transducer
+        )->np.ndarray: # (depth, beam) complex64
     "What the probe's point spread function makes of a field: a separable Gaussian, wider across with depth"
     n, m = field.shape
     ax, lat = _transfer(probe, n, m)
@@ -78,32 +89,36 @@ def blur(field:np.ndarray, # (depth, beam) complex: echo strength and phase at e
     return fft.ifft(fft.fft(f, lat.shape[1], axis=1)*lat, axis=1)[:, :m]
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #61b6947d
-def scatterers(g:np.random.Generator, shape, # (depth, beam)
-               per_sample:float|None=None    # mean number in a sample; None: so many that only their sum matters
-              )->np.ndarray:                 # complex64, mean power 1
+def scatterers(g:np.random.Generator,     # NumPy random generator
+               shape,                     # (depth, beam)
+               per_sample:float|None=None # mean number in a sample; None: so many that only their sum matters
+              )->np.ndarray: # complex64, mean power 1
     "Scatterers with random phases; their sum in a sample tends to a complex normal number when they are many"
     f = g.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[..., 0]*np.float32(np.sqrt(.5))
     if per_sample is None: return f
     return f*np.sqrt(g.poisson(per_sample, shape)/per_sample).astype(np.float32)
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #6fe70102
-def snr(envelope)->float:
+def snr(envelope # amplitudes, any shape
+       )->float:
     "Mean of an envelope over its standard deviation"
     return float(np.mean(envelope)/np.std(envelope))
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #64f9cded
 @lru_cache(maxsize=64)
-def spread(n:int, cells:int # samples; about how many bumps over them
-          ):                   # sparse matrix (n, cells + 4)
+def spread(n:int,    # samples
+           cells:int # about how many bumps over them
+          ): # sparse matrix (n, cells + 4)
     "Spreads random numbers smoothly over `n` samples and keeps unit variance"
     x = (np.arange(n) + .5)/n*cells - .5
     away = x[:, None] - np.arange(-2, cells + 2)[None]
     w = np.where(np.abs(away) < 3, np.exp(-.5*(away/.6)**2), 0)
     return csr_array((w/np.sqrt((w**2).sum(1, keepdims=True))).astype(np.float32))
 
-def smooth_noise(g:np.random.Generator, shape, # of the result, one or two axes
-                 cells                         # about how many bumps along each axis
-                )->np.ndarray:                 # float32, standard deviation 1
+def smooth_noise(g:np.random.Generator, # NumPy random generator
+                 shape,                 # of the result, one or two axes
+                 cells                  # about how many bumps along each axis
+                )->np.ndarray: # float32, standard deviation 1
     "Random bumps: the same numbers are drawn whatever `shape` is, so a finer picture shows the same patient"
     shape, cells = np.atleast_1d(shape), np.atleast_1d(cells)
     coarse = g.standard_normal([c + 4 for c in cells], dtype=np.float32)
@@ -111,32 +126,36 @@ def smooth_noise(g:np.random.Generator, shape, # of the result, one or two axes
     return (spread(int(shape[1]), int(cells[1])) @ out.T).T if len(shape) == 2 else out
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #ccdd2d0c
-def attenuation(alpha,            # dB/cm/MHz, scalar or (depth, beam)
-                probe:Probe,
+def attenuation(alpha,             # dB/cm/MHz, scalar or (depth, beam)
+                probe:Probe,       # the transducer
                 corrected:float=.5 # what the scanner assumes everywhere, dB/cm/MHz
-               )->np.ndarray:     # (depth, beam) or (depth, 1): gain in dB
+               )->np.ndarray: # (depth, beam) or (depth, 1): gain in dB
     "Two-way loss on the way to each sample and back, after the scanner's own even correction"
     a = np.atleast_2d(np.asarray(alpha, np.float32) - np.float32(corrected))
     dz = probe.depth/a.shape[0]
     return -np.cumsum(a, axis=0)*np.float32(2*probe.mhz*dz/10)
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #a2407960
-def tgc(knots, n:int   # gains in dB at even depths, as the slider positions of a console; samples
-       )->np.ndarray:  # (n, 1) dB
+def tgc(knots, # gains in dB at even depths, as the slider positions of a console
+        n:int  # samples
+       )->np.ndarray: # (n, 1) dB
     "The sonographer's own correction: a smooth curve through the sliders"
     knots = np.asarray(knots, np.float32)
     return np.interp(np.linspace(0, len(knots)-1, n), np.arange(len(knots)), knots).astype(np.float32)[:, None]
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #4be0c88a
-def amplitude(db)->np.ndarray: # float32
+def amplitude(db # decibels
+             )->np.ndarray: # float32
     "Decibels to amplitude: 20 dB is ten times"
     return np.exp(np.asarray(db, np.float32)*np.float32(np.log(10)/20))
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #67a20104
-def echoes(field:np.ndarray, # (depth, beam) complex: scatterers x their strength, mirrors added
-           probe:Probe, gain_db=0., # attenuation and TGC, broadcast to field
-           g=None, noise_db:float=-60. # generator and level of the electronic noise (at gain 0)
-          )->np.ndarray:     # (depth, beam) float32 envelope
+def echoes(field:np.ndarray,   # (depth, beam) complex: scatterers x their strength, mirrors added
+           probe:Probe,        # the transducer
+           gain_db=0.,         # attenuation and TGC, broadcast to field
+           g=None,             # generator of the electronic noise; None: no noise
+           noise_db:float=-60. # generator and level of the electronic noise (at gain 0)
+          )->np.ndarray: # (depth, beam) float32 envelope
     "What the probe hears: blurred, attenuated, amplified, with the receiver's noise"
     f = blur(field, probe)*amplitude(gain_db)
     if g is not None: f += scatterers(g, field.shape)*amplitude(noise_db)
@@ -179,10 +198,10 @@ def _pixels(probe, n, m, size, fill):
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #5378525e
 def scan_convert(frame:np.ndarray, # (depth, beam) float
-                 probe:Probe,
+                 probe:Probe,      # the transducer
                  size,             # pixels: one number (square) or (height, width)
                  fill:float=1.     # below 1 lets the sides of a wide fan be cut, as screens do
-                )->np.ndarray:     # (height, width) float32, 0 outside
+                )->np.ndarray: # (height, width) float32, 0 outside
     "Draw beams where they belong on the screen: a fan or a rectangle (bilinear, weights computed once per probe)"
     size = (size, size) if np.isscalar(size) else tuple(size)
     n, m = frame.shape
@@ -192,8 +211,14 @@ def scan_convert(frame:np.ndarray, # (depth, beam) float
     return out
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #65b6a86e
-def pixel_of(probe:Probe, z, u,  # depth mm; degrees (convex) or mm (linear)
-             n:int, m:int, size, fill:float=1.): # as in scan_convert
+def pixel_of(probe:Probe,  # the transducer
+             z,            # depth, mm
+             u,            # depth mm; degrees (convex) or mm (linear)
+             n:int,        # samples along a beam
+             m:int,        # images
+             size,         # pixels per side
+             fill:float=1. # as in scan_convert
+            ):
     "Screen position (x, y in pixels) and millimetres a pixel of a place in the scanner's own coordinates"
     size = (size, size) if np.isscalar(size) else tuple(size)
     *_, mm, top = _pixels(probe, n, m, size, fill)
@@ -203,28 +228,37 @@ def pixel_of(probe:Probe, z, u,  # depth mm; degrees (convex) or mm (linear)
     return X/mm + (size[1]-1)/2, (Y - top)/mm - .5 + max(0, (size[0] - tall/mm)/2), mm
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #2e099ed5
-def to_bytes(grey:np.ndarray, levels:int=256)->np.ndarray: # 0..1; greys to choose from; uint8
+def to_bytes(grey:np.ndarray, # 0 to 1
+             levels:int=256   # how many greys there are
+            )->np.ndarray: # 0..1; greys to choose from; uint8
     "0 to 1 becomes 0 to 255"
     step = np.rint(np.clip(grey, 0, 1)*(levels - 1))
     return (step if levels == 256 else np.rint(step*(255/(levels - 1)))).astype(np.uint8)
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #f3a86e1b
-def soft(x, width): # mm or whatever `x` is in
+def soft(x,    # mm, or whatever is compared with `width`
+         width # mm or whatever `x` is in
+        ):
     "0 to 1 as `x` goes from below to above 0, over about `width` on each side"
     return 1/(1 + np.exp(-np.clip(x/width, -30, 30)))
 
-def mix(a, b, w):
+def mix(a, # the map at weight 0
+        b, # the map at weight 1
+        w  # weight, 0 to 1
+       ):
     "From map `a` to map `b` by weight `w` (0 to 1)"
     return a + (b - a)*w
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #9a4adda1
-def body_wall(own, g,      # generators: the patient's, the image's
+def body_wall(own,         # the patient's random generator
+              g,           # generators: the patient's, the image's
               share:float, # 0..1: how much of the texture is the patient's
-              Z, m:int,    # depth (n, 1) in mm; beams
+              Z,           # depth (n, 1) in mm
+              m:int,       # beams
               d,           # where the wall ends, mm, broadcast to (n, m)
               fat:float,   # share of the wall that is fat
               level:float  # brightness, dB
-             )->np.ndarray:# (n, m) dB
+             )->np.ndarray: # (n, m) dB
     "Skin, fat with bright septa, muscle with streaks"
     n, t, rest = len(Z), np.sqrt(share), np.sqrt(1 - np.sqrt(share)**2)
     coarse, fine = (t*smooth_noise(own, (n, m), k) + rest*smooth_noise(g, (n, m), k) for k in ((14, 4), (90, 4)))
@@ -240,28 +274,46 @@ SITE_PRESETS = {  # per site: dynamic range dB, gamma, looks, sector degrees, MH
     'B': dict(dr=(48, 54), gamma=(1., 1.25), looks=1, fov=(54, 64), mhz=4., haze=2),
     'C': dict(dr=(60, 70), gamma=(.75, .95), looks=3, fov=(66, 76), mhz=2.8, haze=4)}
 
-def draw_preset(g, site:str)->dict: # generator; 'A', 'B' or 'C'
+def draw_preset(g,       # NumPy random generator
+                site:str # 'A', 'B' or 'C'
+               )->dict: # generator; 'A', 'B' or 'C'
     "Settings of one machine at a site: dynamic range, gamma, looks, sliders, white level, cut of the fan"
     p = SITE_PRESETS[site]
     return dict(dr=g.uniform(*p['dr']), gamma=g.uniform(*p['gamma']), looks=p['looks'], haze=p['haze'],
                 knots=g.uniform(-3, 3, 7), top=g.uniform(8, 15), fill=g.uniform(.72, 1))
 
+# %% ../../nbs/phantoms/00_ultrasound.ipynb #5b55c444
+@dataclass(frozen=True)
+class Speckle:
+    "Where the scatterers of a frame come from"
+    g: np.random.Generator    # the image's
+    own: object = None        # the patient's generator; None: nothing is shared between images
+    share: object = 0.        # (n, 1) or number: correlation with the patient's own
+    fields: list|None = None  # scatterers made elsewhere, one for each look
+
+    def look(self,
+             k:int,      # which of the compounded looks
+             shape:tuple # (depth, beam)
+            )->np.ndarray: # complex64, mean power 1
+        "The scatterers of one look"
+        if self.fields is not None: return self.fields[k]
+        if self.own is None: return scatterers(self.g, shape)
+        return scatterers(self.own, shape)*self.share + np.sqrt(1 - self.share**2)*scatterers(self.g, shape)
+
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #be9dd93d
-def render(db, alpha,         # (n, m) strength of scatterers in dB; loss in dB/cm/MHz, broadcast to it
-           probe:Probe, preset:dict, # as from draw_preset
-           g, own=None,       # generators: the image's, the patient's
-           share=0.,          # (n, 1) or number: correlation of the speckle with the patient's own
-           gain_db=0.,        # gain beyond the sliders', broadcast to (n, m)
-           noise_db:float=-55.,
-           fields=None        # speckle of one's own, one for each look
-          )->np.ndarray:      # (n, m) grey, 0..1
+def render(db,                 # (n, m) strength of scatterers in dB
+           alpha,              # loss in dB/cm/MHz, broadcast to it
+           probe:Probe,        # the transducer
+           preset:dict,        # as from draw_preset
+           speckle:Speckle,    # where the scatterers come from
+           gain_db=0.,         # gain beyond the sliders', broadcast to (n, m)
+           noise_db:float=-55. # level of the electronic noise
+          )->np.ndarray:       # (n, m) grey, 0..1
     "From maps to the grey polar frame: speckle, echoes, compounding, log compression"
     n, m = db.shape
     gain = attenuation(np.broadcast_to(alpha, (n, m)), probe) + tgc(preset['knots'], n) + gain_db
     power, strength = 0, amplitude(db)
     for k in range(preset['looks']):
-        s = fields[k] if fields is not None else scatterers(g, (n, m)) if own is None else \
-            scatterers(own, (n, m))*share + np.sqrt(1 - share**2)*scatterers(g, (n, m))
-        power = power + echoes(s*strength, probe, gain, g, noise_db)**2
+        power = power + echoes(speckle.look(k, (n, m))*strength, probe, gain, speckle.g, noise_db)**2
     side = soft(1.06 - np.abs(beams(probe, m)/(probe.fov/2))[None], .05)
     return compress(np.sqrt(power/preset['looks'])*side, preset['dr'], preset['top'], preset['gamma'])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['static_text', 'script', 'safe_json', 'fragment', 'page', 'TableWidget', 'known_settings', 'pack', 'jpeg', 'striped',
-           'PictureWidget', 'picture_source', 'image_labels', 'canvas', 'to_png', 'tidy']
+           'PictureWidget', 'picture_source', 'image_labels', 'canvas', 'png_of', 'tidy']
 
 # %% ../../nbs/widgets/00_base.ipynb #956d88bc
 import base64
@@ -126,7 +126,7 @@ def save(self:TableWidget, path:str|Path # an .html file
 def png(self:TableWidget, dpi:int=72 # dots per inch
        )->bytes:                     # a PNG file
     "`figure` as a picture"
-    return to_png(self.figure(), dpi)
+    return png_of(self.figure(), dpi)
 
 # %% ../../nbs/widgets/00_base.ipynb #2df48489
 _MOST = 1_500_000  # characters of HTML that a notebook may keep for one widget
@@ -248,11 +248,11 @@ def canvas(width:float,  # inches
     fig = Figure(figsize=(width, height), layout='constrained')
     axes = fig.subplots(**kwargs)
     for ax in np.ravel(axes): tidy(ax)
-    fig._repr_png_ = lambda: to_png(fig)
+    fig._repr_png_ = lambda: png_of(fig)
     return fig, axes
 
 # %% ../../nbs/widgets/00_base.ipynb #6b1e49be
-def to_png(fig,       # a Matplotlib figure
+def png_of(fig,       # a Matplotlib figure
            dpi:int=72 # dots per inch
           )->bytes:
     "A figure as a PNG file"

@@ -1,0 +1,170 @@
+"""Fits are made once, kept whole or not at all, and the same however many run side by side."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from usbook.core.errors import BadInput
+from usbook.core.settings import Settings
+from usbook.data.manifest import Manifest
+from usbook.learn import fits as f
+from usbook.learn.recipe import Job, Recipe
+
+TINY = Recipe('resnet10t', size=32, epochs=1, batch=8)
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    "24 noisy images of 12 patients, two classes that differ in brightness"
+    folder, rng, rows = tmp_path_factory.mktemp('images'), np.random.default_rng(0), []
+    for p in range(12):
+        for i in range(2):
+            Image.fromarray(np.uint8(rng.normal(80 + 90*(p % 2), 20, (32, 32)).clip(0, 255))).save(folder/f'{p}-{i}.png')
+            rows.append((f'{p}-{i}.png', f'P{p}', ('dark', 'bright')[p % 2], ('train', 'valid', 'test')[(p >= 6) + (p >= 8)]))
+    pd.DataFrame(rows, columns='image patient label split'.split()).to_csv(folder/'manifest.csv', index=False)
+    return Manifest.read(folder/'manifest.csv', classes=['dark', 'bright'])
+
+
+def job(tmp_path, **kw): return Job(**dict(recipe=TINY, settings=Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu'), progress=False) | kw)
+
+
+def same(a, b):
+    assert set(a.predictions) == set(b.predictions)
+    for k in a.predictions: pd.testing.assert_frame_equal(a.predictions[k].table, b.predictions[k].table, check_exact=True)
+    pd.testing.assert_frame_equal(a.history, b.history, check_exact=True)
+    x, y = a.network.state_dict(), b.network.state_dict()
+    assert all(torch.equal(x[k], y[k]) for k in x)
+
+
+@pytest.mark.parametrize('mode', ['frozen', 'finetuned'])
+def test_a_fit_is_made_once_and_read_as_it_was(images, tmp_path, mode):
+    seen = []
+    first = f.stored_fit(images, job(tmp_path, mode=mode))
+    again = f.stored_fit(images, job(tmp_path, mode=mode, progress=lambda text, fraction: seen.append(text)))
+    same(first, again)
+    assert again.notes[-1].startswith('trained before, ') and again.notes[-1] in seen and again.seconds == first.seconds
+    assert again.frozen == first.frozen and again.predictions['test'].meta['mode'] == mode
+    assert f.stored_fit(images, job(tmp_path, mode=mode), retrain=True).learner is not None
+    files = {p.name for p in next(f.fits_folder(job(tmp_path).settings).glob('[0-9a-f]*')).iterdir()}
+    assert {'card.json', 'history.csv', 'network.safetensors', 'predictions-valid.csv', 'predictions-test.csv'} <= files
+
+
+def test_the_key_holds_whatever_could_change_the_outcome(images, tmp_path):
+    j = job(tmp_path)
+    key = lambda m, j: f.fit_key(f.fit_inputs(m, j))
+    flipped = images.table.split.replace(dict(valid='test', test='valid'))
+    others = [key(images, j.but(seed=1)), key(images, j.but(mode='finetuned')), key(images, j.but(recipe=replace(TINY, lr=1e-3))),
+              key(replace(images, classes=['bright', 'dark']), j), key(images.with_split(flipped), j)]
+    assert len({key(images, j), *others}) == 6 and key(images, j) == key(images, job(tmp_path/'elsewhere'))
+
+
+@pytest.mark.parametrize('spoil', ['truncated', 'foreign', 'card', 'emptied', 'missing'])
+def test_a_damaged_fit_is_left_out_and_made_again(images, tmp_path, spoil):
+    first = f.stored_fit(images, job(tmp_path))
+    folder = next(f.fits_folder(job(tmp_path).settings).glob('[0-9a-f]*'))
+    net, card = folder/'network.safetensors', folder/'card.json'
+    if spoil == 'truncated': net.write_bytes(net.read_bytes()[:-100])
+    if spoil == 'foreign': net.write_bytes(b'MZ')
+    if spoil == 'card': card.write_text('[1, 2]')
+    if spoil == 'emptied': card.write_text('')
+    if spoil == 'missing': (folder/'predictions-test.csv').unlink()
+    again = f.stored_fit(images, job(tmp_path))
+    same(first, again)
+    assert 'made again' in again.notes[0] and '\n' not in again.notes[0]
+    assert 'trained before' in f.stored_fit(images, job(tmp_path)).notes[0]
+
+
+def test_one_and_two_workers_and_any_number_of_threads_give_the_same_numbers(images, tmp_path):
+    def tasks(where): return [(images, job(tmp_path/where, seed=s)) for s in (0, 1)]
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try: alone = f.stored_fits(tasks('one'), workers=1)
+    finally: torch.set_num_threads(before)
+    both = f.stored_fits(tasks('two'), workers=2, progress=lambda text, fraction=None: seen.append(text))
+    for a, b in zip(alone, both): same(a, b)
+    assert 'fit 2 of 2' in seen and all('trained before' in x.notes[-1] for x in both)
+
+
+CODE = '''
+import sys; sys.path.insert(0, {root!r})
+from usbook.learn import fits as f
+from usbook.learn.recipe import Job, Recipe
+from usbook.core.settings import Settings
+from usbook.data.manifest import Manifest
+m = Manifest.read({manifest!r}, classes=['dark', 'bright'])
+job = Job(Recipe('resnet10t', size=32, epochs={epochs}, batch=8), settings=Settings(weights='random', cache={cache!r}, device='cpu'), progress={progress})
+print(f.stored_fit(m, job).notes, flush=True)
+'''
+
+
+def start(images, tmp_path, epochs=1, progress='False'):
+    code = CODE.format(root=str(ROOT), manifest=str(images.root/'manifest.csv'), cache=str(tmp_path/'cache'), epochs=epochs, progress=progress)
+    return subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | dict(OMP_NUM_THREADS='1'))
+
+
+def test_two_processes_that_ask_for_one_fit_make_it_once(images, tmp_path):
+    said = sorted(p.communicate(timeout=300)[0].strip() for p in [start(images, tmp_path) for _ in 'ab'])
+    assert said[0].startswith("['trained before") and said[1] == '[]', said
+
+
+def test_killed_in_the_middle_nothing_half_made_is_left_and_the_next_one_makes_it(images, tmp_path):
+    p = start(images, tmp_path, epochs=400, progress='lambda text, fraction=None: print(text, flush=True)')
+    while 'epoch 2 ' not in p.stdout.readline(): assert p.poll() is None
+    p.send_signal(signal.SIGKILL)
+    p.wait()
+    folder = f.fits_folder(job(tmp_path).settings)
+    assert not list(folder.glob('[0-9a-f]*'))
+    fit = f.stored_fit(images, job(tmp_path))
+    assert fit.notes == [] and len(list(folder.glob('[0-9a-f]*'))) == 1
+
+
+def test_a_full_disk_keeps_the_answer_and_says_so(images, tmp_path, monkeypatch):
+    def full(*_, **__): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(f, 'save_fit', full)
+    fit = f.stored_fit(images, job(tmp_path))
+    assert 'could not be kept (No space left on device)' in fit.notes[0] and len(fit.predictions['test'])
+
+
+def test_the_store_is_shown_pruned_and_says_when_it_is_large(images, tmp_path, monkeypatch):
+    s = job(tmp_path).settings
+    f.stored_fit(images, job(tmp_path))
+    old = f.fits_folder(s)/f.kept_fits(s)[0]['key']
+    os.utime(old, (time.time() - 9*86400,)*2)
+    monkeypatch.setattr(f, 'LIMIT', 10)
+    assert 'makes room' in f.stored_fit(images, job(tmp_path, seed=1)).notes[-1]
+    assert [r['mode'] for r in f.kept_fits(s)] == ['frozen']*2
+    assert [r['key'] for r in f.prune_fits(s, days=7)] == [old.name] and not old.exists()
+    assert len(f.prune_fits(s, most=10**9)) == 0 and len(f.prune_fits(s, most=0)) == 1 and f.kept_fits(s) == []
+
+
+def test_a_problem_in_a_worker_is_one_sentence(images, tmp_path):
+    bad = images.subset((images.table.label == 'dark') | (images.table.split != 'train'))
+    with pytest.raises(BadInput, match='class bright'): f.stored_fits([(bad, job(tmp_path, seed=s)) for s in (0, 1)], workers=2)
+    for w in (0, -1, 'many'):
+        with pytest.raises(BadInput, match='workers'): f.worker_count(w)
+
+
+def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_path):
+    fit = f.stored_fit(images, job(tmp_path, mode='finetuned'))
+    net, facts = f.load_network(f.save_network(fit, tmp_path/'net.safetensors'))
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    fit.network.dtype = None
+    with torch.inference_mode(): assert torch.equal(net(x), fit.network(x))
+    assert facts['classes'] == ['dark', 'bright'] and facts['recipe'] == TINY
+    (tmp_path/'cut.safetensors').write_bytes((tmp_path/'net.safetensors').read_bytes()[:-9])
+    torch.save(dict(a=torch.zeros(1)), tmp_path/'pickle.safetensors')
+    (tmp_path/'text.safetensors').write_text(json.dumps([]))
+    for name in ('cut', 'pickle', 'text'):
+        with pytest.raises(BadInput, match='no network that usbook saved'): f.load_network(tmp_path/f'{name}.safetensors')
+    with pytest.raises(BadInput, match='no such file'): f.load_network(tmp_path/'none.safetensors')
