@@ -87,14 +87,20 @@ def get_sample(study:str # id of the study
     return SAMPLES[study]
 
 # %% ../../nbs/phantoms/07_samples.ipynb #6b205236
-def study_knobs(study:str, **changes): # knobs by name
+def study_knobs(study:str, # id of the study
+                **changes  # knobs by name
+               ):
     "The study's own knobs, some of them turned; only this study's module is imported"
     s = get_sample(study)
     return turn(getattr(import_module(f'usbook.phantoms.{s.module}'), s.knobs), **changes)
 
 # %% ../../nbs/phantoms/07_samples.ipynb #840b9c6e
-def make_image(study:str, seed:int, i:int, # id; of the data set; number of the image
-               size:int, knobs):           # pixels; `Knobs`
+def make_image(study:str, # id
+               seed:int,  # of the data set
+               i:int,     # number of the image
+               size:int,  # pixels
+               knobs      # `Knobs`
+              ):
     "Phantom image `i` of a study: nothing else decides what it looks like"
     s = get_sample(study)
     return getattr(import_module(f'usbook.phantoms.{s.module}'), s.function)(seed, i, size, knobs)
@@ -331,9 +337,14 @@ def make_sample(study:str,           # id of the study
     return manifest
 
 # %% ../../nbs/phantoms/07_samples.ipynb #2b1da4ee
-def cached_sample(study:str, cache,   # id of the study; folder that keeps what was made
-                  n=None, seed=None, size=None, progress=True, **knobs # as for `make_sample`
-                 )->Path:             # manifest.csv
+def cached_sample(study:str,     # id of the study
+                  cache,         # folder that keeps what was made
+                  n=None,        # images; None: as in the committed sample
+                  seed=None,     # of the random draws
+                  size=None,     # pixels per side
+                  progress=True, # shows how far it is; None: silence
+                  **knobs        # as for `make_sample`
+                 )->Path: # manifest.csv
     "Make a sample once; another version of usbook or other settings make another folder"
     from usbook import __version__
     recipe = _recipe(study, *_asked(study, n, seed, size), study_knobs(study, **knobs))
