@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from conftest import make_tree
-from usbook.studies.abdomen import KINDS, PLANS, STUDY, claim_figures, confusable, copy_with_text, human_readers, learn_from, measure, net_name, readers_folder, shortcut, stand_ins, tested_on as of_kind, with_readers
+from usbook.studies.abdomen import KINDS, PLANS, STUDY, confusable, copy_with_text, human_readers, learn_from, measure, net_name, readers_folder, rescued_by_second, shortcut, stand_ins, tested_on as of_kind, with_readers
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.evidence.metrics import evaluate
 from usbook.phantoms.abdomen import ABDOMEN_TEXT, abdomen_image
 from usbook.phantoms.samples import study_knobs
 from usbook.predictions.predictions import Predictions
-from usbook.runs.run import Arm
+from usbook.studies.machinery import Arm, Measured, Trained, judge_claims
 from usbook.core.settings import Settings
 from usbook.predictions.readers import write_answers
 
@@ -47,7 +47,7 @@ def tree(folder, classes=CLASSES, patients=6):
     return Manifest.read(folder/'manifest.csv', classes=list(classes))
 
 
-def arms(*preds): return {f'net{k}-frozen': Arm(f'net{k}-frozen', 'frozen', p, p, {}) for k, p in enumerate(preds)}
+def arms(*preds): return {f'net{k}-frozen': Trained(Arm(f'net{k}', 'frozen'), p, p) for k, p in enumerate(preds)}
 
 
 def shortcut_of(p):
@@ -61,10 +61,11 @@ def test_every_declared_measure_is_delivered_with_a_human_reader():
     caffe, vgg = (shortcut_of(predictions(s, seed=k)) for k, s in enumerate((.8, .8)))
     said = [c if i % 4 else 'spleen' for i, c in enumerate(caffe.table.target)]
     caffe, vgg = (Predictions(p.table.assign(reader_ada=said), p.classes, p.meta) for p in (caffe, vgg))
-    found, why = measure(arms(caffe, vgg))
-    assert set(found) == {m.name for c in STUDY.claims for m in c.measures}
-    assert all(v.low is not None for v in found.values())
-    verdicts = {c.id: c.judge(found, why[c.id]) for c in STUDY.claims}
+    found = measure(arms(caffe, vgg))
+    assert set(found.values) == set(STUDY.measures) and list(found.tables) == ['caffenet', 'vggnet']
+    assert all(v.low is not None for v in found.values.values())
+    verdicts = {v.claim: v for v in judge_claims(STUDY, found)}
+    assert all(x.low is not None for v in verdicts.values() for x, _, _ in v.tested)
     assert verdicts['a'].verdict == 'supported' and verdicts['e'].verdict == 'supported' and verdicts['d'].verdict == 'supported'
     assert verdicts['c'].verdict != 'not tested' and 'ada' in verdicts['c'].reason
 
@@ -74,9 +75,9 @@ def test_a_simulated_reader_decides_nothing(tmp_path):
     assert list(p.readers) == ['simulated'] and p.meta['readers']['simulated'].startswith('simulated') and human_readers(p) == []
     wrong = p.readers['simulated'] != p.target
     assert .15 < wrong.mean() < .4 and wrong[p.target == CLASSES.index('gallbladder')].mean() < .3
-    found, why = measure(arms(p, p))
-    assert not [k for k in found if k.endswith('_minus_reader')]
-    v = STUDY.claims[2].judge(found, why['c'])
+    found = measure(arms(p, p))
+    assert not [k for k in found.values if k.endswith('_minus_reader')]
+    v = judge_claims(STUDY, found)[2]
     assert v.verdict == 'not tested' and v.reason.startswith('simulated reader')
 
 
@@ -95,15 +96,27 @@ def test_another_set_of_test_images_has_another_folder_of_readers(tmp_path):
 
 
 def test_second_guess_by_hand():
-    overall = dict(accuracy=np.array([1100/1423, 1.]), top2_accuracy=np.array([1287/1423, 1.]))
-    rescued = claim_figures(overall, {})['rescued_by_second']
-    assert np.isclose(rescued[0], 187/323) and np.isnan(rescued[1])
+    p = predictions(.5)
+    wrong, second = p.pred != p.target, np.argsort(-p.prob, axis=1)[:, 1]
+    share = rescued_by_second(p)
+    assert share.value == (second == p.target)[wrong].mean() and share.events == wrong.sum()
+    assert rescued_by_second(predictions(1.)).value is None, 'no error, no share'
+
+def test_one_rescued_error_is_no_evidence():
+    "200 patients with 30 images each, one error, its second guess right: no interval and no verdict"
+    n, target = 6000, np.arange(6000) % 11
+    prob = np.full((n, 11), .1/9)
+    prob[np.arange(n), target], prob[np.arange(n), (target + 1) % 11] = .6, .3
+    prob[7, [target[7], (target[7] + 1) % 11]] = .3, .6
+    p = Predictions.from_arrays([f'{i:04d}.png' for i in range(n)], [f'P{i//30}' for i in range(n)], target, prob, CLASSES)
+    share = rescued_by_second(p)
+    assert share.value == 1 and share.low is None and share.patients == share.events == 1
+    assert judge_claims(STUDY, Measured(dict(rescued_by_second=share)))[3].verdict == 'inconclusive'
 
 
 def test_without_frozen_networks_nothing_is_claimed():
-    a = Arm('net-finetuned', 'finetuned', predictions(), predictions(), {})
-    found, why = measure({'net-finetuned': a})
-    assert found == {} and {c.judge(found, why[c.id]).verdict for c in STUDY.claims} == {'not tested'}
+    found = measure({'net-finetuned': Trained(Arm('net', 'finetuned'), predictions(), predictions())})
+    assert found.values == {} and {v.verdict for v in judge_claims(STUDY, found)} == {'not tested'}
 
 
 def test_confusable_pairs_by_hand():

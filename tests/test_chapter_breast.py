@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.studies.breast_cine import CHAPTER, HIT, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long, sensitivities, short
+from usbook.studies.breast_cine import HIT, MACHINERY, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long, sensitivities, short
 from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.detections import Detections
-from usbook.runs.run import Arm
+from usbook.studies.machinery import Arm, Trained, judge_claims
 
 COMMITTED = Path(__file__).parents[1]/'nbs'/'records'/'breast_cine'
 
 
-def arm(d, mode='finetuned', step='b: linked'): return Arm(f'a-{mode}_{step[0]}', mode, d, d, {}, froc(d, RATES, n_boot=50, **HIT), measured=dict(step=step, table=None))
+def arm(d, mode='finetuned', step='b: linked'): return Trained(Arm('a', mode, step[0]), d, d, {}, froc(d, RATES, n_boot=50, **HIT), measured=dict(step=step, table=None))
 
 
 def both(skill_a=1., skill_b=2.5, n=60): return [arm(toy_detections(n, skill=s, model=k), step=step) for k, (s, step) in enumerate(((skill_a, 'single frame'), (skill_b, 'b: linked')))]
@@ -57,13 +57,12 @@ def test_chance_is_below_a_detector_and_not_nothing():
 
 def test_declared_measures_are_delivered_or_explained():
     a, b = both()
-    found, why = measure({a.name: a, b.name: b})
-    assert set(found) == {m.name for c in STUDY.claims for m in c.measures} and all('test scans' in w for w in why.values())
+    found = measure({a.name: a, b.name: b})
+    assert set(found.values) == {k.expression for c in STUDY.claims for k in c.conditions} and all('test scans' in w for w in found.remarks.values())
     stills = replace(a.test, scans=a.test.scans.assign(n_frames=1), lesions=a.test.lesions.assign(frame=0).drop_duplicates(['scan', 'lesion']), detections=a.test.detections.assign(frame=0))
-    found, why = measure({'x': arm(stills), 'y': arm(stills)})
-    assert not found and 'no sequence' in why['a']
-    verdict = STUDY.claims[0].judge(found, why['a'])
-    assert verdict.verdict == 'not tested'
+    found = measure({'x': arm(stills), 'y': arm(stills)})
+    assert not found.values and 'no sequence' in found.remarks['a']
+    assert judge_claims(STUDY, found)[0].verdict == 'not tested'
 
 
 def test_verdicts_follow_the_interval():
@@ -72,7 +71,7 @@ def test_verdicts_follow_the_interval():
     assert out['title'].startswith('Single frame against sequence') and {c.id: c.judge(differences(out)).verdict for c in STUDY.claims[1:]} == dict(b='supported', c='supported')
     back = compare({b.name: b, a.name: a})
     assert STUDY.claims[2].judge(differences(back)).verdict == 'not supported'
-    same = compare({'x': a, 'y': replace(a, name='y')})
+    same = compare({'x': a, 'y': replace(a, arm=replace(a.arm, step='y'))})
     assert same['difference_at_0.1']['value'] == 0 and compare({'x': a}) is None
 
 
@@ -87,7 +86,7 @@ def test_small_tables_keep_the_figures():
 def test_plans_go_from_small_to_full_size():
     full = PLANS['full'].recipe
     assert set(PLANS) == {'test', 'quick', 'workshop', 'full'} and (full.arch, full.channels, full.convs, full.levels) == ('resnet50', 256, 4, 5)
-    assert CHAPTER.study is STUDY and len({(p.recipe.epochs, p.recipe.lr) for p in (PLANS['quick'], PLANS['workshop'])}) == 1
+    assert MACHINERY.study is STUDY and len({(p.recipe.epochs, p.recipe.lr) for p in (PLANS['quick'], PLANS['workshop'])}) == 1
 
 
 # The run ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.studies.head_ct import PLANS, STUDY, cross_predict, figures, gain_of_slices, lesion_rows, look, map_measures, mean_over_patients, measure, slice_gain
+from usbook.studies.head_ct import PLANS, STUDY, cross_predict, gain_of_slices, lesion_rows, look, map_measures, maps_to_draw, measure, slice_gain
 from usbook.data.manifest import Manifest
 from usbook.data.split import split_by_patient
 from usbook.evidence.scores import auc
@@ -16,7 +16,9 @@ from usbook.learn.transfer import train
 from usbook.learn.weights import find_weights
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
-from usbook.runs.run import Arm
+from usbook.core.interval import Interval
+from usbook.evidence.resample import mean_over_patients
+from usbook.studies.machinery import Arm, Trained, judge_claims
 from usbook.core.settings import Settings
 
 CLASSES = list(STUDY.classes)
@@ -60,7 +62,7 @@ def test_measures_of_maps_by_hand():
     got = {k: v.value for k, v in map_measures({'trained': ours, 'random weights': rival}).items()}
     want = dict(energy_minus_chance=.35 - .15, energy_minus_random_weights=.35 - np.mean([.2, .1, .2, .2]),
                 pointing_minus_chance=.75 - .15, pointing_minus_random_weights=.75 - .5)
-    assert got == pytest.approx(want) and set(got) == {m.name for c in STUDY.claims if c.id == 'b' for m in c.measures}
+    assert got == pytest.approx(want) and set(got) == {k.expression for c in STUDY.claims if c.id == 'b' for k in c.conditions}
 
 
 def test_an_empty_map_counts_as_chance():
@@ -92,7 +94,7 @@ def test_looks_at_tested_slices_with_a_mask(slices, fit):
     t = slices.table.iloc[rows]
     assert len(rows) and set(t.patient) <= set(fit.predictions['test'].patient) and (t['mask'] != '').all() and (t.true_label == 'finding').all()
     assert maps.shape == (len(rows), 64, 64) and len(j['trained']) == len(rows) and len(j['random weights']) == 2*len(rows)
-    assert not set(map_measures(j)) - {m.name for c in STUDY.claims for m in c.measures}
+    assert not set(map_measures(j)) - set(STUDY.measures)
 
 
 def test_frames_of_one_file_are_kept_apart(slices, fit):
@@ -107,7 +109,7 @@ def test_frames_of_one_file_are_kept_apart(slices, fit):
 def test_every_slice_is_tested_once_and_leaks_only_where_meant(slices, settings):
     weights, seen = find_weights('resnet10t', settings), {}
     for by_slice in (False, True):
-        p = cross_predict(slices, RECIPE, weights, settings, k=3, by_slice=by_slice)
+        p = cross_predict(slices, Job(RECIPE, 'frozen', weights, settings), k=3, by_slice=by_slice)
         assert list(p.table.image) == list(slices.table.image) and list(p.patient) == list(slices.patients)
         seen[by_slice] = p
     assert slice_gain([tuple(seen.values())]).low < slice_gain([tuple(seen.values())]).high
@@ -124,19 +126,20 @@ def test_gain_by_hand():
 
 def test_one_slice_a_patient_has_nothing_to_leak(slices, settings):
     single = replace(slices, table=slices.table.assign(patient=slices.table.image))
-    assert gain_of_slices(single, RECIPE, settings) == {}
+    assert gain_of_slices(single, Job(RECIPE, settings=settings)) == {}
 
 
 # The chapter -----------------------------------------------------------------------------------------------
 
 def test_declared_measures_are_delivered_or_explained():
-    p, every = predictions(1.), {m.name for c in STUDY.claims for m in c.measures}
-    arm = Arm('a', 'finetuned', p, p, {})
-    found, why = measure({'a': arm})
-    assert set(found) == {'auc'} and set(why) == {'b', 'c'}
-    arm.measured = {k: found['auc'] for k in every - {'auc'}}
-    found, why = measure({'a': arm})
-    assert set(found) == every and not why and figures({'a': arm}) == {}
+    every, t = {k.expression for c in STUDY.claims for k in c.conditions}, Trained(Arm('a', 'finetuned'), predictions(1.))
+    found = measure({'a': t})
+    assert not found.values and set(found.remarks) == {'b', 'c'} and list(found.tables) == ['finetuned']
+    assert [v.verdict for v in judge_claims(STUDY, found)][1:] == ['not tested']*2
+    t.measured = {k: Interval(.2, .1, .3) for k in every - {'auc.finding'}}
+    found = measure({'a': t})
+    assert set(found.values) == every - {'auc.finding'} and not found.remarks and maps_to_draw({'a': t}) == {}
+    assert 'not tested' not in {v.verdict for v in judge_claims(STUDY, found)}
 
 
 def test_the_run_from_images_to_verdicts(usbook, slices):
@@ -144,7 +147,7 @@ def test_the_run_from_images_to_verdicts(usbook, slices):
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout[r.stdout.index('{'):])
     assert [c['id'] for c in out['claims']] == ['a', 'b', 'c'] and 'not tested' not in {c['verdict'] for c in out['claims']}
-    assert all(m.name in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for m in d.measures)
+    assert all(k.expression in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for k in d.conditions)
     assert 'resnet10t-frozen' in out['runs'] and 'resnet10t-finetuned' in out['runs']
 
 

@@ -8,16 +8,18 @@ import pytest
 from PIL import Image, ImageOps
 
 import usbook.studies.pneumoconiosis as chapter
-from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify, figures, find_all_lungs, harder, make_view, measure, order_figures, parts_of, ratio_over_patients, shortcut, stamped, teachers, two_classes, two_sites, usable, view
+from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify, figures_to_draw, find_all_lungs, make_view, measure, neighbour_share, shortcut, stamped, teachers, two_classes, two_sites, usable, view
 from usbook.data.manifest import Manifest
-from usbook.data.split import check_leaks, split_by_patient
+from usbook.data.split import check_leaks, folds_by_patient, split_by_patient
 from usbook.core.interval import Interval
 from usbook.evidence.scores import auc
 from usbook.learn.segment import read_lungs
-from usbook.learn.recipe import Recipe, SegRecipe
+from usbook.learn.recipe import Job, Recipe, SegRecipe
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
-from usbook.runs.run import Arm
+from usbook.evidence.resample import ratio_over_patients
+from usbook.studies.formula import interval_of
+from usbook.studies.machinery import Arm, Trained, judge_claims
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 
@@ -35,6 +37,10 @@ def films(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def settings(tmp_path_factory): return Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu', profile='test')
+
+
+@pytest.fixture
+def job(settings): return Job(RECIPE, settings=settings, progress=False)
 
 
 @pytest.fixture(scope='module')
@@ -128,12 +134,12 @@ def test_two_lungs_are_averaged():
     assert list(q.table.image) == ['000.png', '001.png'] and np.allclose(q.prob, [[.7, .3], [.3, .7]])
 
 
-def test_stage_two_tests_each_film_once(films, truth, settings):
+def test_stage_two_tests_each_film_once(films, truth, settings, job):
     m = two_classes(films)
-    parts = parts_of(m, TwoStagePlan(RECIPE, folds=3))
+    parts = folds_by_patient(m, 3)
     for p in parts: check_leaks(p)
     v = make_view(m, truth, 'sides', settings.path('cache'))
-    p, fits = classify(v, parts, RECIPE, 'frozen', settings, 0, failed=[films.table.image[3]])
+    p, fits = classify(v, parts, job, failed=[films.table.image[3]])
     assert sorted(p.table.image) == sorted(films.table.image) and len(fits) == 3 and all(f.frozen['moved'] == 0 for f in fits)
     row = p.table[p.table.image == films.table.image[3]].iloc[0]
     assert row[f'p_{row.target}'] == 0, 'the failed film counts as wrong'
@@ -148,7 +154,7 @@ def test_lungs_come_from_a_unet_that_never_saw_the_patient(films, settings, monk
         return [np.ones((128, 128), np.uint8)]*len(rows), pd.DataFrame(dict(image=m.table.image.iloc[rows], found='both'))
     monkeypatch.setattr(chapter, 'find_lungs', find)
     plan = TwoStagePlan(RECIPE, folds=3)
-    lungs = find_all_lungs(films, parts_of(films, plan), plan, settings)
+    lungs = find_all_lungs(films, folds_by_patient(films, plan.folds), Job(plan.unet, settings=settings))
     assert len(lungs.masks) == len(lungs.found) == len(films) and list(lungs.found.image) == list(films.table.image)
     assert all(not seen[k] & asked[k] for k in asked) and set.union(*asked.values()) == set(films.patients)
 
@@ -159,14 +165,14 @@ def test_a_film_with_frames_is_refused(films):
 
 # The ablation and the stamp ---------------------------------------------------------------------------------
 
-def test_ablation_changes_nothing_but_the_picture(films, truth, settings):
+def test_ablation_changes_nothing_but_the_picture(films, truth, settings, job):
     m = split_by_patient(two_classes(films), seed=0)
-    views = ablation(m, [m], lungs_of(films, truth, failed=[0, 5]), RECIPE, 'frozen', settings, kinds=('whole', 'lungs', 'blackout', 'oracle'))
+    views = ablation(m, [m], lungs_of(films, truth, failed=[0, 5]), job, kinds=('whole', 'lungs', 'blackout', 'oracle'))
     assert set(views) == {'whole', 'lungs', 'blackout', 'oracle'}
     assert len({tuple(p.table.image) for p in views.values()}) == 1 and len({tuple(p.target) for p in views.values()}) == 1
     assert views['whole'].meta['lungs_not_found'] == [] == views['oracle'].meta['lungs_not_found'] and len(views['lungs'].meta['lungs_not_found']) == 2
     bare = replace(m, table=m.table.assign(mask=''))
-    assert set(ablation(bare, [m], lungs_of(films, truth), RECIPE, 'frozen', settings, kinds=('lungs', 'oracle'))) == {'lungs'}
+    assert set(ablation(bare, [m], lungs_of(films, truth), job, kinds=('lungs', 'oracle'))) == {'lungs'}
 
 
 def test_the_stamp_is_outside_the_lungs(films, truth, tmp_path):
@@ -180,7 +186,7 @@ def test_the_stamp_is_outside_the_lungs(films, truth, tmp_path):
 
 
 def test_unets_learn_from_stamped_films(films, settings):
-    learn, note = teachers(films, parts_of(films, TwoStagePlan(RECIPE, folds=2)), settings)
+    learn, note = teachers(films, folds_by_patient(films, 2), settings)
     changed = [(np.asarray(films.load(i)) != np.asarray(learn[0].load(i))).any() for i in range(len(films))]
     assert .2 < np.mean(changed) < .8 and not note and len(learn) == 2
     assert abs(np.mean(np.array(changed)[films.targets == 0]) - np.mean(np.array(changed)[films.targets > 0])) < .5, 'by lot, whatever the class'
@@ -195,7 +201,7 @@ def test_who_is_stamped(films, tmp_path):
     assert all(np.array_equal(some.load(i), again.load(i)) for i in range(len(m)))
 
 
-def test_sites_are_learnt_and_tested_apart(films, truth, settings, monkeypatch):
+def test_sites_are_learnt_and_tested_apart(films, truth, settings, job, monkeypatch):
     m = two_classes(films)
     m = replace(m, table=m.table.assign(site=np.where(np.arange(len(m)) % 2, 'A', 'B')))
     assert two_sites(m) is not None and two_sites(replace(m, table=m.table.drop(columns='site'))) is None
@@ -207,7 +213,7 @@ def test_sites_are_learnt_and_tested_apart(films, truth, settings, monkeypatch):
     monkeypatch.setattr(chapter, 'train', spy)
     monkeypatch.setattr(chapter, 'find_lungs', lambda net, films, rows=None: (truth, None))
     sites, lungs = two_sites(m), replace(lungs_of(films, truth), nets=[None])
-    out = shortcut(m, [split_by_patient(m, seed=1)], lungs, RECIPE, settings, kinds=('whole',))
+    out = shortcut(m, [split_by_patient(m, seed=1)], lungs, job, kinds=('whole',))
     assert all(set(t.site) == {sites[0]} and set(t.condition) == {'home'} for t in learnt)
     for c in CONDITIONS: assert set(out['whole', c].table.site) == {sites[c != 'home']}
     assert list(out['whole', 'away'].target) == list(out['whole', 'reversed'].target)
@@ -219,11 +225,13 @@ def test_sites_are_learnt_and_tested_apart(films, truth, settings, monkeypatch):
 def test_neighbours_and_kappa_by_hand():
     target = [0]*6 + [1]*6 + [2]*6 + [3]*6
     pred = [0, 0, 0, 1, 1, 3] + [1]*4 + [2, 0] + [2]*4 + [3, 0] + [3]*5 + [2]
-    f = order_figures(predictions(target, pred))
-    assert f['neighbour_share'].value == pytest.approx(6/8) and f['neighbour_share'].low is not None
-    assert f['quadratic_minus_plain_kappa'].value == pytest.approx(.7 - .5555555, abs=.08)
-    none = order_figures(predictions(target, target))
-    assert none['neighbour_share'].value is None, 'no errors, no share'
+    p = predictions(target, pred)
+    guess = np.outer(np.bincount(target), np.bincount(pred))
+    off = abs(np.subtract.outer(range(4), range(4)))
+    share = neighbour_share(p)
+    assert share.value == pytest.approx(6/8 - guess[off == 1].sum()/guess[off > 0].sum()) and share.low is not None and share.events == 8
+    assert interval_of('kappa_quadratic - kappa', p).value == pytest.approx(.7 - .5555555, abs=.08)
+    assert neighbour_share(predictions(target, target)).value is None, 'no errors, no share'
 
 
 def test_ratio_by_hand():
@@ -234,10 +242,11 @@ def test_ratio_by_hand():
 def test_two_minus_four_by_hand():
     four = predictions([0, 1, 2, 3]*6, [0, 2, 2, 1]*6)
     two = predictions([0, 1, 1, 1]*6, [0, 1, 1, 0]*6, TWO)
-    h = harder(two, four)
+    h = interval_of('two.accuracy - four.accuracy', dict(two=two, four=four))
     assert h.value == pytest.approx(.25) and h.low < .25 < h.high
     shuffled = four.subset(np.random.default_rng(0).permutation(24))
-    assert harder(two, shuffled).value == pytest.approx(.25), 'films are matched by name'
+    again = interval_of('two.accuracy - four.accuracy', dict(two=two, four=shuffled))
+    assert tuple(again) == pytest.approx(tuple(h)), 'films are matched by name'
 
 
 def test_auc_and_its_gap():
@@ -251,17 +260,30 @@ def test_auc_and_its_gap():
 
 
 def test_every_declared_measure_is_delivered_or_explained():
-    names, p = {m.name for c in STUDY.claims for m in c.measures}, predictions([0, 1]*9, [0, 1]*9, TWO)
-    frozen, tuned = (Arm(f'net-{m}', m, p, None, {}) for m in ('frozen', 'finetuned'))
-    found, why = measure({'net-finetuned': tuned})
-    assert found == {} and set(why) == {c.id for c in STUDY.claims}
-    frozen.measured = {k: Interval(.1, 0., .2) for k in names} | dict(views={}, stamps={})
-    found, why = measure({'net-frozen': frozen, 'net-finetuned': tuned})
-    assert set(found) == names and why['a'] == 'frozen backbone' and 'guessing' in why['c'], 'two guessers differ as well'
-    tuned.measured = {k: Interval(.8, .7, .9) for k in names}
-    found, why = measure({'net-frozen': frozen, 'net-finetuned': tuned})
-    assert found['auc'].value == .8 and set(why.values()) == {'fine-tuned'}
+    rng, target = np.random.default_rng(0), np.arange(96) % 4
+    four = predictions(target, np.where(rng.random(96) < .7, target, (target + 1) % 4))
+    two = predictions(np.minimum(target, 1), np.minimum(four.pred, 1), TWO)
+    tables = dict(two=two, four=four, whole=two, blackout=predictions(two.target, rng.integers(0, 2, 96), TWO))
+    frozen, tuned = (Trained(Arm('net', m), two) for m in ('frozen', 'finetuned'))
+    found = measure({'net-finetuned': tuned})
+    assert found.values == {} and set(found.remarks) == {c.id for c in STUDY.claims}
+    assert {v.verdict for v in judge_claims(STUDY, found)} == {'not tested'}
+    frozen.measured = dict(neighbour_share_minus_chance=neighbour_share(four), tables=tables, views={}, stamps={})
+    found = measure({'net-frozen': frozen, 'net-finetuned': tuned})
+    assert set(found.values) == set(STUDY.measures) and set(found.remarks.values()) == {'frozen backbone'}
+    verdicts = {v.claim: v for v in judge_claims(STUDY, found)}
+    assert 'not tested' not in {v.verdict for v in verdicts.values()} and verdicts['a'].verdict == 'supported'
+    assert all(v.patients == 96 for k, v in verdicts.items() if k in 'abce')
+    tuned.measured = dict(neighbour_share_minus_chance=Interval(.8, .7, .9), tables=tables)
+    found = measure({'net-frozen': frozen, 'net-finetuned': tuned})
+    assert found.values['neighbour_share_minus_chance'].value == .8 and set(found.remarks.values()) == {'fine-tuned'}
 
+def test_two_networks_that_guess_are_not_told_apart_by_the_number_of_classes():
+    "Accuracy differs by .3 between guessing among two and among four classes; kappa does not"
+    rng, target = np.random.default_rng(3), np.repeat(np.arange(4), 60)
+    four, two = predictions(target, rng.permutation(target)), predictions(np.minimum(target, 1), rng.permutation(np.minimum(target, 1)), TWO)
+    v = judge_claims(STUDY, chapter.Measured(tables=dict(two=two, four=four, whole=two, blackout=two)))[2]
+    assert v.verdict != 'supported' and interval_of('two.accuracy - four.accuracy', dict(two=two, four=four)).low > .2
 
 def test_plans_name_the_papers_networks():
     full = PLANS['full']
@@ -292,8 +314,8 @@ def test_the_run_from_films_to_verdicts(usbook, films, small, monkeypatch, tmp_p
     r = usbook('reproduce', 'pneumoconiosis', '--data', tmp_path/'films'/'manifest.csv', '--weights', 'random', '--json')
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout[r.stdout.index('{'):])
-    assert [c['id'] for c in out['claims']] == list('abcd') and 'not tested' not in {c['verdict'] for c in out['claims']}
-    assert all(m.name in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for m in d.measures)
+    assert [c['id'] for c in out['claims']] == list('abcde') and 'not tested' not in {c['verdict'] for c in out['claims']}
+    assert all(k.expression in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for k in d.conditions)
     assert set(out['runs']) == {'resnet10t-frozen', 'resnet10t-finetuned', 'resnet10t_four-frozen'}
     assert [w for w in out['warnings'] if lost in w and 'counts as an error' in w], 'a failure is listed'
     assert [w for w in out['warnings'] if negative in w and 'looks inverted' in w], 'an odd film is noted'
@@ -328,4 +350,4 @@ def test_bad_masks_stop_the_run_with_one_sentence(usbook, films, small, tmp_path
     assert r.returncode == 2 and f"row 4: mask {films.table['mask'][2]} holds the values 9" in r.stderr and len(r.stderr.strip().splitlines()) <= 3
 
 
-def test_figures_without_anything(): assert figures({'a': Arm('a', 'frozen', None, None, {})}) == {}
+def test_figures_without_anything(): assert figures_to_draw({'a': Trained(Arm('a', 'frozen'), None)}) == {}

@@ -10,19 +10,21 @@ from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.runs.report import checklists_of, facts_of, render, results_of
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
+from usbook.studies.images import Source
+from usbook.studies.machinery import Arm, Trained
 from usbook.studies.study import get_study
 
 RECIPE = dict(arch='resnet10t', size=96, epochs=2, batch=16, lr=.002, lr_mult=100., flip=True, rotate=10., zoom=1.1, lighting=.2, views=1, dropout=.5, balance=True)
 
-def outcome(source='simulated (committed sample)', meta=True, warnings=(), reader=None):
+def outcome(source=Source('sample'), meta=True, warnings=(), reader=None):
     study = get_study('lung_signs')
     def arm(mode, skill):
         p = toy_predictions(20, 4, study.classes, skill, reader=reader)
         p = Predictions(p.table, p.classes, dict(recipe=RECIPE, weights=dict(mean=[.4], std=[.2]), seed=0) if meta else {})
-        return SimpleNamespace(name=f'resnet10t-{mode}', mode=mode, test=p, evaluation=evaluate(p), weights={'source': 'random'}, repeat_evaluations=[], seconds=1.)
+        return Trained(Arm('resnet10t', mode), p, weights={'source': 'random'}, evaluation=evaluate(p), seconds=1.)
     arms = {a.name: a for a in (arm('frozen', 1.), arm('finetuned', 2.))}
-    data = dict(source=source, images=80, patients=20, counts={'test a_lines': 20}, split='abcdef123456789')
-    out = SimpleNamespace(study=study, settings=Settings(), data=data, arms=arms, comparison=None, verdicts=[c.judge({}, 'invented') for c in study.claims], warnings=list(warnings), figures={})
+    data = source.as_dict() | dict(images=80, patients=20, counts={'test a_lines': 20}, split='abcdef123456789')
+    out = SimpleNamespace(study=study, settings=Settings(), data=data, arms=arms, comparison=None, verdicts=[c.judge({}, 'invented') for c in study.claims], warnings=list(warnings), figures={}, source=source, images=None)
     out.results = results_of(out)
     return out
 
@@ -53,13 +55,13 @@ def test_every_fact_that_an_item_asks_for_can_be_known():
 
 def test_of_own_images_less_is_known():
     "Whoever took part, who labelled and when: a run can't know"
-    own = {name: {a.item.number: a.status for a in fill_checklist(name, facts_of(outcome('own images (mine)', meta=False), ENV))} for name in CHECKLISTS}
+    own = {name: {a.item.number: a.status for a in fill_checklist(name, facts_of(outcome(Source('own', 'mine'), meta=False), ENV))} for name in CHECKLISTS}
     for n in ('5', '8', '11', '13', '14', '16', '17', '9', '25'): assert own['CLAIM'][n] == 'open', n
     for n in ('5b', '6a', '6b', '6c', '8a', '8b', '17', '7'): assert own['TRIPOD+AI'][n] == 'open', n
     assert own['CLAIM']['20'] == 'answered'
 
 def test_image_level_is_said():
-    facts = facts_of(outcome('own images (mine)', warnings=['These are image-level results.']), ENV)
+    facts = facts_of(outcome(Source('own', 'mine'), warnings=['These are image-level results.']), ENV)
     assert facts['level'].startswith('image')
 
 def test_lists_are_whole_and_cited():

@@ -203,9 +203,10 @@ def test_stopped_in_an_epoch(done, tree, tmp_path, what, code, hint):
     assert {p.name for p in (done[1]/'runs').iterdir()} == before
 
 def test_disk_full_while_saving(monkeypatch, tmp_path):
-    from usbook.runs import run
+    from usbook.core.files import write_folder
+    from usbook.runs.run import run_name
     with pytest.raises(OSError):
-        with run.run_folder('lung_signs', tmp_path) as (part, final):
+        with write_folder(tmp_path/run_name('lung_signs')) as part:
             (part/'results.json').write_text('{')
             raise OSError(28, 'No space left on device')
     assert list(tmp_path.iterdir()) == []

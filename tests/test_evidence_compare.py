@@ -15,7 +15,8 @@ from usbook.evidence.decide import decide, sign
 from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import Support, difference, kish
 from usbook.predictions.predictions import Predictions, toy_predictions
-from usbook.studies.study import Measure
+from usbook.studies.formula import Condition
+from usbook.studies.study import Claim
 
 
 def table(right, who, classes=('a', 'b')):
@@ -32,7 +33,8 @@ def test_sentence_and_verdict_never_disagree(seed, patients):
     who = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
     a, b = (table(rng.random(len(who)) < p, who) for p in (.8, rng.choice([.3, .6, .8])))
     c = compare(a, b, names=('one', 'two'))
-    up, down = (Measure('d', o, 0.).judge(c.differences['accuracy']) for o in ('above', 'below'))
+    def judged(rule): return Claim('a', '', '', '', (Condition('d', rule, 0.),)).judge(dict(d=c.differences['accuracy'])).verdict
+    up, down = map(judged, ('above', 'below'))
     assert ('one is right more often than two' in c.sentence) == (up == 'supported') == (down == 'not supported')
     assert ('two is right more often than one' in c.sentence) == (down == 'supported') == (up == 'not supported')
     assert c.decide().verdict == up and c['sentence'] == c.sentence == str(c)

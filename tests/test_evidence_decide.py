@@ -9,14 +9,18 @@ from usbook.core.errors import BadInput
 from usbook.core.interval import Interval
 from usbook.evidence.compare import equivalence
 from usbook.evidence.decide import VERDICTS, by_luck, decide, holm, sign, together, under_holm, widened
-from usbook.studies.study import Claim, Measure
+from usbook.studies.formula import Condition
+from usbook.studies.study import Claim
 
 numbers = st.floats(-1, 1).map(lambda x: round(x, 2))  # coarse, so that ends often touch the limit
 intervals = st.tuples(numbers, numbers, numbers).map(sorted).map(lambda o: Interval(o[1], o[0], o[2]))
 
 
+def judged(i, rule, limit): return Claim('a', '', '', '', (Condition('d', rule, limit),)).judge(dict(d=i)).verdict
+
+
 def test_a_bound_that_touches_the_limit_denies_nothing():
-    assert Measure('d', 'above', 0.).judge((-.111, -.333, 0.)) == 'inconclusive'
+    assert judged((-.111, -.333, 0.), 'above', 0.) == 'inconclusive'
     assert decide((-.1, -.3, 0.), 'above').verdict == decide((.1, 0., .3), 'above').verdict == 'inconclusive'
     assert decide((0., 0., 0.), 'above').verdict == 'inconclusive'
     assert decide((.07, .05, .1), 'within', .05).verdict == 'inconclusive'
@@ -47,14 +51,14 @@ def test_what_cannot_be_decided_is_refused():
 
 @given(intervals, st.sampled_from([.05, .1, .25, 1.]))
 def test_the_words_of_a_comparison_and_the_verdicts_on_claims_agree(i, margin):
-    above, below = (Measure('d', o, 0.).judge(i) for o in ('above', 'below'))
+    above, below = (judged(i, o, 0.) for o in ('above', 'below'))
     assert (sign(i) == 1) == (above == 'supported') == (below == 'not supported')
     assert (sign(i) == -1) == (below == 'supported') == (above == 'not supported')
     assert (sign(i) == 0) == (above == 'inconclusive') == (below == 'inconclusive')
     back = Interval(-i.value, -i.high, -i.low)
     assert sign(back) == -sign(i)
     said = equivalence(i, margin)['verdict']
-    assert Measure('d', 'within', margin).judge(i) == {'equivalent': 'supported', 'different': 'not supported'}.get(said, said)
+    assert judged(i, 'within', margin) == {'equivalent': 'supported', 'different': 'not supported'}.get(said, said)
 
 
 @given(intervals, numbers)
@@ -95,6 +99,6 @@ def test_widened_moves_the_ends_as_far_as_the_level_asks():
 def test_many_claims():
     assert together([]) == 'not tested' and together(['supported', 'not tested']) == 'not tested'
     assert by_luck(18)['expected'] == pytest.approx(.45) and 'on average' in by_luck(18)['sentence']
-    claim = Claim('a', '', '', '', (Measure('x', 'above', 0.), Measure('y', 'within', .1)))
+    claim = Claim('a', '', '', '', (Condition('x', 'above', 0.), Condition('y', 'within', .1)))
     assert claim.judge(dict(x=(.2, .1, .3), y=(0., -.05, .05))).verdict == 'supported'
     assert claim.judge(dict(x=(.2, .1, .3), y=(0., -.05, .1))).verdict == 'inconclusive'

@@ -16,7 +16,7 @@ from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient, split_by_patient
 from usbook.evidence.metrics import evaluate
 from usbook.learn.segment import check_films, read_lungs, score_lungs
-from usbook.learn.recipe import Recipe, SegRecipe
+from usbook.learn.recipe import Job, Recipe, SegRecipe
 from usbook.learn.weights import find_weights
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
@@ -39,14 +39,17 @@ def settings_for(realdata, cache):
     return own, stage_two
 
 
+def job(recipe, settings, mode='frozen'): return Job(recipe, mode, settings=settings, progress=False)
+
+
 def stage_one(m, parts, plan, settings):
     "Lungs by a U-Net from simulated films, by U-Nets from other real patients, and by hand; the first two with their scores"
     truth = [read_lungs(m.root/p) for p in m.table['mask']]
     bare = replace(m, table=m.table.drop(columns='mask'))
-    simulated = find_all_lungs(bare, [bare.with_split(['test']*len(m))], plan, settings, progress=False)
+    simulated = find_all_lungs(bare, [bare.with_split(['test']*len(m))], job(plan.unet, settings))
     simulated.scored = score_lungs(m, np.arange(len(m)), simulated.masks)
     found = simulated.found.assign(found='both')
-    return {'simulated films': simulated, 'real films of other patients': find_all_lungs(m, parts, plan, settings, progress=False),
+    return {'simulated films': simulated, 'real films of other patients': find_all_lungs(m, parts, job(plan.unet, settings)),
             'nobody: drawn by hand': Lungs(truth, found, None, [])}
 
 
@@ -59,15 +62,15 @@ def test_short(realdata, tmp_path):
     m = split_by_patient(m, (.6, 0., .4), seed=0)
     check_leaks(m)
     test = np.flatnonzero(m.table.split == 'test')
-    simulated = find_all_lungs(replace(m, table=m.table.drop(columns='mask')), [m], QUICK, own, progress=False)
-    real = find_all_lungs(m, [m], replace(QUICK, unet=replace(QUICK.unet, epochs=8)), own, progress=False)
+    simulated = find_all_lungs(replace(m, table=m.table.drop(columns='mask')), [m], job(QUICK.unet, own))
+    real = find_all_lungs(m, [m], job(replace(QUICK.unet, epochs=8), own))
     assert 'trained on simulated films' in simulated.note and real.nets[0].films == (m.table.split == 'train').sum() and not real.note
     scored = {k: score_lungs(m, test, [l.masks[i] for i in test]) for k, l in dict(simulated=simulated, real=real).items()}
     mean = {k: t.dice.mean() for k, t in scored.items()}
     assert mean['real'] > .6 and mean['simulated'] > .3, mean
     assert set(scored['real'].unit) == {'pixels'}, 'nobody says how large these pixels are'
     v = make_view(m, real.masks, 'lungs', two.path('cache'))
-    p, _ = classify(v, [m], QUICK.recipe, 'frozen', two, 0, real.failed, progress=False)
+    p, _ = classify(v, [m], job(QUICK.recipe, two), real.failed)
     a = auc_of(p)
     assert sorted(p.table.image) == sorted(m.table.image[test]) and a.low < a.value < a.high
 
@@ -90,13 +93,13 @@ def test_record(realdata, tmp_path):
         table.append(row('1: lungs', name, 'real patients', **figures, **{'both lungs found': f"{int((l.found.found == 'both').sum())} of {len(m)}"}))
     for name, l in lungs.items():
         v = make_view(m, l.masks, 'lungs', two.path('cache'))
-        aucs[name, 'lungs', 'frozen'] = classify(v, parts, FULLER.recipe, 'frozen', two, 0, l.failed, progress=False)[0]
+        aucs[name, 'lungs', 'frozen'] = classify(v, parts, job(FULLER.recipe, two), l.failed)[0]
     real = lungs['real films of other patients']
     for kind in ('whole', 'masked', 'blackout'):
         v = make_view(m, None if kind == 'whole' else real.masks, kind, two.path('cache'))
-        aucs['', kind, 'frozen'] = classify(v, parts, FULLER.recipe, 'frozen', two, 0, () if kind == 'whole' else real.failed, progress=False)[0]
+        aucs['', kind, 'frozen'] = classify(v, parts, job(FULLER.recipe, two), () if kind == 'whole' else real.failed)[0]
     v = make_view(m, real.masks, 'lungs', two.path('cache'))
-    aucs['real films of other patients', 'lungs', 'finetuned'] = classify(v, parts, FULLER.recipe, 'finetuned', two, 0, real.failed, progress=False)[0]
+    aucs['real films of other patients', 'lungs', 'finetuned'] = classify(v, parts, job(FULLER.recipe, two, 'finetuned'), real.failed)[0]
     stage_two = [dict(shown=kind, mode=mode, **{'lungs learnt from': name}, auc=auc_of(p).as_dict(),
                       accuracy=evaluate(p).overall['accuracy'].as_dict()) for (name, kind, mode), p in aucs.items()]
     a = aucs['real films of other patients', 'lungs', 'frozen']

@@ -81,12 +81,13 @@ def _reproduce(args):
     if args.study == 'all' and s.data not in ('sample', 'phantom'):
         raise BadInput(f'--data {s.data} belongs to one study; name it instead of "all"')
     done = []
-    for chapter in _studies(args.study):
-        from usbook.runs.run import reproduce
+    for machinery in _studies(args.study):
         from usbook.core.progress import show_progress
-        if not args.json: print(f'{chapter.study.id}: {chapter.study.title}', flush=True)
-        run = reproduce(chapter, s, modes=modes, arch=args.arch, patients=args.patients,
-                        image_level=args.image_level, same_patient=args.same_patient, progress=(lambda *_: None) if args.json else show_progress())
+        from usbook.runs.run import reproduce
+        from usbook.studies.images import Reading
+        if not args.json: print(f'{machinery.study.id}: {machinery.study.title}', flush=True)
+        reading = Reading(args.patients, args.image_level, args.same_patient)
+        run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
         done.append(run)
         if not args.json: _show_run(run)
     if args.json: show_json([{**r.results, 'folder': str(r.folder)} for r in done] if args.study == 'all'

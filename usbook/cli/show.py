@@ -198,7 +198,7 @@ def show_results(results:dict, # the content of results.json
     out, arms = out or console(), list(results['runs'])
     rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), r['paper'], *(interval_text(r[a]) for a in arms)]
             for r in paper_rows(get_study(results['study']), results['runs'])]
-    if rows: show_table(['', 'paper', *(a.replace('-', ', ') for a in arms)], rows, out)
+    if rows: show_table(['', 'paper', *(results.get('arms', {}).get(a, {}).get('title', a) for a in arms)], rows, out)
     out.print()
     show_claims(results['claims'], out)
     show_notes(results['warnings'], out)

@@ -26,7 +26,7 @@ def machinery_of(study:str # id of a study
     name = get_study(study).id
     if not has_machinery(name):
         raise BadInput(f'{name} has no chapter yet', remedy='usbook list shows those that have one')
-    return import_module(f'usbook.studies.{name}').CHAPTER
+    return import_module(f'usbook.studies.{name}').MACHINERY
 
 # %% ../../nbs/cli/00_study.ipynb #7bdc4043
 def reproduce_study(study:str,      # id of a study

@@ -59,15 +59,15 @@ def write_folder(path:str|Path,   # the folder's final place; must not be there,
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
     part = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.partial')
-    with lock(part):
-        try:
-            part.mkdir()
-            yield part
-            if replace and path.is_dir(): _swap(part, path)
-            else: part.rename(path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    _lock_of(part).unlink(missing_ok=True)
+    try:
+        with lock(part):
+            try:
+                part.mkdir()
+                yield part
+                if replace and path.is_dir(): _swap(part, path)
+                else: part.rename(path)
+            finally: shutil.rmtree(part, ignore_errors=True)
+    finally: _lock_of(part).unlink(missing_ok=True)
 
 def _swap(part, path):
     "Put `part` in the place of the folder `path`"

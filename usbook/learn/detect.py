@@ -344,7 +344,7 @@ class DetectorFit:
     learner: Learner
     frames: Frames
     marks: dict             # split ('valid', 'test') -> table of boxes on single frames
-    history: pd.DataFrame   # one row an epoch: train_loss, valid_loss
+    history: pd.DataFrame   # one row per epoch: train_loss, valid_loss
     seconds: float
     meta: dict
     frozen: dict|None = None # frozen: what was compared for the proof

@@ -154,7 +154,7 @@ def with_random_labels(m:Manifest, # with a column `split`
 
 # %% ../../nbs/learn/05_explain.ipynb #e82a0ee9
 def compare_maps(judged:dict # name -> table of `score_maps`, on the same images
-                )->pd.DataFrame: # one row a network, the chance level last; means over images
+                )->pd.DataFrame: # one row per network, the chance level last; means over images
     "Pointing game and energy of several networks, and of chance"
     out = {k: dict(pointing=t.pointing.mean(), energy=t.energy.mean(), empty_maps=t.energy.isna().mean())
            for k, t in judged.items()}

@@ -201,7 +201,7 @@ LIMIT = 5*10**9 # bytes of fits; more is said
 def _over_limit(settings):
     size = sum(k['bytes'] for k in kept_fits(settings))
     if size <= LIMIT: return ''
-    return f'The store of fits holds {size/1e9:.1f} GB, more than {LIMIT/1e9:.0f}; `usbook cache --prune` makes room.'
+    return f'The store of fits holds {size/1e9:.1f} GB, more than {LIMIT/1e9:.0f}; `usbook.learn.fits.prune_fits` makes room.'
 
 # %% ../../nbs/learn/07_fits.ipynb #07d67540
 def worker_count(workers='auto', # 'auto', or a whole number from 1

@@ -188,7 +188,7 @@ class Segmenter:
     network: Network
     recipe: SegRecipe
     weights: Weights
-    history: pd.DataFrame  # one row an epoch: train_loss, valid_loss, dice
+    history: pd.DataFrame  # one row per epoch: train_loss, valid_loss, dice
     seconds: float
     films: int             # it was trained on
     learner: Learner|None = field(default=None, repr=False)
@@ -337,7 +337,7 @@ def pixel_mm(m:Manifest, # films
 def score_lungs(m:Manifest, # films with masks
                 rows,       # numbers of rows of the manifest
                 masks       # of `find_lungs`
-               )->pd.DataFrame: # one row a film and lung: row, image, patient, lung, dice, iou, hd95, unit, found
+               )->pd.DataFrame: # one row per film and lung: row, image, patient, lung, dice, iou, hd95, unit, found
     "Each lung against its true mask; a lung that was missed scores 0, and one that isn't there must not be found"
     out = []
     for i, mask in zip(rows, masks):

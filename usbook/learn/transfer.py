@@ -381,7 +381,7 @@ class Fit:
     network: Network        # body and trained head
     learner: Learner        # frozen: of the head on features; finetuned: of the whole network
     predictions: dict       # split ('valid', 'test') -> Predictions
-    history: pd.DataFrame   # one row an epoch: train_loss, valid_loss, balanced_accuracy
+    history: pd.DataFrame   # one row per epoch: train_loss, valid_loss, balanced_accuracy
     seconds: float          # all of it
     times: dict             # the same in parts
     frozen: dict|None = None # frozen: what was compared for the proof
