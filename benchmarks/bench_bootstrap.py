@@ -27,7 +27,17 @@ def loop(p, often):
         aucs = [sk.roc_auc_score(y == c, prob[:, c]) for c in range(k)]
         sk.multilabel_confusion_matrix(y, called)
         [sk.average_precision_score(y == c, prob[:, c]) for c in range(k)]
-        out.append([sk.accuracy_score(y, called), precision, recall, f1, sk.cohen_kappa_score(y, called), sk.matthews_corrcoef(y, called), np.mean(aucs)])
+        out.append(
+            [
+                sk.accuracy_score(y, called),
+                precision,
+                recall,
+                f1,
+                sk.cohen_kappa_score(y, called),
+                sk.matthews_corrcoef(y, called),
+                np.mean(aucs),
+            ]
+        )
     return np.array(out)
 
 
@@ -57,6 +67,9 @@ def large(n_patients=5000, per_patient=20):
 
 if __name__ == '__main__':
     r, slow, fast = ratio()
-    print(f'2000 images of 200 patients, 11 classes: {1e3 * slow:.1f} ms a resample in a loop, {1e3 * fast:.3f} ms here: {r:.0f} times as fast')
+    print(
+        f'2000 images of 200 patients, 11 classes: {1e3 * slow:.1f} ms a resample in a loop, {1e3 * fast:.3f} ms here: '
+        f'{r:.0f} times as fast'
+    )
     if '--quick' not in sys.argv: print(f'100000 images of 5000 patients, 11 classes, 2000 resamples: {large():.1f} s')
     sys.exit(0 if r >= 50 else 1)

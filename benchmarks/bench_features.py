@@ -36,7 +36,9 @@ def usual(m, recipe, fast):
     started, net = time.process_time(), t.network(recipe, weights, len(m.classes))
     net.dtype = t.pick_dtype(net[0], t.torch.device('cpu')) if fast else None
     dls = t.dataloaders(m, recipe, weights)
-    learn = t.Learner(dls, net, loss_func=t.loss_function(m, recipe), splitter=t.layer_groups, train_bn=False, cbs=t.KeepFrozen())
+    learn = t.Learner(
+        dls, net, loss_func=t.loss_function(m, recipe), splitter=t.layer_groups, train_bn=False, cbs=t.KeepFrozen()
+    )
     learn.freeze()
     with learn.no_bar(), learn.no_logging():
         learn.fit_one_cycle(recipe.epochs, recipe.lr)
@@ -63,9 +65,24 @@ def main():
         once(m.subset(np.arange(len(m)) < 64), recipe, Path(d)/'warm-up')
         cold, warm = once(m, recipe, Path(d)/'cache'), once(m, recipe, Path(d)/'cache')
         plain, fast = usual(m, recipe, False), usual(m, recipe, True)
-    print(json.dumps(dict(arch=a.arch, epochs=a.epochs, images=a.n, size=a.size, usual=plain, usual_fast_arithmetic=fast, once=cold, once_again=warm,
-                          ratio=plain/cold, ratio_same_arithmetic=fast/cold, ratio_next_seed_or_fold=plain/warm),
-                     indent=1))
+    print(
+        json.dumps(
+            dict(
+                arch=a.arch,
+                epochs=a.epochs,
+                images=a.n,
+                size=a.size,
+                usual=plain,
+                usual_fast_arithmetic=fast,
+                once=cold,
+                once_again=warm,
+                ratio=plain / cold,
+                ratio_same_arithmetic=fast / cold,
+                ratio_next_seed_or_fold=plain / warm,
+            ),
+            indent=1,
+        )
+    )
 
 
 if __name__ == '__main__': main()

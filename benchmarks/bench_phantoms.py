@@ -2,8 +2,10 @@
 
     python benchmarks/bench_phantoms.py
 
-Wanted: at least 40 lung, abdomen or breast frames a second at 256 pixels; head CT (at 160) and chest films (at 400, 160 000
-pixels with twenty ribs and a thousand opacities) are told without a bound. The last line is a ratio that does not depend on the
+Wanted: at least 40 lung, abdomen or breast frames a second at 256 pixels; head CT (at 160) and chest films (at 400,
+160 000
+pixels with twenty ribs and a thousand opacities) are told without a bound. The last line is a ratio that does not
+depend on the
 machine: our Fourier blur (a different width at every depth) against filtering each depth on its own, which is the
 straightforward way to the same picture."""
 import os
@@ -41,11 +43,23 @@ def row_by_row(field, probe):
     return np.stack([gaussian_filter1d(row, w, axis=0) for row, w in zip(f, s)])
 
 if __name__ == '__main__':
-    speed = {study: round(frames_a_second(study, n), 1) for study, n in (('lung_signs', 60), ('abdomen', 60), ('breast_cine', 4))}
-    others = {study: round(frames_a_second(study, n, size), 1) for study, n, size in (('head_ct', 40, 160), ('pneumoconiosis', 12, 400))}
+    speed = {
+        study: round(frames_a_second(study, n), 1)
+        for study, n in (('lung_signs', 60), ('abdomen', 60), ('breast_cine', 4))
+    }
+    others = {
+        study: round(frames_a_second(study, n, size), 1)
+        for study, n, size in (('head_ct', 40, 160), ('pneumoconiosis', 12, 400))
+    }
     image = make_image('lung_signs', 0, 0, 256, study_knobs('lung_signs')).image
     field, probe = scatterers(np.random.default_rng(0), (281, 192)), Probe()
-    result = dict(frames_a_second=speed, images_a_second=others, png_ms=round(1000*seconds(lambda: png_bytes(image), 20), 1),
-                  blur_times_faster=round(seconds(lambda: row_by_row(field, probe), 10)/seconds(lambda: blur(field, probe), 30), 1))
+    result = dict(
+        frames_a_second=speed,
+        images_a_second=others,
+        png_ms=round(1000 * seconds(lambda: png_bytes(image), 20), 1),
+        blur_times_faster=round(
+            seconds(lambda: row_by_row(field, probe), 10) / seconds(lambda: blur(field, probe), 30), 1
+        ),
+    )
     print(json.dumps(result, indent=1))
     assert min(speed.values()) >= 40, 'slower than 40 frames a second'

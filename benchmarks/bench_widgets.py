@@ -12,13 +12,13 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT/'tests')]
 
-from browser_tools import FLAGS, table  # noqa: E402
-from playwright.sync_api import sync_playwright  # noqa: E402
+from browser_tools import FLAGS, table
+from playwright.sync_api import sync_playwright
 
-from usbook.widgets.base import page as html_page  # noqa: E402
-from usbook.widgets.compare import explore_pair  # noqa: E402
-from usbook.widgets.confusion import explore_confusion  # noqa: E402
-from usbook.widgets.threshold import explore_threshold  # noqa: E402
+from usbook.widgets.base import page as html_page
+from usbook.widgets.compare import explore_pair
+from usbook.widgets.confusion import explore_confusion
+from usbook.widgets.threshold import explore_threshold
 
 GOAL = {1_000: 50, 100_000: 100}   # images -> ms
 WATCH = '''([box, target]) => {
@@ -28,17 +28,37 @@ WATCH = '''([box, target]) => {
     requestAnimationFrame(() => { const c = new MessageChannel(); c.port1.onmessage = () => times.push([changed - t, performance.now() - t]); c.port2.postMessage(0); });
   }).observe(document.querySelector(box), { childList: true, characterData: true, subtree: true, attributes: true });
   document.querySelector(target).focus();
-}'''
+}'''  # noqa: E501
 
 
 def signs(n, **kw): return table(n, 5, ('A-lines', 'B-lines', 'effusion', 'consolidation'), **kw)
 
 
-CASES = {   # what is pressed -> the widget, the element whose change counts, the element that has the keyboard, the keys
-    'threshold slider': (lambda n: explore_threshold(table(n, 5)), '[data-name=sensitivity]', '[data-name=threshold]', ['ArrowRight']),
-    'prevalence slider': (lambda n: explore_threshold(table(n, 5), prevalence=.1), '[data-name=ppv]', '[data-name=prevalence]', ['ArrowRight']),
-    'confusion, cell': (lambda n: explore_confusion(signs(n)), '[data-name=album]', 'button[data-row="1"][data-col="1"]', ['Enter', 'ArrowLeft', 'Enter', 'ArrowRight']),
-    'pair, cell': (lambda n: explore_pair(signs(n), signs(n, noise=.7)), '[data-name=album]', 'button[data-row="0"][data-col="1"]', ['ArrowLeft', 'Enter', 'ArrowRight', 'Enter']),
+CASES = {  # what is pressed -> the widget, the element whose change counts, the element that has the keyboard, the keys
+    'threshold slider': (
+        lambda n: explore_threshold(table(n, 5)),
+        '[data-name=sensitivity]',
+        '[data-name=threshold]',
+        ['ArrowRight'],
+    ),
+    'prevalence slider': (
+        lambda n: explore_threshold(table(n, 5), prevalence=0.1),
+        '[data-name=ppv]',
+        '[data-name=prevalence]',
+        ['ArrowRight'],
+    ),
+    'confusion, cell': (
+        lambda n: explore_confusion(signs(n)),
+        '[data-name=album]',
+        'button[data-row="1"][data-col="1"]',
+        ['Enter', 'ArrowLeft', 'Enter', 'ArrowRight'],
+    ),
+    'pair, cell': (
+        lambda n: explore_pair(signs(n), signs(n, noise=0.7)),
+        '[data-name=album]',
+        'button[data-row="0"][data-col="1"]',
+        ['ArrowLeft', 'Enter', 'ArrowRight', 'Enter'],
+    ),
 }
 
 
@@ -62,7 +82,9 @@ def main():
     worst = 0
     with sync_playwright() as p:
         import shutil
-        browser = p.chromium.launch(executable_path=shutil.which('chromium') or shutil.which('google-chrome'), args=FLAGS)
+        browser = p.chromium.launch(
+            executable_path=shutil.which('chromium') or shutil.which('google-chrome'), args=FLAGS
+        )
         print(f"{'pressed in':20}{'images':>9}{'numbers (median)':>18}{'95 %':>8}{'next frame':>12}{'goal':>7}  ms")
         for name, (make, *where) in CASES.items():
             for n, goal in GOAL.items():

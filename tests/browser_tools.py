@@ -73,8 +73,12 @@ def module(chromium, tmp_path):
     page.goto((tmp_path/'empty.html').as_uri())
 
     def load(name):
-        own = re.sub(r'^import\s[^;]*?from "\./[^"]*";\n', '', static_text(f'{name}.js'), flags=re.M) if name != 'base' else ''
-        page.evaluate('''async src => { window.m = await import(URL.createObjectURL(new Blob([src], {type: "text/javascript"}))); }''',
+        own = (
+            re.sub(r'^import\s[^;]*?from "\./[^"]*";\n', '', static_text(f'{name}.js'), flags=re.M)
+            if name != 'base'
+            else ''
+        )
+        page.evaluate('''async src => { window.m = await import(URL.createObjectURL(new Blob([src], {type: "text/javascript"}))); }''',  # noqa: E501
                       f"{static_text('base.js')}\n{own}")
         return lambda code, arg=None: page.evaluate(f'x => {{ const m = window.m; return ({code}); }}', arg)
     yield load
@@ -125,7 +129,9 @@ def live(chromium, tmp_path):
 
     def open_page(w):
         sent, context = [], chromium.new_context(viewport=dict(width=1000, height=800))
-        w.send = lambda content, buffers=None: sent.append((content, [base64.b64encode(b).decode() for b in buffers or []]))
+        w.send = lambda content, buffers=None: sent.append(
+            (content, [base64.b64encode(b).decode() for b in buffers or []])
+        )
 
         def answer(msg):
             sent.clear()
@@ -156,16 +162,45 @@ TOKEN = 'usbook'
 
 @contextlib.contextmanager
 def jupyterlab(folder, **env):
-    "A JupyterLab over `folder`, with the environment that `usbook lab` gives it; yields a function (notebook) -> address"
+    ("A JupyterLab over `folder`, with the environment that `usbook lab` gives it; yields a function (notebook) -> "
+     "address")
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
     own = folder/'.jupyter'
-    env = lab_environment() | dict(PYTHONPATH=str(Path(__file__).parents[1]), JUPYTERLAB_SETTINGS_DIR=str(own/'settings'), JUPYTERLAB_WORKSPACES_DIR=str(own/'ws'),
-                                   JUPYTER_CONFIG_DIR=str(own/'config'), JUPYTER_RUNTIME_DIR=str(own/'run'), OMP_NUM_THREADS='1', USBOOK_WIDGETS='') | env
-    p = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--IdentityProvider.token={TOKEN}',
-                          '--LabApp.expose_app_in_browser=True', '--LabApp.news_url=', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
-                          f'--ServerApp.root_dir={folder}'], cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    env = (
+        lab_environment()
+        | dict(
+            PYTHONPATH=str(Path(__file__).parents[1]),
+            JUPYTERLAB_SETTINGS_DIR=str(own / 'settings'),
+            JUPYTERLAB_WORKSPACES_DIR=str(own / 'ws'),
+            JUPYTER_CONFIG_DIR=str(own / 'config'),
+            JUPYTER_RUNTIME_DIR=str(own / 'run'),
+            OMP_NUM_THREADS='1',
+            USBOOK_WIDGETS='',
+        )
+        | env
+    )
+    p = subprocess.Popen(
+        [
+            sys.executable,
+            '-m',
+            'jupyterlab',
+            '--no-browser',
+            '--allow-root',
+            '--ip=127.0.0.1',
+            f'--port={port}',
+            f'--IdentityProvider.token={TOKEN}',
+            '--LabApp.expose_app_in_browser=True',
+            '--LabApp.news_url=',
+            '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
+            f'--ServerApp.root_dir={folder}',
+        ],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     url = f'http://127.0.0.1:{port}'
     for _ in range(300):
         try: urllib.request.urlopen(f'{url}/api/status?token={TOKEN}', timeout=2).read(); break
@@ -179,9 +214,9 @@ def jupyterlab(folder, **env):
 
 
 READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
-    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''
+    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''  # noqa: E501
 ASK = '''async code => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel; const f = k.requestExecute({ code }); let out = "";
-    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''
+    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''  # noqa: E501
 
 
 def open_lab(chromium, url, kernel=True):

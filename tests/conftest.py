@@ -16,7 +16,16 @@ sys.path.insert(0, str(ROOT/'tools'))
 def usbook(tmp_path, monkeypatch, capsys):
     "A command away from the project, in this process; returns exit code and output"
     def run(*words, **env):
-        env = dict(USBOOK_RUNS=str(tmp_path/'runs'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes', USBOOK_DEVICE='cpu') | env
+        env = (
+            dict(
+                USBOOK_RUNS=str(tmp_path / 'runs'),
+                USBOOK_CACHE=str(tmp_path / 'cache'),
+                USBOOK_PROFILE='test',
+                USBOOK_OFFLINE='yes',
+                USBOOK_DEVICE='cpu',
+            )
+            | env
+        )
         for k, v in env.items(): monkeypatch.setenv(k, v)
         monkeypatch.chdir(tmp_path)
         from usbook.cli.main import main

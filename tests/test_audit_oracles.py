@@ -33,7 +33,11 @@ def reached(num, den, decimals):
     return once, twice
 
 @quick
-@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.integers(1, 4), st.integers(-2, 2))
+@given(
+    st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.integers(1, 4),
+    st.integers(-2, 2),
+)
 def test_rounding_once_and_twice(kn, decimals, off):
     k, n = kn
     once, twice = reached(k, n, decimals)
@@ -45,7 +49,9 @@ def test_rounding_once_and_twice(kn, decimals, off):
     elif abs(Decimal(k)/Decimal(n) - printed) > Decimal('1.5000001')*Decimal(1).scaleb(-decimals): assert level == 'no'
 
 def test_zeros_are_digits():
-    assert pr.rounded('90.70 %').decimals == 4 and pr.rounded('.9070').decimals == 4 and pr.rounded('90.7 %').decimals == 3
+    assert (
+        pr.rounded('90.70 %').decimals == 4 and pr.rounded('.9070').decimals == 4 and pr.rounded('90.7 %').decimals == 3
+    )
     assert pr.rounded('1').decimals == 0 and pr.rounded('100 %').decimals == 2
 
 def test_huge_counts_do_not_overflow():
@@ -57,7 +63,9 @@ def test_huge_counts_do_not_overflow():
 def test_allowed_n(scaled, most):
     printed = f'{scaled/1000:.3f}'
     unit = Fraction(1, 2000)
-    want = [n for n in range(1, most + 1) if any(abs(Fraction(k, n) - Fraction(scaled, 1000)) <= unit for k in range(n + 1))]
+    want = [
+        n for n in range(1, most + 1) if any(abs(Fraction(k, n) - Fraction(scaled, 1000)) <= unit for k in range(n + 1))
+    ]
     assert list(pr.allowed_n(printed, most)) == want
     assert want == [n for n in range(1, most + 1) if pr.counts_at(printed, n, 0)]
 
@@ -71,8 +79,16 @@ def brute_two(figures, max_n, twice, slips):
         if any(f == 'n' and int(v) != {'P': n1, 'N': n0, '': n1 + n0}[c] for (f, c), v in figures.items()): continue
         for tp, tn in product(range(n1 + 1), range(n0 + 1)):
             fn, fp, right = n1 - tp, n0 - tn, tp + tn
-            form = {('recall', 'P'): (tp, n1), ('recall', 'N'): (tn, n0), ('precision', 'P'): (tp, tp + fp), ('precision', 'N'): (tn, tn + fn),
-                    ('f1', 'P'): (2*tp, 2*tp + fp + fn), ('accuracy', ''): (right, n1 + n0), ('specificity', 'P'): (tn, n0), ('npv', 'P'): (tn, tn + fn)}
+            form = {
+                ('recall', 'P'): (tp, n1),
+                ('recall', 'N'): (tn, n0),
+                ('precision', 'P'): (tp, tp + fp),
+                ('precision', 'N'): (tn, tn + fn),
+                ('f1', 'P'): (2 * tp, 2 * tp + fp + fn),
+                ('accuracy', ''): (right, n1 + n0),
+                ('specificity', 'P'): (tn, n0),
+                ('npv', 'P'): (tn, tn + fn),
+            }
             need = 0
             for key, v in figures.items():
                 if key[0] == 'n': continue
@@ -84,7 +100,16 @@ def brute_two(figures, max_n, twice, slips):
             if need <= slips: out.add((n1, n0, tp, tn))
     return out
 
-KEYS = [('recall', 'P'), ('recall', 'N'), ('precision', 'P'), ('precision', 'N'), ('f1', 'P'), ('accuracy', ''), ('specificity', 'P'), ('npv', 'P')]
+KEYS = [
+    ('recall', 'P'),
+    ('recall', 'N'),
+    ('precision', 'P'),
+    ('precision', 'N'),
+    ('f1', 'P'),
+    ('accuracy', ''),
+    ('specificity', 'P'),
+    ('npv', 'P'),
+]
 
 @settings(max_examples=15, deadline=None)
 @given(st.data())
@@ -92,7 +117,21 @@ def test_two_classes_against_all_matrices(data):
     n1, n0 = data.draw(st.integers(2, 9)), data.draw(st.integers(2, 9))
     tp, tn = data.draw(st.integers(1, n1)), data.draw(st.integers(1, n0))
     fn, fp = n1 - tp, n0 - tn
-    truth = dict(zip(KEYS, (tp/n1, tn/n0, tp/(tp + fp), tn/(tn + fn), 2*tp/(2*tp + fp + fn), (tp + tn)/(n1 + n0), tn/n0, tn/(tn + fn))))
+    truth = dict(
+        zip(
+            KEYS,
+            (
+                tp / n1,
+                tn / n0,
+                tp / (tp + fp),
+                tn / (tn + fn),
+                2 * tp / (2 * tp + fp + fn),
+                (tp + tn) / (n1 + n0),
+                tn / n0,
+                tn / (tn + fn),
+            ),
+        )
+    )
     chosen = data.draw(st.lists(st.sampled_from(KEYS), min_size=2, max_size=4, unique=True))
     digits = data.draw(st.integers(1, 3))
     figures = {k: f'{truth[k]:.{digits}f}' for k in chosen}
@@ -104,12 +143,18 @@ def test_two_classes_against_all_matrices(data):
     assert (n1, n0, tp, tn) in {(m.n[0], m.n[1], m.tp[0], m.tp[1]) for m in got}
 
 @settings(max_examples=12, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=3), min_size=3, max_size=3), st.booleans(), st.integers(0, 1))
+@given(
+    st.lists(st.lists(st.integers(0, 6), min_size=3, max_size=3), min_size=3, max_size=3),
+    st.booleans(),
+    st.integers(0, 1),
+)
 def test_three_classes_against_all_margins(cm, twice, slips):
     cm = np.array(cm) + 2*np.eye(3, dtype=int)
     n, tp, pred = cm.sum(1), np.diag(cm), cm.sum(0)
     names, most, d = ('a', 'b', 'c'), int(cm.sum()) + 3, 2
-    figures = {('recall', c): f'{t/x:.{d}f}' for c, t, x in zip(names, tp, n)} | {('precision', c): f'{t/x:.{d}f}' for c, t, x in zip(names, tp, pred)}
+    figures = {('recall', c): f'{t / x:.{d}f}' for c, t, x in zip(names, tp, n)} | {
+        ('precision', c): f'{t / x:.{d}f}' for c, t, x in zip(names, tp, pred)
+    }
     figures['accuracy', ''] = f'{tp.sum()/n.sum():.{d}f}'
     def cost(num, den, v):
         off = abs(Fraction(int(num), int(den)) - Fraction(v))*10**d
@@ -125,26 +170,36 @@ def test_three_classes_against_all_margins(cm, twice, slips):
         for c in third.get(a[2] + b[2] - a[0] - b[0], ()):
             N = a[0] + b[0] + c[0]
             if N > most or a[3] + b[3] + c[3] > slips: continue
-            if a[3] + b[3] + c[3] + cost(a[1] + b[1] + c[1], N, figures['accuracy', '']) <= slips: want.add(tuple(zip(a[:3], b[:3], c[:3])))
+            if a[3] + b[3] + c[3] + cost(a[1] + b[1] + c[1], N, figures['accuracy', '']) <= slips:
+                want.add(tuple(zip(a[:3], b[:3], c[:3])))
     try: got = search.find_margins(figures, names, most, twice, slips)
     except search.TooLoose: return
     assert {(m.n, m.tp, m.pred) for m in got} == want
     assert (tuple(map(int, n)), tuple(map(int, tp)), tuple(map(int, pred))) in want
 
 def test_a_slip_is_not_two():
-    figures = {('n', 'P'): '100', ('n', 'N'): '100', ('recall', 'P'): '.91', ('specificity', 'P'): '.81', ('precision', 'P'): '.82'}
+    figures = {
+        ('n', 'P'): '100',
+        ('n', 'N'): '100',
+        ('recall', 'P'): '.91',
+        ('specificity', 'P'): '.81',
+        ('precision', 'P'): '.82',
+    }
     one = search.find_margins(figures, ('P', 'N'), slips=1)
     assert all(sum(v == 'slip' for v in m.levels.values()) <= 1 for m in one) and one
 
 def test_search_asks_for_more_when_the_figures_say_nothing():
-    with pytest.raises(search.TooLoose, match='class sizes'): search.find_margins({('recall', 'P'): '.9', ('specificity', 'P'): '.9'}, ('P', 'N'), 5000)
+    with pytest.raises(search.TooLoose, match='class sizes'):
+        search.find_margins({('recall', 'P'): '.9', ('specificity', 'P'): '.9'}, ('P', 'N'), 5000)
     with pytest.raises(BadInput, match='none of the classes'): search.find_margins({('recall', 'X'): '.9'}, ('P', 'N'))
     with pytest.raises(BadInput, match="can't be used"): search.find_margins({('auc', ''): '.9'}, ('P', 'N'))
     with pytest.raises(BadInput, match='both needed'): search.find_margins({('recall', 'a'): '.9'}, ('a', 'b', 'c'))
 
 # What a matrix implies -------------------------------------------------------------------------------------
 
-matrices = st.integers(2, 4).flatmap(lambda k: st.lists(st.lists(st.integers(0, 5), min_size=k, max_size=k), min_size=k, max_size=k))
+matrices = st.integers(2, 4).flatmap(
+    lambda k: st.lists(st.lists(st.integers(0, 5), min_size=k, max_size=k), min_size=k, max_size=k)
+)
 
 def margins_of(cm):
     cm = np.asarray(cm)
@@ -159,12 +214,18 @@ def test_overall_figures_are_scikit_learns(cm):
     close = lambda a, b: abs(float(a) - b) < 1e-12
     for name, f in (('precision', sk.precision_score), ('recall', sk.recall_score), ('f1', sk.f1_score)):
         for average in ('macro', 'weighted', 'micro'): assert close(got[name][average], f(y, p, average=average))
-    assert close(got['accuracy'][''], sk.accuracy_score(y, p)) and close(got['balanced_accuracy'][''], sk.balanced_accuracy_score(y, p))
+    assert close(got['accuracy'][''], sk.accuracy_score(y, p)) and close(
+        got['balanced_accuracy'][''], sk.balanced_accuracy_score(y, p)
+    )
     assert close(got['mcc'].get('', 0), sk.matthews_corrcoef(y, p))
     if got['kappa']: assert close(got['kappa'][''], sk.cohen_kappa_score(y, p))
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(2, 3).flatmap(lambda k: st.lists(st.lists(st.integers(0, 3), min_size=k, max_size=k), min_size=k, max_size=k)))
+@given(
+    st.integers(2, 3).flatmap(
+        lambda k: st.lists(st.lists(st.integers(0, 3), min_size=k, max_size=k), min_size=k, max_size=k)
+    )
+)
 def test_fillings_and_cell_bounds_against_all_matrices(cm):
     cm, k = np.array(cm), len(cm)
     m = margins_of(cm)
@@ -197,7 +258,12 @@ def test_curves_through_the_point_stay_within_the_bounds(se, sp, seed):
     assert b['monotone'][0] - 1e-12 <= area <= b['monotone'][1] + 1e-12
     if se + sp < 1: assert b['concave'] is None; return
     low, high = b['concave']
-    assert b['monotone'][0] <= low + 1e-12 and low <= high + 1e-12 and high <= b['monotone'][1] + 1e-12 and low - 1e-12 <= b['binormal'] <= high + 1e-12
+    assert (
+        b['monotone'][0] <= low + 1e-12
+        and low <= high + 1e-12
+        and high <= b['monotone'][1] + 1e-12
+        and low - 1e-12 <= b['binormal'] <= high + 1e-12
+    )
     slopes = np.linspace((1 - se)/sp, se/f, 2001)[1:-1]  # every straight line through the point, cut off at 0 and 1
     areas = [1 - (s*f + 1 - se)**2/(2*s) if s > 0 else 0 for s in slopes]
     assert max(areas) <= high + 1e-9 and high - max(areas) < 1e-2
@@ -213,7 +279,11 @@ def test_prevalence_bounds_are_tight(auc, accuracy):
             return float(np.max(p*se + (1 - p)*sp))
         if b is None: assert best(.5) >= accuracy - 1e-9
         else:
-            assert abs(b[0] + b[1] - 1) < 1e-12 and abs(best(b[1]) - accuracy) < 1e-6 and best((.5 + b[1])/2) <= accuracy + 1e-9
+            assert (
+                abs(b[0] + b[1] - 1) < 1e-12
+                and abs(best(b[1]) - accuracy) < 1e-6
+                and best((0.5 + b[1]) / 2) <= accuracy + 1e-9
+            )
 
 def test_binormal_best_against_a_grid():
     for auc, p in ((.99, .5), (.89, .3), (.7, .9)):
@@ -228,7 +298,8 @@ def test_mcnemar_bounds_against_every_table(nkk):
     n, k, l = nkk
     d, p = abs(k - l), []
     for b in range(n + 1):
-        if b <= min(k, l) and max(k, l) + b <= n: p.append(mcnemar([[0, b], [b + d, 0]], exact=True).pvalue if b + d else 1.)
+        if b <= min(k, l) and max(k, l) + b <= n:
+            p.append(mcnemar([[0, b], [b + d, 0]], exact=True).pvalue if b + d else 1.0)
     got = bounds.mcnemar_bounds(k, l, n, .05)
     assert np.isclose(got['low'], min(p)) and np.isclose(got['high'], max(p)) and got['most'] == len(p) - 1
     assert got['largest_below'] == max((b for b, x in enumerate(p) if x < .05), default=None)
@@ -268,14 +339,49 @@ def test_a_file_says_the_same_as_the_study(study, tmp_path):
     keys = lambda x: {o.key for o in findings.audit(x)}
     assert keys(f) == keys(STUDIES[study])
 
-names = st.sampled_from([*reading.COUNTS, 'accuracy', 'auc', 'balanced_accuracy', 'kappa', 'mcc', 'youden', 'top2_accuracy', *search.CLASS_METRICS, *pr.SYNONYMS, 'p_at_0.1', 'sensitivity_at_0.1', 'nonsense'])
-raw = st.one_of(st.integers(-5, 2000), st.floats(allow_nan=False), st.booleans(), st.sampled_from(['.9', '90.0 %', '100 %', '0', '< .001', '1.2', '', 'x', 'nan']), st.text(max_size=4))
+names = st.sampled_from(
+    [
+        *reading.COUNTS,
+        'accuracy',
+        'auc',
+        'balanced_accuracy',
+        'kappa',
+        'mcc',
+        'youden',
+        'top2_accuracy',
+        *search.CLASS_METRICS,
+        *pr.SYNONYMS,
+        'p_at_0.1',
+        'sensitivity_at_0.1',
+        'nonsense',
+    ]
+)
+raw = st.one_of(
+    st.integers(-5, 2000),
+    st.floats(allow_nan=False),
+    st.booleans(),
+    st.sampled_from(['.9', '90.0 %', '100 %', '0', '< .001', '1.2', '', 'x', 'nan']),
+    st.text(max_size=4),
+)
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(st.sampled_from(['overall', 'class.a', 'class.b', 'arm.x', 'arm.y']), st.dictionaries(names, raw, max_size=4), max_size=4))
+@given(
+    st.dictionaries(
+        st.sampled_from(['overall', 'class.a', 'class.b', 'arm.x', 'arm.y']),
+        st.dictionaries(names, raw, max_size=4),
+        max_size=4,
+    )
+)
 def test_any_figures_give_findings_or_one_sentence(tmp_path_factory, tables):
     f = tmp_path_factory.mktemp('toml')/'n.toml'
-    f.write_text('max_n = 300\n' + '\n'.join(f'[{t}]\n' + '\n'.join(f'{json.dumps(k)} = {json.dumps(v)}' for k, v in rows.items()) for t, rows in tables.items()), encoding='utf-8')
+    f.write_text(
+        'max_n = 300\n'
+        + '\n'.join(
+            f'[{t}]\n' + '\n'.join(f'{json.dumps(k)} = {json.dumps(v)}' for k, v in rows.items())
+            for t, rows in tables.items()
+        ),
+        encoding='utf-8',
+    )
     try: found = findings.audit(f)
     except BadInput as e: assert '\n' not in str(e); return
     json.dumps([o.as_dict() for o in found], allow_nan=False)
@@ -288,9 +394,12 @@ def test_any_bytes(tmp_path_factory, content):
     try: findings.audit(f)
     except BadInput: pass
 
-@pytest.mark.parametrize('text, says', [('[overall]\naccuracy = "97.51"', 'per cents'), ('[overall]\naccuracy = 97.51', 'per cents'), ('[class.a]\nrecall = ".9"', 'only one class'),
-    ('[overall]\nacc = ".9"', 'unknown name'), ('max_n = "many"\n[overall]\nauc = ".9"', 'whole number'), ('[class]\nrecall = ".9"', 'stand under'), ('[things]\na = 1', 'unknown entry'),
-    ('[overall]\nn = "3.5"', 'not a count'), ('[overall]\nauc = [1]', 'no number'), ('', 'no numbers'), ('[overall', 'TOML')])
+@pytest.mark.parametrize('text, says', [('[overall]\naccuracy = "97.51"', 'per cents'), ('[overall]\naccuracy = 97.51',
+    'per cents'), ('[class.a]\nrecall = ".9"', 'only one class'),
+    ('[overall]\nacc = ".9"', 'unknown name'), ('max_n = "many"\n[overall]\nauc = ".9"', 'whole number'), (
+        '[class]\nrecall = ".9"', 'stand under'), ('[things]\na = 1', 'unknown entry'),
+    ('[overall]\nn = "3.5"', 'not a count'), ('[overall]\nauc = [1]', 'no number'), ('', 'no numbers'), ('[overall',
+        'TOML')])
 def test_slips_are_named(tmp_path, text, says):
     f = tmp_path/'numbers.toml'
     f.write_text(text)
@@ -300,8 +409,10 @@ def test_a_number_without_quotes_keeps_its_last_zero():
     "0.90 was refused with the suggestion to write 0.900"
     assert reading.numbers_in('[overall]\naccuracy = 0.90').published[0].printed == '0.90'
 
-@pytest.mark.parametrize('text', [f'[overall]\nn = {"9"*4400}', f'[overall]\nn = 0x{"f"*4400}', f'max_n = 0x{"f"*4400}', '[overall]\nauc = "1e-400"', '[overall]\nauc = 1e-400',
-    'a = ' + '['*20000, 'a = ' + '{b='*20000, f'[overall]\nauc = "0.{"9"*5000}"', '[overall]\nauc = "1e999999999"', f'[class.{"a"*5000}]\nrecall = ".9"'])
+@pytest.mark.parametrize('text', [f'[overall]\nn = {"9"*4400}', f'[overall]\nn = 0x{"f"*4400}', f'max_n = 0x{"f"*4400}',
+    '[overall]\nauc = "1e-400"', '[overall]\nauc = 1e-400',
+    'a = ' + '['*20000, 'a = ' + '{b='*20000, f'[overall]\nauc = "0.{"9"*5000}"', '[overall]\nauc = "1e999999999"',
+        f'[class.{"a"*5000}]\nrecall = ".9"'])
 def test_what_no_paper_prints_is_one_sentence(tmp_path, text):
     "Whole numbers of 4300 digits, 1e-400 and deep TOML ended in a traceback"
     f = tmp_path/'numbers.toml'

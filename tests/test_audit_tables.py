@@ -26,7 +26,9 @@ def test_a_sound_table_raises_no_alarm(table):
 @one('wrong')
 def test_the_true_culprit_is_named(table):
     found = [f for f in audit(numbers_in(table['numbers'])) if f.kind == 'impossible']
-    assert any(table['culprit'] in (f.value if isinstance(f.value, list) else []) or table['culprit'] in f.text for f in found)
+    assert any(
+        table['culprit'] in (f.value if isinstance(f.value, list) else []) or table['culprit'] in f.text for f in found
+    )
     assert any(table['says'] in f.text for f in found), [f.text for f in found]
 
 def test_precision_is_not_blamed_for_an_accuracy_out_of_range():
@@ -39,7 +41,11 @@ def test_precision_is_not_blamed_for_an_accuracy_out_of_range():
 def test_leaving_out_a_culprit_leaves_numbers_that_go_together():
     for table in TABLES['wrong']:
         x = numbers_in(table['numbers'])
-        printed = {(dict(sensitivity='recall', ppv='precision').get(p.name, p.name), p.label): p.printed for p in x.published if not p.arm}
+        printed = {
+            (dict(sensitivity='recall', ppv='precision').get(p.name, p.name), p.label): p.printed
+            for p in x.published
+            if not p.arm
+        }
         for c in conflicts(printed, x.classes, True, 1) if x.classes else ():
             assert not go_together({k: printed[k] for k in c.names}, x.classes, True)
             for k in c.culprits: assert go_together({n: v for n, v in printed.items() if n != k}, x.classes, True)

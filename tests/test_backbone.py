@@ -45,7 +45,9 @@ def test_streams_differ_wherever_the_first_word_differs():
     for seed in (0, 1, 2, 7, 42, 2026):
         for words in ((0, 0), (1, 5), (2, 3, 1)):
             assert not np.array_equal(rng(seed, *words).random(4), T.pretext_rng(*words).random(4))
-    np.testing.assert_array_equal(rng(T.SPACE, 1, 5).random(4), T.pretext_rng(1, 5).random(4))   # only that seed would meet it
+    np.testing.assert_array_equal(
+        rng(T.SPACE, 1, 5).random(4), T.pretext_rng(1, 5).random(4)
+    )  # only that seed would meet it
     assert 2**31 < T.SPACE < 2**32
 
 # Images ------------------------------------------------------------------------------------------------------
@@ -91,7 +93,8 @@ def test_shipping_replaces_the_file_before(pool, tmp_path):
 
 @pytest.fixture(scope='module')
 def shipped():
-    if not list(shipped_folder().glob('resnet10t-*.safetensors')): pytest.skip('no backbone is shipped yet: make backbone')
+    if not list(shipped_folder().glob('resnet10t-*.safetensors')):
+        pytest.skip('no backbone is shipped yet: make backbone')
     return find_weights('resnet10t', AUTO)
 
 def test_shipped_file_is_found_offline_with_its_own_statistics(shipped):
@@ -102,7 +105,8 @@ def test_shipped_file_is_found_offline_with_its_own_statistics(shipped):
 def test_card_says_what_it_must(shipped):
     c = json.loads((shipped.path.parent/'resnet10t.json').read_text(encoding='utf-8'))
     assert c['sha256'] == shipped.sha256 and c['file'] == shipped.name and c['recipe']['families']
-    for key in ('mean', 'std', 'made', 'data', 'seeds', 'command', 'good_for', 'not_good_for', 'metrics', 'trained'): assert c[key], key
+    for key in ('mean', 'std', 'made', 'data', 'seeds', 'command', 'good_for', 'not_good_for', 'metrics', 'trained'):
+        assert c[key], key
 
 def test_gradients_reach_the_last_feature_map(shipped):
     "What Grad-CAM needs: a map with places, and a gradient in it"
@@ -122,10 +126,19 @@ def test_the_recorded_figures_bear_the_text():
     of = lambda net, mode, what: {r['set']: r[what] for r in rows if (r['net'], r['mode']) == (net, mode)}
     for mode, least in dict(frozen=3, finetuned=5).items():
         gain = of('usbook', mode, 'minus_random')
-        assert len(gain) == 5 and all(d['value'] > 0 for d in gain.values()) and sum(clear(d) > 0 for d in gain.values()) == least
-    said = {('mobilenet_v2', 'finetuned'): dict(lung_signs=1, breast=1, gallbladder=-1), ('mobilenet_v2', 'frozen'): {},
-            ('squeezenet1_0', 'frozen'): dict(lung_signs=1, breast=1, head_ct=-1), ('squeezenet1_0', 'finetuned'): dict(head_ct=-1, gallbladder=-1, chest_shenzhen=-1, breast=-1)}
-    for k, better in said.items(): assert {s: clear(d) for s, d in of(*k, 'minus_usbook').items() if clear(d)} == better, k
+        assert (
+            len(gain) == 5
+            and all(d['value'] > 0 for d in gain.values())
+            and sum(clear(d) > 0 for d in gain.values()) == least
+        )
+    said = {
+        ('mobilenet_v2', 'finetuned'): dict(lung_signs=1, breast=1, gallbladder=-1),
+        ('mobilenet_v2', 'frozen'): {},
+        ('squeezenet1_0', 'frozen'): dict(lung_signs=1, breast=1, head_ct=-1),
+        ('squeezenet1_0', 'finetuned'): dict(head_ct=-1, gallbladder=-1, chest_shenzhen=-1, breast=-1),
+    }
+    for k, better in said.items():
+        assert {s: clear(d) for s, d in of(*k, 'minus_usbook').items() if clear(d)} == better, k
 
 def test_the_recorded_ablation_bears_the_text():
     rows = [r for r in json.loads((RECORDS/'backbone_ablation.json').read_text())['rows'] if 'minus_short' in r]

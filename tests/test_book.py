@@ -6,19 +6,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted(p.relative_to(ROOT/'nbs') for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
+NOTEBOOKS = sorted(
+    p.relative_to(ROOT / 'nbs') for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts
+)
 CHAPTERS = [p for p in NOTEBOOKS if p.parts[0] == 'chapters']
 
-def code(nb): return [c for c in json.loads((ROOT/'nbs'/nb).read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+def code(nb):
+    return [c for c in json.loads((ROOT / 'nbs' / nb).read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
 def text(html): return unescape(re.sub(r'<(script|style)\b.*?</\1>|<[^>]+>', '', html, flags=re.S))
 
 def build(out)->str: # '0', or what Sphinx complains of
-    r = subprocess.run([sys.executable, str(ROOT/'tools'/'book'/'book.py'), str(out)], capture_output=True, text=True, encoding='utf-8', timeout=600)
+    r = subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'book' / 'book.py'), str(out)],
+        capture_output=True,
+        text=True,
+        encoding='utf-8',
+        timeout=600,
+    )
     return r.stderr.strip() or str(r.returncode)
 
 @pytest.fixture(scope='session')
 def book(tmp_path_factory):
-    for module in ('sphinx', 'myst_nb', 'furo'): pytest.importorskip(module, reason=f'{module} is not installed, so the book is not built: pip install -e ".[book]"')
+    for module in ('sphinx', 'myst_nb', 'furo'):
+        pytest.importorskip(
+            module, reason=f'{module} is not installed, so the book is not built: pip install -e ".[book]"'
+        )
     base = tmp_path_factory.getbasetemp()
     if os.environ.get('PYTEST_XDIST_WORKER'): base = base.parent    # built once for all workers
     out, said = base/'book', base/'book.txt'
@@ -28,7 +40,9 @@ def book(tmp_path_factory):
             if said.exists(): break
             time.sleep(.2)
     else: said.write_text(build(out), encoding='utf-8')
-    assert said.read_text(encoding='utf-8') == '0', f'the book was built with warnings:\n{said.read_text(encoding="utf-8")[-3000:]}'
+    assert said.read_text(encoding='utf-8') == '0', (
+        f'the book was built with warnings:\n{said.read_text(encoding="utf-8")[-3000:]}'
+    )
     return out
 
 @pytest.fixture(scope='session')
@@ -38,10 +52,14 @@ def test_every_notebook_has_a_page_that_the_others_lead_to(pages):
     for nb in NOTEBOOKS:
         page = nb.with_suffix('.html').as_posix()
         assert page in pages
-        assert page == 'index.html' or f'href="{page}"' in pages['index.html'], f'no way leads from the first page to {page}'
+        assert page == 'index.html' or f'href="{page}"' in pages['index.html'], (
+            f'no way leads from the first page to {page}'
+        )
 
 def test_chapters_come_first(pages):
-    links = re.findall(r'<a class="reference internal" href="([\w/]+)\.html"', pages['index.html'].split('sidebar-tree')[1])
+    links = re.findall(
+        r'<a class="reference internal" href="([\w/]+)\.html"', pages['index.html'].split('sidebar-tree')[1]
+    )
     assert links[:len(CHAPTERS)] == [p.with_suffix('').as_posix() for p in CHAPTERS]
 
 def test_no_directive_is_seen(pages):
@@ -53,13 +71,20 @@ def test_hidden_cells_are_hidden(pages):
             lines = ''.join(c['source']).splitlines()
             long = next((l.strip() for l in lines if len(l.strip()) > 40), None)
             if lines and lines[0].startswith('#| hide') and long:
-                shown = [l for x in code(nb) if x is not c and x['source'] != c['source'] for l in x['source'] if long in l]
+                shown = [
+                    l for x in code(nb) if x is not c and x['source'] != c['source'] for l in x['source'] if long in l
+                ]
                 assert shown or long not in text(pages[nb.with_suffix('.html').as_posix()]), (nb, long)
 
 def test_nothing_is_loaded_from_a_network(book, pages):
-    loads = re.compile(r'<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc\s*=\s*["\']?(?:https?:)?//[^"\'\s>]+|<link\b[^>]*\bhref\s*=\s*["\']?(?:https?:)?//[^"\'\s>]+|@import\s+[^;]*//[^;]+')
+    loads = re.compile(
+        r'<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc\s*=\s*["\']?(?:https?:)?//[^"\'\s>]+|<link\b[^>]*\bhref\s*=\s*["\']?(?:https?:)?//[^"\'\s>]+|@import\s+[^;]*//[^;]+'
+    )
     for name, html in pages.items(): assert not loads.findall(html), name
-    for css in book.rglob('*.css'): assert not re.search(r'url\(\s*["\']?(?:https?:)?//|@import\s+[^;]*//', css.read_text(encoding='utf-8')), css.name
+    for css in book.rglob('*.css'):
+        assert not re.search(r'url\(\s*["\']?(?:https?:)?//|@import\s+[^;]*//', css.read_text(encoding='utf-8')), (
+            css.name
+        )
 
 def test_no_machine_speaks_through(book, pages):
     here = [str(ROOT), str(Path.home()) + '/', str(book), tempfile.gettempdir() + '/']
@@ -85,7 +110,14 @@ def test_in_a_browser_offline(book, chromium):
     page.on('request', lambda r: wrong.append(r.url) if not r.url.startswith(('file:', 'blob:', 'data:')) else None)
     page.on('requestfailed', lambda r: wrong.append(r.url))
     page.on('pageerror', lambda e: wrong.append(str(e)))
-    for nb in ('index', 'names', 'search', 'evidence/01_resample', 'widgets/01_threshold', *(p.with_suffix('').as_posix() for p in CHAPTERS)):
+    for nb in (
+        'index',
+        'names',
+        'search',
+        'evidence/01_resample',
+        'widgets/01_threshold',
+        *(p.with_suffix('').as_posix() for p in CHAPTERS),
+    ):
         page.goto((book/f'{nb}.html').as_uri())
         assert page.evaluate('document.documentElement.scrollWidth') <= 390, nb
         assert not wrong, (nb, wrong)

@@ -1,4 +1,5 @@
-"""The abdomen chapter: what its claims are measured on, its reader, its text, its nets; and real images without patients."""
+"""The abdomen chapter: what its claims are measured on, its reader, its text, its nets; and real images without
+patients."""
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,27 @@ import pytest
 from PIL import Image
 
 from conftest import make_tree
-from usbook.studies.abdomen import KINDS, PLANS, STUDY, confusable, copy_with_text, human_readers, learn_from, measure, net_name, readers_folder, rescued_by_second, text_shortcut, stand_ins, tested_on as of_kind, with_readers
+from usbook.studies.abdomen import (
+    KINDS,
+    PLANS,
+    STUDY,
+    confusable,
+    copy_with_text,
+    human_readers,
+    learn_from,
+    measure,
+    net_name,
+    readers_folder,
+    rescued_by_second,
+    text_shortcut,
+    stand_ins,
+    tested_on as of_kind,
+    with_readers,
+)
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.evidence.metrics import evaluate
-from usbook.phantoms.abdomen import ABDOMEN_TEXT, abdomen_image
+from usbook.phantoms.abdomen import abdomen_image
 from usbook.phantoms.samples import study_knobs
 from usbook.predictions.predictions import Predictions
 from usbook.studies.machinery import Arm, Measured, Trained, judge_claims
@@ -32,7 +49,13 @@ def predictions(right=.7, patients=12, each=22, seed=0):
     second = np.where((first != target) & (np.arange(n) % 2 == 0), target, order[:, 1])
     prob = np.full((n, 11), .1/9)
     prob[np.arange(n), second], prob[np.arange(n), first] = .3, .6
-    return Predictions.from_arrays([f'{i:04d}.png' for i in range(n)], [f'P{i//each}' for i in range(n)], target, prob/prob.sum(1, keepdims=True), CLASSES)
+    return Predictions.from_arrays(
+        [f'{i:04d}.png' for i in range(n)],
+        [f'P{i // each}' for i in range(n)],
+        target,
+        prob / prob.sum(1, keepdims=True),
+        CLASSES,
+    )
 
 
 def tree(folder, classes=CLASSES, patients=6):
@@ -66,13 +89,21 @@ def test_every_declared_measure_is_delivered_with_a_human_reader():
     assert all(v.low is not None for v in found.values.values())
     verdicts = {v.claim: v for v in judge_claims(STUDY, found)}
     assert all(x.low is not None for v in verdicts.values() for x, _, _ in v.tested)
-    assert verdicts['a'].verdict == 'supported' and verdicts['e'].verdict == 'supported' and verdicts['d'].verdict == 'supported'
+    assert (
+        verdicts['a'].verdict == 'supported'
+        and verdicts['e'].verdict == 'supported'
+        and verdicts['d'].verdict == 'supported'
+    )
     assert verdicts['c'].verdict != 'not tested' and 'ada' in verdicts['c'].reason
 
 
 def test_a_simulated_reader_decides_nothing(tmp_path):
     p = with_readers(shortcut_of(predictions()), tmp_path)
-    assert list(p.readers) == ['simulated'] and p.meta['readers']['simulated'].startswith('simulated') and human_readers(p) == []
+    assert (
+        list(p.readers) == ['simulated']
+        and p.meta['readers']['simulated'].startswith('simulated')
+        and human_readers(p) == []
+    )
     wrong = p.readers['simulated'] != p.target
     assert .15 < wrong.mean() < .4 and wrong[p.target == CLASSES.index('gallbladder')].mean() < .3
     found = measure(arms(p, p))
@@ -83,8 +114,12 @@ def test_a_simulated_reader_decides_nothing(tmp_path):
 
 def test_files_of_human_readers_are_used(tmp_path):
     p, folder = predictions(), tmp_path/'readers'
-    write_answers(folder/'reader_ada.csv', [dict(image=i, label='spleen', seconds='1', when='') for i in p.table.image[:40]])
-    write_answers(folder/'reader_bo.csv', [dict(image=i, label='pancreas', seconds='1', when='') for i in p.table.image])
+    write_answers(
+        folder / 'reader_ada.csv', [dict(image=i, label='spleen', seconds='1', when='') for i in p.table.image[:40]]
+    )
+    write_answers(
+        folder / 'reader_bo.csv', [dict(image=i, label='pancreas', seconds='1', when='') for i in p.table.image]
+    )
     assert human_readers(with_readers(p, folder)) == ['bo', 'ada']
 
 
@@ -92,7 +127,9 @@ def test_another_set_of_test_images_has_another_folder_of_readers(tmp_path):
     m, s = tree(tmp_path/'a'), Settings(runs=str(tmp_path/'runs'), home=str(tmp_path))
     one, two = (split_by_patient(m, seed=k) for k in (0, 1))
     assert readers_folder(one, s) == readers_folder(split_by_patient(m, seed=0), s)
-    assert set(one.subset('test').patients) == set(two.subset('test').patients) or readers_folder(one, s) != readers_folder(two, s)
+    assert set(one.subset('test').patients) == set(two.subset('test').patients) or readers_folder(
+        one, s
+    ) != readers_folder(two, s)
 
 
 def test_second_guess_by_hand():
@@ -108,7 +145,9 @@ def test_one_rescued_error_is_no_evidence():
     prob = np.full((n, 11), .1/9)
     prob[np.arange(n), target], prob[np.arange(n), (target + 1) % 11] = .6, .3
     prob[7, [target[7], (target[7] + 1) % 11]] = .3, .6
-    p = Predictions.from_arrays([f'{i:04d}.png' for i in range(n)], [f'P{i//30}' for i in range(n)], target, prob, CLASSES)
+    p = Predictions.from_arrays(
+        [f'{i:04d}.png' for i in range(n)], [f'P{i // 30}' for i in range(n)], target, prob, CLASSES
+    )
     share = rescued_by_second(p)
     assert share.value == 1 and share.low is None and share.patients == share.events == 1
     assert judge_claims(STUDY, Measured(dict(rescued_by_second=share)))[3].verdict == 'inconclusive'
@@ -164,10 +203,16 @@ def test_training_sees_one_kind_and_the_test_both(tmp_path):
 
 def test_who_stands_for_whom():
     assert list(PLANS) == ['test', 'quick', 'workshop', 'full']
-    assert stand_ins(PLANS['full']) == {'CaffeNet': 'alexnet, 256 pixels', 'VGGNet': 'vgg16, 256 pixels', 'VGGNet (19 layers)': 'vgg19, 256 pixels'}
+    assert stand_ins(PLANS['full']) == {
+        'CaffeNet': 'alexnet, 256 pixels',
+        'VGGNet': 'vgg16, 256 pixels',
+        'VGGNet (19 layers)': 'vgg19, 256 pixels',
+    }
     for plan in PLANS.values():
         names = [net_name(r, plan.recipe) for r in (plan.recipe, *plan.others)]
-        assert len(set(names)) == len(names) and not any(r.flip for r in (plan.recipe, *plan.others)), 'left is not right in the abdomen'
+        assert len(set(names)) == len(names) and not any(r.flip for r in (plan.recipe, *plan.others)), (
+            'left is not right in the abdomen'
+        )
 
 
 @pytest.mark.parametrize('k', [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
@@ -177,7 +222,16 @@ def test_the_papers_networks_take_its_images(k, tmp_path):
     from usbook.learn.transfer import train
     recipe = replace((PLANS['full'].recipe, *PLANS['full'].others)[k], epochs=1, views=1, batch=4)
     m = split_by_patient(tree(tmp_path/'a', CLASSES[:2], 5), seed=0)
-    fit = train(m, Job(recipe, 'frozen', settings=Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu', offline=True), seed=0, progress=False))
+    fit = train(
+        m,
+        Job(
+            recipe,
+            'frozen',
+            settings=Settings(weights='random', cache=str(tmp_path / 'cache'), device='cpu', offline=True),
+            seed=0,
+            progress=False,
+        ),
+    )
     assert fit.frozen['moved'] == 0 and fit.predictions['test'].prob.shape[1] == 2
 
 
@@ -187,14 +241,30 @@ def answer(r): return json.loads(r.stdout[r.stdout.index('{'):])
 
 
 def test_reproduce_on_the_sample(usbook):
-    r = usbook('reproduce', 'abdomen', '--weights', 'random', '--json', '--data', Path(__file__).parents[1]/'data_samples'/'abdomen')
+    r = usbook(
+        'reproduce',
+        'abdomen',
+        '--weights',
+        'random',
+        '--json',
+        '--data',
+        Path(__file__).parents[1] / 'data_samples' / 'abdomen',
+    )
     assert r.returncode == 0, r.stderr
     out = answer(r)
-    assert list(out['runs']) == ['resnet10t-frozen', 'resnet10t-finetuned', 'resnet10t@64-frozen', 'resnet10t@64-finetuned']
+    assert list(out['runs']) == [
+        'resnet10t-frozen',
+        'resnet10t-finetuned',
+        'resnet10t@64-frozen',
+        'resnet10t@64-finetuned',
+    ]
     claims = {c['id']: c for c in out['claims']}
     assert claims['c']['verdict'] == 'not tested' and claims['c']['reason'].startswith('simulated reader')
     assert all(claims[k]['verdict'] != 'not tested' for k in 'abde'), claims
-    assert 'resnet10t, 48 pixels for CaffeNet' in claims['b']['reason'] and out['comparison']['model_b'] == 'resnet10t-finetuned'
+    assert (
+        'resnet10t, 48 pixels for CaffeNet' in claims['b']['reason']
+        and out['comparison']['model_b'] == 'resnet10t-finetuned'
+    )
     folder = Path(out['folder'])
     p = Predictions.read(folder/'predictions-resnet10t-frozen.csv')
     assert list(p.readers) == ['simulated'] and set(p.meta['shortcut']) >= {'text_gain_inside', 'text_loss_outside'}
@@ -235,11 +305,24 @@ def test_real_organs_without_patients(usbook, realdata):
 
 
 def test_real_gallbladders_by_patient(usbook, realdata):
-    r = usbook('reproduce', 'abdomen', '--data', realdata/'gallbladder'/'manifest.csv', '--arch', 'squeezenet1_1', '--weights', realdata/'weights',
-               '--modes', 'frozen', '--json')
+    r = usbook(
+        'reproduce',
+        'abdomen',
+        '--data',
+        realdata / 'gallbladder' / 'manifest.csv',
+        '--arch',
+        'squeezenet1_1',
+        '--weights',
+        realdata / 'weights',
+        '--modes',
+        'frozen',
+        '--json',
+    )
     assert r.returncode == 0, r.stderr
     out = answer(r)
     assert list(out['runs']) == ['squeezenet1_1-frozen'] and out['weights']['source'] == 'folder'
-    assert not any(w.startswith('Image-level') for w in out['warnings']) and {c['verdict'] for c in out['claims']} == {'not tested'}
+    assert not any(w.startswith('Image-level') for w in out['warnings']) and {c['verdict'] for c in out['claims']} == {
+        'not tested'
+    }
     acc = out['runs']['squeezenet1_1-frozen']['accuracy']
     assert acc['method'].startswith('bootstrap over patients') and acc['low'] < acc['value'] < acc['high']

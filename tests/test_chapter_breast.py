@@ -1,4 +1,5 @@
-"""The breast cine chapter: steps, choice and claims by hand; the run from clips to verdicts; the longer run as committed."""
+"""The breast cine chapter: steps, choice and claims by hand; the run from clips to verdicts; the longer run as
+committed."""
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,23 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.studies.breast_cine import HIT, MACHINERY, PLANS, RATES, STEPS, STUDY, chance, choose, compare, dealt, differences, measure, read, read_long, sensitivities, short
+from usbook.studies.breast_cine import (
+    HIT,
+    MACHINERY,
+    PLANS,
+    RATES,
+    STEPS,
+    STUDY,
+    chance,
+    choose,
+    compare,
+    dealt,
+    differences,
+    measure,
+    read_long,
+    sensitivities,
+    short,
+)
 from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.detections import Detections
@@ -17,10 +34,17 @@ from usbook.studies.machinery import Arm, Trained, judge_claims
 COMMITTED = Path(__file__).parents[1]/'nbs'/'records'/'breast_cine'
 
 
-def arm(d, mode='finetuned', step='b: linked'): return Trained(Arm('a', mode, step[0]), d, d, {}, froc(d, RATES, n_boot=50, **HIT), measured=dict(step=step, table=None))
+def arm(d, mode='finetuned', step='b: linked'):
+    return Trained(
+        Arm('a', mode, step[0]), d, d, {}, froc(d, RATES, n_boot=50, **HIT), measured=dict(step=step, table=None)
+    )
 
 
-def both(skill_a=1., skill_b=2.5, n=60): return [arm(toy_detections(n, skill=s, model=k), step=step) for k, (s, step) in enumerate(((skill_a, 'single frame'), (skill_b, 'b: linked')))]
+def both(skill_a=1.0, skill_b=2.5, n=60):
+    return [
+        arm(toy_detections(n, skill=s, model=k), step=step)
+        for k, (s, step) in enumerate(((skill_a, 'single frame'), (skill_b, 'b: linked')))
+    ]
 
 
 # By hand ---------------------------------------------------------------------------------------------------
@@ -28,7 +52,9 @@ def both(skill_a=1., skill_b=2.5, n=60): return [arm(toy_detections(n, skill=s, 
 def test_sensitivities_are_those_of_froc():
     d = toy_detections(30, skill=1.)
     f, s = froc(d, RATES, n_boot=10, **HIT), sensitivities(d)
-    assert [s[f'{r:g}'] for r in RATES] == [f.sensitivity[r].value for r in RATES] and s['mean'] == pytest.approx(np.mean([s['0.1'], s['0.2'], s['0.5']]))
+    assert [s[f'{r:g}'] for r in RATES] == [f.sensitivity[r].value for r in RATES] and s['mean'] == pytest.approx(
+        np.mean([s['0.1'], s['0.2'], s['0.5']])
+    )
     assert s['jafroc'] == pytest.approx(f.jafroc.value)
     none = Detections(d.scans, d.lesions, d.detections.iloc[:0])
     assert sensitivities(none)['mean'] == 0
@@ -47,10 +73,17 @@ def test_the_choice_sees_validation_only_and_prefers_the_simpler():
 def test_chance_is_below_a_detector_and_not_nothing():
     d = toy_detections(40, skill=2., fps=3.)
     moved = dealt(d, 3)
-    assert len(moved.detections) == len(d.detections) and (moved.detections.scan.to_numpy() != d.detections.scan.to_numpy()).all()
+    assert (
+        len(moved.detections) == len(d.detections)
+        and (moved.detections.scan.to_numpy() != d.detections.scan.to_numpy()).all()
+    )
     t = chance(d, 40)
     assert t.found['0.5'] == froc(d, RATES, n_boot=10, **HIT).sensitivity[.5].value
-    assert 0 < t.chance['0.5'] < t.chance_95['0.5'] < t.found['0.5'] and t.p['0.5'] == 1/41 and chance(d, 3).equals(chance(d, 3))
+    assert (
+        0 < t.chance['0.5'] < t.chance_95['0.5'] < t.found['0.5']
+        and t.p['0.5'] == 1 / 41
+        and chance(d, 3).equals(chance(d, 3))
+    )
     blind = chance(dealt(d, 99), 40)
     assert blind.p['0.5'] > .05 and blind.found['0.5'] <= 2*t.chance_95['0.5']
 
@@ -58,8 +91,15 @@ def test_chance_is_below_a_detector_and_not_nothing():
 def test_declared_measures_are_delivered_or_explained():
     a, b = both()
     found = measure({a.name: a, b.name: b})
-    assert set(found.values) == {k.expression for c in STUDY.claims for k in c.conditions} and all('test scans' in w for w in found.remarks.values())
-    stills = replace(a.test, scans=a.test.scans.assign(n_frames=1), lesions=a.test.lesions.assign(frame=0).drop_duplicates(['scan', 'lesion']), detections=a.test.detections.assign(frame=0))
+    assert set(found.values) == {k.expression for c in STUDY.claims for k in c.conditions} and all(
+        'test scans' in w for w in found.remarks.values()
+    )
+    stills = replace(
+        a.test,
+        scans=a.test.scans.assign(n_frames=1),
+        lesions=a.test.lesions.assign(frame=0).drop_duplicates(['scan', 'lesion']),
+        detections=a.test.detections.assign(frame=0),
+    )
     found = measure({'x': arm(stills), 'y': arm(stills)})
     assert not found.values and 'no sequence' in found.remarks['a']
     assert judge_claims(STUDY, found)[0].verdict == 'not tested'
@@ -68,7 +108,9 @@ def test_declared_measures_are_delivered_or_explained():
 def test_verdicts_follow_the_interval():
     a, b = both(0., 4., 150)
     out = compare({a.name: a, b.name: b})
-    assert out['title'].startswith('Single frame against sequence') and {c.id: c.judge(differences(out)).verdict for c in STUDY.claims[1:]} == dict(b='supported', c='supported')
+    assert out['title'].startswith('Single frame against sequence') and {
+        c.id: c.judge(differences(out)).verdict for c in STUDY.claims[1:]
+    } == dict(b='supported', c='supported')
     back = compare({b.name: b, a.name: a})
     assert STUDY.claims[2].judge(differences(back)).verdict == 'not supported'
     same = compare({'x': a, 'y': replace(a, arm=replace(a.arm, step='y'))})
@@ -77,7 +119,12 @@ def test_verdicts_follow_the_interval():
 
 def test_small_tables_keep_the_figures():
     d = toy_detections(30, skill=2.)
-    d = replace(d, detections=d.detections.assign(score=1/(1 + np.exp(-d.detections.score)), track=[str(i//2) for i in range(len(d.detections))]))
+    d = replace(
+        d,
+        detections=d.detections.assign(
+            score=1 / (1 + np.exp(-d.detections.score)), track=[str(i // 2) for i in range(len(d.detections))]
+        ),
+    )
     s = short(d, least=.3)
     assert len(s.detections) < len(d.detections) and s.meta['least'] == .3
     assert froc(s, n_boot=10, **HIT).sensitivity[.1].value == froc(d, n_boot=10, **HIT).sensitivity[.1].value
@@ -85,14 +132,25 @@ def test_small_tables_keep_the_figures():
 
 def test_plans_go_from_small_to_full_size():
     full = PLANS['full'].recipe
-    assert set(PLANS) == {'test', 'quick', 'workshop', 'full'} and (full.arch, full.channels, full.convs, full.levels) == ('resnet50', 256, 4, 5)
-    assert MACHINERY.study is STUDY and len({(p.recipe.epochs, p.recipe.lr) for p in (PLANS['quick'], PLANS['workshop'])}) == 1
+    assert set(PLANS) == {'test', 'quick', 'workshop', 'full'} and (
+        full.arch,
+        full.channels,
+        full.convs,
+        full.levels,
+    ) == ('resnet50', 256, 4, 5)
+    assert (
+        MACHINERY.study is STUDY
+        and len({(p.recipe.epochs, p.recipe.lr) for p in (PLANS['quick'], PLANS['workshop'])}) == 1
+    )
 
 
 # The run ---------------------------------------------------------------------------------------------------
 
 @pytest.fixture(scope='module')
-def clips(tmp_path_factory): return make_sample('breast_cine', tmp_path_factory.mktemp('breast')/'s', n=20, size=64, workers=1, progress=False).parent
+def clips(tmp_path_factory):
+    return make_sample(
+        'breast_cine', tmp_path_factory.mktemp('breast') / 's', n=20, size=64, workers=1, progress=False
+    ).parent
 
 
 def test_from_clips_to_verdicts(usbook, clips):
@@ -104,10 +162,19 @@ def test_from_clips_to_verdicts(usbook, clips):
     assert list(out['runs']) == names and out['data']['unit'] == 'scan' and out['data']['images'] == 20
     for n in names:
         d = Detections.read(*(folder/f'detections-{n}'/f'{k}.csv' for k in ('detections', 'lesions', 'scans')))
-        assert froc(d, RATES, n_boot=10, **HIT).sensitivity[.5].value == pytest.approx(out['runs'][n]['sensitivity_at_0.5']['value'])
-    assert [c['id'] for c in out['claims']] == ['a', 'b', 'c'] and all('masses in' in c['reason'] for c in out['claims'])
+        assert froc(d, RATES, n_boot=10, **HIT).sensitivity[0.5].value == pytest.approx(
+            out['runs'][n]['sensitivity_at_0.5']['value']
+        )
+    assert [c['id'] for c in out['claims']] == ['a', 'b', 'c'] and all(
+        'masses in' in c['reason'] for c in out['claims']
+    )
     html = (folder/'report.html').read_text(encoding='utf-8')
-    assert 'FROC curves' in html and 'Single frame against sequence' in html and '20 scans of' in html and 'Operating points' in html
+    assert (
+        'FROC curves' in html
+        and 'Single frame against sequence' in html
+        and '20 scans of' in html
+        and 'Operating points' in html
+    )
     assert 'single frame 76.6 %' in html and not (folder/'predictions').exists()
 
 
@@ -122,10 +189,16 @@ def test_own_stills_have_no_sequence(usbook, tmp_path):
         Image.fromarray(m).save(tmp_path/'own'/f'm{i}.png')
         rows.append(f"{i}.png,p{i},{'mass' if i % 3 else 'no_mass'},m{i}.png")
     (tmp_path/'own'/'manifest.csv').write_text('\n'.join(rows))
-    r = usbook('reproduce', 'breast_cine', '--data', tmp_path/'own', '--modes', 'frozen', '--weights', 'random', '--json')
+    r = usbook(
+        'reproduce', 'breast_cine', '--data', tmp_path / 'own', '--modes', 'frozen', '--weights', 'random', '--json'
+    )
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout[r.stdout.index('{'):])
-    assert {c['verdict'] for c in out['claims']} == {'not tested'} and 'no sequence' in out['claims'][0]['reason'] and any('stills' in w for w in out['warnings'])
+    assert (
+        {c['verdict'] for c in out['claims']} == {'not tested'}
+        and 'no sequence' in out['claims'][0]['reason']
+        and any('stills' in w for w in out['warnings'])
+    )
 
 
 def test_bad_boxes_end_in_one_sentence(usbook, clips, tmp_path):
@@ -142,18 +215,32 @@ def test_bad_boxes_end_in_one_sentence(usbook, clips, tmp_path):
 
 def test_the_committed_run_is_what_the_chapter_says():
     long, facts = read_long(COMMITTED), json.loads((COMMITTED/'run.json').read_text())
-    assert list(long) == list(facts['steps']) == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
+    assert (
+        list(long)
+        == list(facts['steps'])
+        == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
+    )
     first = next(iter(long.values()))
     assert all(d.scans.equals(first.scans) and d.lesions.equals(first.lesions) for d in long.values())
     plan = PLANS['workshop']
-    assert facts['data']['images'] == plan.phantom['n'] and facts['seed'] == 0 and 'simulated' in facts['data']['source']
+    assert (
+        facts['data']['images'] == plan.phantom['n'] and facts['seed'] == 0 and 'simulated' in facts['data']['source']
+    )
     assert sum(f.stat().st_size for f in COMMITTED.rglob('*') if f.is_file()) < 3e6
     for n, d in long.items():
         t = chance(d, 40)
         assert (t.p == 1/41).all() and froc(d, RATES, n_boot=400, **HIT).sensitivity[.5].low > t.chance_95['0.5'], n
-    pairs = dict(tuning=('frozen_single', 'finetuned_single'), frozen=('frozen_single', 'frozen_sequence'), finetuned=('finetuned_single', 'finetuned_sequence'))
+    pairs = dict(
+        tuning=('frozen_single', 'finetuned_single'),
+        frozen=('frozen_single', 'frozen_sequence'),
+        finetuned=('finetuned_single', 'finetuned_sequence'),
+    )
     said = {n: differences(compare_froc(*(long[f'resnet10t-{k}'] for k in p), RATES, **HIT)) for n, p in pairs.items()}
-    assert all((d.low < 0 < d.high) == (n == 'tuning') and (n == 'tuning' or d.low > 0) for n, ds in said.items() for d in ds.values())
+    assert all(
+        (d.low < 0 < d.high) == (n == 'tuning') and (n == 'tuning' or d.low > 0)
+        for n, ds in said.items()
+        for d in ds.values()
+    )
     for k, step in facts['steps'].items():
         if k.endswith('sequence'):
             t = pd.DataFrame(facts['valid'][k]).T.drop('single frame')

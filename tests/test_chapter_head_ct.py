@@ -1,4 +1,5 @@
-"""The head CT chapter: what its claims are measured on, by hand and on phantoms; what is said where it can't be measured."""
+"""The head CT chapter: what its claims are measured on, by hand and on phantoms; what is said where it can't be
+measured."""
 import json
 from dataclasses import replace
 
@@ -7,7 +8,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from usbook.studies.head_ct import PLANS, STUDY, cross_predict, gain_of_slices, lesion_rows, look, map_measures, maps_to_draw, measure, slice_gain
+from usbook.studies.head_ct import (
+    PLANS,
+    STUDY,
+    cross_predict,
+    gain_of_slices,
+    lesion_rows,
+    look,
+    map_measures,
+    maps_to_draw,
+    measure,
+    slice_gain,
+)
 from usbook.data.manifest import Manifest
 from usbook.data.split import split_by_patient
 from usbook.evidence.scores import auc
@@ -28,12 +40,15 @@ RECIPE = Recipe('resnet10t', size=64, epochs=2, batch=16)
 @pytest.fixture(scope='module')
 def slices(tmp_path_factory):
     "A small phantom"
-    csv = make_sample('head_ct', tmp_path_factory.mktemp('head')/'s', n=84, size=64, workers=1, progress=False, label_noise=0.)
+    csv = make_sample(
+        'head_ct', tmp_path_factory.mktemp('head') / 's', n=84, size=64, workers=1, progress=False, label_noise=0.0
+    )
     return Manifest.read(csv, classes=CLASSES)
 
 
 @pytest.fixture(scope='module')
-def settings(tmp_path_factory): return Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu', profile='test')
+def settings(tmp_path_factory):
+    return Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu', profile='test')
 
 
 @pytest.fixture(scope='module')
@@ -46,23 +61,44 @@ def predictions(good, patients=40, each=5, seed=0):
     rng, n = np.random.default_rng(seed), patients*each
     ill = np.repeat(rng.random(patients) < .5, each) & (rng.random(n) < .8)
     p = 1/(1 + np.exp(-(good*(2*ill - 1) + rng.normal(size=n))))
-    return Predictions.from_arrays([f'{i}.png' for i in range(n)], [f'P{i//each}' for i in range(n)], np.where(ill, 0, 1), np.c_[p, 1 - p], CLASSES)
+    return Predictions.from_arrays(
+        [f'{i}.png' for i in range(n)],
+        [f'P{i // each}' for i in range(n)],
+        np.where(ill, 0, 1),
+        np.c_[p, 1 - p],
+        CLASSES,
+    )
 
 
 def judged(pointing, energy, area, patient=None):
     n = len(pointing)
-    return pd.DataFrame(dict(image=[f'{i}.png' for i in range(n)], patient=patient or [f'P{i}' for i in range(n)], pointing=pointing, energy=energy, area=area))
+    return pd.DataFrame(
+        dict(
+            image=[f'{i}.png' for i in range(n)],
+            patient=patient or [f'P{i}' for i in range(n)],
+            pointing=pointing,
+            energy=energy,
+            area=area,
+        )
+    )
 
 
 # Claim b ---------------------------------------------------------------------------------------------------
 
 def test_measures_of_maps_by_hand():
     ours = judged([True, True, False, True], [.5, .3, .2, .4], [.1, .1, .2, .2])
-    rival = pd.concat([judged([False]*4, [.1, .1, .2, .2], [.1, .1, .2, .2]), judged([True]*4, [.3, .1, .2, .2], [.1, .1, .2, .2])])
+    rival = pd.concat(
+        [
+            judged([False] * 4, [0.1, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]),
+            judged([True] * 4, [0.3, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]),
+        ]
+    )
     got = {k: v.value for k, v in map_measures({'trained': ours, 'random weights': rival}).items()}
     want = dict(energy_minus_chance=.35 - .15, energy_minus_random_weights=.35 - np.mean([.2, .1, .2, .2]),
                 pointing_minus_chance=.75 - .15, pointing_minus_random_weights=.75 - .5)
-    assert got == pytest.approx(want) and set(got) == {k.expression for c in STUDY.claims if c.id == 'b' for k in c.conditions}
+    assert got == pytest.approx(want) and set(got) == {
+        k.expression for c in STUDY.claims if c.id == 'b' for k in c.conditions
+    }
 
 
 def test_an_empty_map_counts_as_chance():
@@ -92,8 +128,17 @@ def test_a_map_that_is_the_mask_is_supported_and_noise_is_not():
 def test_looks_at_tested_slices_with_a_mask(slices, fit):
     rows, maps, j = look(fit, slices, n_random=2)
     t = slices.table.iloc[rows]
-    assert len(rows) and set(t.patient) <= set(fit.predictions['test'].patient) and (t['mask'] != '').all() and (t.true_label == 'finding').all()
-    assert maps.shape == (len(rows), 64, 64) and len(j['trained']) == len(rows) and len(j['random weights']) == 2*len(rows)
+    assert (
+        len(rows)
+        and set(t.patient) <= set(fit.predictions['test'].patient)
+        and (t['mask'] != '').all()
+        and (t.true_label == 'finding').all()
+    )
+    assert (
+        maps.shape == (len(rows), 64, 64)
+        and len(j['trained']) == len(rows)
+        and len(j['random weights']) == 2 * len(rows)
+    )
     assert not set(map_measures(j)) - set(STUDY.measures)
 
 
@@ -118,7 +163,10 @@ def test_every_slice_is_tested_once_and_leaks_only_where_meant(slices, settings)
 def test_gain_by_hand():
     a, b = predictions(.5), predictions(1.5)
     g = slice_gain([(a, b), (a, b)])
-    assert g.value == pytest.approx(auc(b.target == 0, b.prob[:, 0]) - auc(a.target == 0, a.prob[:, 0])) and 0 < g.low < g.value < g.high
+    assert (
+        g.value == pytest.approx(auc(b.target == 0, b.prob[:, 0]) - auc(a.target == 0, a.prob[:, 0]))
+        and 0 < g.low < g.value < g.high
+    )
     assert slice_gain([(a, a)]).value == 0
     alone = slice_gain([(a, predictions(1.5, seed=0))])
     assert alone.high - alone.low < .3, 'the same patients are drawn for both'
@@ -132,7 +180,10 @@ def test_one_slice_a_patient_has_nothing_to_leak(slices, settings):
 # The chapter -----------------------------------------------------------------------------------------------
 
 def test_declared_measures_are_delivered_or_explained():
-    every, t = {k.expression for c in STUDY.claims for k in c.conditions}, Trained(Arm('a', 'finetuned'), predictions(1.))
+    every, t = (
+        {k.expression for c in STUDY.claims for k in c.conditions},
+        Trained(Arm('a', 'finetuned'), predictions(1.0)),
+    )
     found = measure({'a': t})
     assert not found.values and set(found.remarks) == {'b', 'c'} and list(found.tables) == ['finetuned']
     assert [v.verdict for v in judge_claims(STUDY, found)][1:] == ['not tested']*2
@@ -146,7 +197,9 @@ def test_the_run_from_images_to_verdicts(usbook, slices):
     r = usbook('reproduce', 'head_ct', '--data', slices.root, '--weights', 'random', '--json')
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout[r.stdout.index('{'):])
-    assert [c['id'] for c in out['claims']] == ['a', 'b', 'c'] and 'not tested' not in {c['verdict'] for c in out['claims']}
+    assert [c['id'] for c in out['claims']] == ['a', 'b', 'c'] and 'not tested' not in {
+        c['verdict'] for c in out['claims']
+    }
     assert all(k.expression in c['ours'] for c, d in zip(out['claims'], STUDY.claims) for k in d.conditions)
     assert 'resnet10t-frozen' in out['runs'] and 'resnet10t-finetuned' in out['runs']
 
@@ -155,10 +208,26 @@ def test_own_slices_without_masks(usbook, slices, tmp_path):
     for name, t in slices.table.iterrows():
         (tmp_path/'own'/t.label).mkdir(parents=True, exist_ok=True)
         Image.open(slices.root/t.image).save(tmp_path/'own'/t.label/f"{t.patient}_{name}.png")
-    r = usbook('reproduce', 'head_ct', '--data', tmp_path/'own', '--patients', r'(P\d+)_', '--modes', 'frozen', '--weights', 'random', '--json')
+    r = usbook(
+        'reproduce',
+        'head_ct',
+        '--data',
+        tmp_path / 'own',
+        '--patients',
+        r'(P\d+)_',
+        '--modes',
+        'frozen',
+        '--weights',
+        'random',
+        '--json',
+    )
     assert r.returncode == 0, r.stderr
     claims = {c['id']: c for c in json.loads(r.stdout[r.stdout.index('{'):])['claims']}
-    assert claims['b']['verdict'] == 'not tested' and 'mask' in claims['b']['reason'] and claims['c']['verdict'] != 'not tested'
+    assert (
+        claims['b']['verdict'] == 'not tested'
+        and 'mask' in claims['b']['reason']
+        and claims['c']['verdict'] != 'not tested'
+    )
 
 
 def test_plans_name_the_papers_network():

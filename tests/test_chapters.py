@@ -47,8 +47,12 @@ def test_a_sentence_says_why_before_each_code_cell(nb):
 def test_long_cells_say_how_long_they_take(nb):
     "Whatever trains is timed where it stands; `LessonTimes` says beforehand what it took on this machine"
     assert any('LessonTimes(' in c for c in code(nb))
-    trains = re.compile(r'(?<![\w.])(train|train_detector|classify|cross_predict|ablation|find_all_lungs|shortcut_arms)\(')
-    bare = [c[:80] for c in code(nb) if trains.search(c) and not re.search(r'with times\(', c) and not c.startswith('def ')]
+    trains = re.compile(
+        r'(?<![\w.])(train|train_detector|classify|cross_predict|ablation|find_all_lungs|shortcut_arms)\('
+    )
+    bare = [
+        c[:80] for c in code(nb) if trains.search(c) and not re.search(r'with times\(', c) and not c.startswith('def ')
+    ]
     assert not bare, bare
 
 @EACH

@@ -1,4 +1,5 @@
-"Thirty learners' files in one table: figures against other implementations, bad files in a sentence each, the board in a browser"
+("Thirty learners' files in one table: figures against other implementations, bad files in a sentence each, the board "
+ "in a browser")
 import json
 
 import numpy as np
@@ -22,7 +23,13 @@ def make(folder, n=30, seed=0, part=()):
     folder.mkdir(exist_ok=True)
     for i in range(n):
         said = np.where(rng.random(40) < .1 + .02*i, rng.integers(0, 3, 40), preds.target)
-        write_answers(folder/f'reader_s{i:02}.csv', [dict(image=preds.table.image[j], label=CLASSES[said[j]], seconds='1', when='') for j in range(20 if i in part else 40)])
+        write_answers(
+            folder / f'reader_s{i:02}.csv',
+            [
+                dict(image=preds.table.image[j], label=CLASSES[said[j]], seconds='1', when='')
+                for j in range(20 if i in part else 40)
+            ],
+        )
     preds.table[['image', 'patient', 'target']].to_csv(folder.parent/'truth.csv', index=False)
     return preds
 
@@ -35,7 +42,10 @@ def test_thirty_files(table, tmp_path):
     assert len(table.learners) == 30 and len(table) == 40 and not table.left_out
     t = table.each()
     said, truth = table.codes()
-    assert np.allclose(t.accuracy, (said == truth).mean(1)[[table.learners.index(o) for o in t.index]]) and t.accuracy.is_monotonic_decreasing
+    assert (
+        np.allclose(t.accuracy, (said == truth).mean(1)[[table.learners.index(o) for o in t.index]])
+        and t.accuracy.is_monotonic_decreasing
+    )
     for name in ('s00', 's29'): assert np.isclose(t.kappa[name], cohen_kappa_score(table.truth, table.answers[name]))
     assert (t.low < t.accuracy).all() and (t.accuracy < t.high).all()
     assert np.isclose(table.fleiss()[0], fleiss_kappa(aggregate_raters(said.T)[0])) and table.fleiss()[1] == 40
@@ -65,9 +75,17 @@ def test_predictions_bring_their_truth(tmp_path):
     assert len(t.learners) == 7 and (t.truth == preds.table.set_index('image').target).all()
     assert np.isclose(t.each().accuracy['p0'], (preds.pred == preds.target).mean())
 
-BAD = {'empty.csv': '', 'header.csv': 'image,label\n', 'essay.csv': 'my thoughts\nmany\n', 'other.csv': 'image,label\nxray.png,effusion\n', 'class.csv': 'image,label\n00001.png,heart\n',
-       'twice.csv': 'image,label\n00001.png,effusion\n00001.png,A-lines\n', 'probs.csv': 'image,patient,target,p_effusion,p_A-lines\n00001.png,p000,effusion,.9,.9\n',
-       'half.csv': 'image,label\n"00001.png,eff', 'quoted.csv': 'image;label\n00001.png;effusion;x\n'}
+BAD = {
+    'empty.csv': '',
+    'header.csv': 'image,label\n',
+    'essay.csv': 'my thoughts\nmany\n',
+    'other.csv': 'image,label\nxray.png,effusion\n',
+    'class.csv': 'image,label\n00001.png,heart\n',
+    'twice.csv': 'image,label\n00001.png,effusion\n00001.png,A-lines\n',
+    'probs.csv': 'image,patient,target,p_effusion,p_A-lines\n00001.png,p000,effusion,.9,.9\n',
+    'half.csv': 'image,label\n"00001.png,eff',
+    'quoted.csv': 'image;label\n00001.png;effusion;x\n',
+}
 
 def test_bad_files_get_a_sentence_each(tmp_path):
     make(tmp_path/'class', 3)
@@ -102,7 +120,11 @@ def test_command(usbook, tmp_path):
     r = usbook('class', 'class', '--truth', 'truth.csv', '--out', 'out')
     assert r.returncode == 0 and '30 learners, 40 images' in r.stdout and 'Left out: ' in r.stdout and 's00' in r.stdout
     joined = pd.read_csv(tmp_path/'out'/'class-table.csv', keep_default_na=False)
-    assert len(joined) == 40 and joined.columns[:3].tolist() == ['image', 'patient', 'target'] and sum(c.startswith('reader_') for c in joined) == 30
+    assert (
+        len(joined) == 40
+        and joined.columns[:3].tolist() == ['image', 'patient', 'target']
+        and sum(c.startswith('reader_') for c in joined) == 30
+    )
     html = (tmp_path/'out'/'class.html').read_text(encoding='utf-8')
     assert 'http' not in html.replace('http://www.w3.org', '') and EVIL not in html
     got = json.loads(usbook('class', 'class', '--truth', 'truth.csv', '--out', 'class', '--json').stdout)
@@ -120,7 +142,9 @@ def test_board_in_a_browser(show, table):
     def sees(r, c):
         image, learner = table.answers.index[cols[c]], table.learners[rows[r]]
         expect(who).to_contain_text(f'{learner}: 40 images, accuracy')
-        expect(which).to_contain_text(f'{image} is {table.truth[image]}; {learner} said {table.answers[learner][image]}')
+        expect(which).to_contain_text(
+            f'{image} is {table.truth[image]}; {learner} said {table.answers[learner][image]}'
+        )
         counts = page.locator('[data-name=bars] .small').all_text_contents()
         assert [int(x) for x in counts] == [int((table.answers.loc[image] == k).sum()) for k in table.classes]
     sees(0, 0)
@@ -156,4 +180,9 @@ def test_one_short_reader_does_not_shrink_the_kappa_of_all(tmp_path):
 def test_nothing_is_overwritten(usbook, tmp_path):
     make(tmp_path/'class', 3)
     for _ in range(2): assert usbook('class', 'class', '--truth', 'truth.csv', '--out', 'out').returncode == 0
-    assert {p.name for p in (tmp_path/'out').iterdir()} >= {'class-table.csv', 'class-table-2.csv', 'class.html', 'class-2.html'}
+    assert {p.name for p in (tmp_path / 'out').iterdir()} >= {
+        'class-table.csv',
+        'class-table-2.csv',
+        'class.html',
+        'class-2.html',
+    }

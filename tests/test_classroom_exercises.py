@@ -1,4 +1,5 @@
-"Every exercise: the solution passes, the stub doesn't, a written-down wrong answer gets a hint of its own; and nothing of a solution reaches a learner"
+("Every exercise: the solution passes, the stub doesn't, a written-down wrong answer gets a hint of its own; and "
+ "nothing of a solution reaches a learner")
 import ast, json, os, re, subprocess, sys
 from pathlib import Path
 
@@ -36,11 +37,14 @@ def test_proved(proofs):
 def test_hints_are_their_own(proofs):
     texts = [p.wrong.text for p in proofs]
     assert len(set(texts)) == len(texts) and EMPTY not in texts
-    for p in proofs: assert len(p.wrong.text) < 260 and p.wrong.text.endswith('.') and p.solution.text.endswith('.'), p.wrong
+    for p in proofs:
+        assert len(p.wrong.text) < 260 and p.wrong.text.endswith('.') and p.solution.text.endswith('.'), p.wrong
 
 def test_chapter_and_exercises_lead_to_one_another(study):
     chapter = next((ROOT/'nbs'/'chapters').glob(f'[0-9]*_{study}.ipynb'))
-    assert f'](../classroom/exercises/{SOURCES[study].name})' in lines_of(json.loads(chapter.read_text(encoding='utf-8')), 'markdown')
+    assert f'](../classroom/exercises/{SOURCES[study].name})' in lines_of(
+        json.loads(chapter.read_text(encoding='utf-8')), 'markdown'
+    )
     assert f'](../../chapters/{chapter.name})' in lines_of(make_notebook(SOURCES[study], 'learner'), 'markdown')
 
 def test_pieces_are_whole(study):
@@ -49,7 +53,12 @@ def test_pieces_are_whole(study):
     assert kinds == ['solution', 'check', 'wrong']*(len(kinds)//3)
 
 def test_graded_from_reading_to_predicting(study):
-    heads = [l for p in read_pieces(SOURCES[study]) if p.kind == 'text' for l in re.findall(r'^## (\d) · (.+)$', p.source, re.M)]
+    heads = [
+        l
+        for p in read_pieces(SOURCES[study])
+        if p.kind == 'text'
+        for l in re.findall(r'^## (\d) · (.+)$', p.source, re.M)
+    ]
     assert [int(n) for n, _ in heads] == list(range(1, len(heads) + 1))
     assert 'predict what happens' in heads[-1][1] and re.search('Read', heads[0][1])
 
@@ -63,10 +72,15 @@ def test_a_learner_gets_no_solution(study):
                 if isinstance(node, (ast.Assign, ast.Return)) and not isinstance(node.value, ast.Constant):
                     assert ast.get_source_segment(p.source, node) not in code
         if p.kind == 'teacher': assert p.source not in lines_of(nb, 'markdown')
-    assert '#|' not in code and 'def check_' not in code and code.count('# Your answer') == sum(p.kind == 'solution' for p in read_pieces(SOURCES[study]))
+    assert (
+        '#|' not in code
+        and 'def check_' not in code
+        and code.count('# Your answer') == sum(p.kind == 'solution' for p in read_pieces(SOURCES[study]))
+    )
 
 def test_checks_never_see_a_solution(study):
-    "No name that a solution makes, other than as a parameter, stands in a check; checks live in the package without solutions"
+    ("No name that a solution makes, other than as a parameter, stands in a check; checks live in the package without "
+     "solutions")
     import importlib
     text = Path(importlib.import_module(f'usbook.classroom.exercises.{study}').__file__).read_text(encoding='utf-8')
     for p in read_pieces(SOURCES[study]):
@@ -79,7 +93,8 @@ def test_key_holds_everything_and_solutions_no_remarks(study):
     for p in pieces:
         if p.kind == 'wrong': assert p.source in lines_of(key) and p.source not in lines_of(public)
         if p.kind == 'solution': assert p.source in lines_of(key) and p.source in lines_of(public)
-        if p.kind == 'teacher': assert p.source in lines_of(key, 'markdown') and p.source not in lines_of(public, 'markdown')
+        if p.kind == 'teacher':
+            assert p.source in lines_of(key, 'markdown') and p.source not in lines_of(public, 'markdown')
 
 def test_made_notebooks_run_where_they_were_made(tmp_path):
     "The learner's notebook runs untouched, every check says so; the solutions run, every check passes"
@@ -87,10 +102,20 @@ def test_made_notebooks_run_where_they_were_made(tmp_path):
     assert len(written) == 2 and not kept
     for path, right in zip(written, (False, True)):
         env = os.environ | dict(MPLBACKEND='agg', USBOOK_CACHE=str(tmp_path/'cache'))
-        run = f'import json\nns = {{}}\nfor c in json.load(open({str(path)!r}, encoding="utf-8"))["cells"]:\n    if c["cell_type"] == "code":\n' \
-              '        src = "".join(c["source"])\n        exec(src, ns)\n' \
-              '        if src.startswith("check_"): print(bool(eval(src.strip().splitlines()[-1], ns)))'
-        r = subprocess.run([sys.executable, '-c', run], cwd=Path(__file__).parents[1], env=env, capture_output=True, text=True, timeout=120)
+        run = (
+            f'import json\nns = {{}}\nfor c in json.load(open({str(path)!r}, encoding="utf-8"))["cells"]:\n    if '
+            f'c["cell_type"] == "code":\n'
+            '        src = "".join(c["source"])\n        exec(src, ns)\n'
+            '        if src.startswith("check_"): print(bool(eval(src.strip().splitlines()[-1], ns)))'
+        )
+        r = subprocess.run(
+            [sys.executable, '-c', run],
+            cwd=Path(__file__).parents[1],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert r.returncode == 0, r.stderr[-2000:]
         assert set(r.stdout.split()) == {str(right)} and len(r.stdout.split()) == 6
 
@@ -106,7 +131,8 @@ def test_stub():
     assert stub('def f(x,\n      y):\n    "Say"\n    return 1\nf(1, 2)') == 'def f(x,\n      y):\n    "Say"\n    ...'
 
 def test_unknown_study(tmp_path):
-    with pytest.raises(BadInput, match='none for .lungs.; there are lung_signs'): write_exercises(tmp_path, studies=['lungs'])
+    with pytest.raises(BadInput, match='none for .lungs.; there are lung_signs'):
+        write_exercises(tmp_path, studies=['lungs'])
 
 def test_command(usbook, tmp_path):
     r = usbook('exercises', 'class', '--study', 'abdomen', '--key', '--json')
@@ -125,7 +151,25 @@ def checks():
         for name in m.__all__:
             if name.startswith('check_'): yield pytest.param(getattr(m, name), id=f'{study}-{name}')
 
-GARBAGE = [None, 'x', [], (), {}, float('nan'), float('inf'), -1, 10**9, [1, 2], ('a', 'b'), {1: 2}, object(), print, lambda *a: 1/0, lambda *a: 'word', type]
+GARBAGE = [
+    None,
+    'x',
+    [],
+    (),
+    {},
+    float('nan'),
+    float('inf'),
+    -1,
+    10**9,
+    [1, 2],
+    ('a', 'b'),
+    {1: 2},
+    object(),
+    print,
+    lambda *a: 1 / 0,
+    lambda *a: 'word',
+    type,
+]
 
 @pytest.mark.parametrize('check', [*checks()])
 def test_nothing_makes_a_check_fall_over(check):
@@ -143,13 +187,21 @@ def test_an_answer_for_other_data_is_wrong():
     from usbook.predictions.predictions import toy_predictions
     a, b = (toy_predictions(20, 4, STUDIES['lung_signs'].classes, seed=s) for s in (1, 2))
     def missed(p): e = p.target == p.classes.index('effusion'); return int((e & (p.pred != p.target)).sum())
-    for check, f in ((check_missed, missed), (check_macro_f1, lambda p: evaluate(p).overall['macro_f1'].value), (check_interval, lambda p: evaluate(p).overall['accuracy'][1:3])):
+    for check, f in (
+        (check_missed, missed),
+        (check_macro_f1, lambda p: evaluate(p).overall['macro_f1'].value),
+        (check_interval, lambda p: evaluate(p).overall['accuracy'][1:3]),
+    ):
         assert check(f(a), a) and check(f(b), b) and not check(f(a), b)
 
 def test_half_an_answer():
     "Learners write per cent, strings, lists of one; each gets a sentence about it"
     from usbook.classroom.exercises.head_ct import check_false_alarms
-    assert 'per cent' in check_false_alarms(100*67/414).text and 'str' in check_false_alarms('0.16').text and 'list' in check_false_alarms([.16]).text
+    assert (
+        'per cent' in check_false_alarms(100 * 67 / 414).text
+        and 'str' in check_false_alarms('0.16').text
+        and 'list' in check_false_alarms([0.16]).text
+    )
     assert check_false_alarms(.162) and check_false_alarms(.16).kind != 'slip'
 
 def test_lab_brings_exercises_to_fill_in(tmp_path, monkeypatch):
@@ -162,10 +214,16 @@ def test_lab_brings_exercises_to_fill_in(tmp_path, monkeypatch):
     (pack/'settings.ini').write_text('[usbook]\n')
     monkeypatch.setattr(usbook, '__file__', str(pack.parent/'__init__.py'))
     lab = cli.lab_folder(tmp_path/'home')
-    assert lab == tmp_path/'home'/'usbook-lab' and len(list((lab/'classroom'/'exercises').glob('*.ipynb'))) == len(SOURCES)
+    assert lab == tmp_path / 'home' / 'usbook-lab' and len(
+        list((lab / 'classroom' / 'exercises').glob('*.ipynb'))
+    ) == len(SOURCES)
     work = next((lab/'classroom'/'exercises').glob('*.ipynb'))
     work.write_text('mine')
-    assert cli.lab_folder(tmp_path/'home') == lab and work.read_text() == 'mine' and cli.lab_folder(lab/'classroom'/'exercises') == lab
+    assert (
+        cli.lab_folder(tmp_path / 'home') == lab
+        and work.read_text() == 'mine'
+        and cli.lab_folder(lab / 'classroom' / 'exercises') == lab
+    )
 
 
 # What learners met in trials ---------------------------------------------------------------------------------
@@ -177,7 +235,10 @@ def test_an_interval_is_a_number_and_an_interval():
     assert expect_pair(i) == expect_pair((.64, .90)) == expect_pair([.781, .64, .90]) == (.64, .90)
 
 def test_capitals_are_no_mistake():
-    assert expect_word(' Higher. ', ('higher', 'lower', 'the same')) == 'higher' and expect_word('the_same', ('the same',)) == 'the same'
+    assert (
+        expect_word(' Higher. ', ('higher', 'lower', 'the same')) == 'higher'
+        and expect_word('the_same', ('the same',)) == 'the same'
+    )
     with pytest.raises(NotYet): expect_word('up', ('higher', 'lower'))
 
 def test_a_rounded_answer_is_told_that_it_is_rounded():

@@ -15,7 +15,12 @@ from terms import glossary_html, glossary_page, link_terms, used_terms
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb'))
 KEYS = {t.key for t in GLOSSARY}
 
-def markdown(nb): return [''.join(c['source']) for c in json.loads(nb.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown']
+def markdown(nb):
+    return [
+        ''.join(c['source'])
+        for c in json.loads(nb.read_text(encoding='utf-8'))['cells']
+        if c['cell_type'] == 'markdown'
+    ]
 
 def known(metric):
     "A figure's name, or its parts: macro_f1 is macro and f1"
@@ -30,8 +35,20 @@ def test_every_figure_is_explained():
 
 def test_every_published_figure_is_explained():
     names = {p.name for s in STUDIES.values() for p in s.published if p.unit == 'proportion'}
-    same = {'sensitivity': 'recall', 'ppv': 'precision', 'top2': 'top_k', 'accuracy_top2': 'top_k', 'top2_accuracy': 'top_k'}
-    lost = {n for n in names if not known(same.get(n, n)) and not known(re.sub(r'_(at_)?[\d.]+$|_\w*class\w*$|_four$|_stages$', '', same.get(n, n))) and not n.startswith('sensitivity')}
+    same = {
+        'sensitivity': 'recall',
+        'ppv': 'precision',
+        'top2': 'top_k',
+        'accuracy_top2': 'top_k',
+        'top2_accuracy': 'top_k',
+    }
+    lost = {
+        n
+        for n in names
+        if not known(same.get(n, n))
+        and not known(re.sub(r'_(at_)?[\d.]+$|_\w*class\w*$|_four$|_stages$', '', same.get(n, n)))
+        and not n.startswith('sensitivity')
+    }
     assert not lost, lost
 
 @pytest.mark.parametrize('t', GLOSSARY, ids=lambda t: t.key)
@@ -41,17 +58,31 @@ def test_both_languages(t):
 def test_words_that_get_swapped():
     "精确率 is precision and 准确率 accuracy; the abstract of the lung study prints them the other way round"
     t = {k.key: k for k in GLOSSARY}
-    assert '精确率' in t['precision'].zh and '准确率' in t['accuracy'].zh and '准确' not in t['precision'].zh and '精确' not in t['accuracy'].zh
-    assert '特异度' in t['specificity'].zh and '灵敏度' in t['recall'].zh and '自助法' in t['bootstrap'].zh and '受试者工作特征曲线' in t['roc'].zh
+    assert (
+        '精确率' in t['precision'].zh
+        and '准确率' in t['accuracy'].zh
+        and '准确' not in t['precision'].zh
+        and '精确' not in t['accuracy'].zh
+    )
+    assert (
+        '特异度' in t['specificity'].zh
+        and '灵敏度' in t['recall'].zh
+        and '自助法' in t['bootstrap'].zh
+        and '受试者工作特征曲线' in t['roc'].zh
+    )
 
 @pytest.mark.parametrize('study', STUDIES)
 def test_summary_in_chinese(study):
     text = STUDIES[study].summary_zh
     assert len(re.findall(r'[\u4e00-\u9fff]', text)) > 120 and '本章' in text
     for p in STUDIES[study].published:
-        if p.name in ('accuracy',) and not p.label and not p.arm and p.printed.endswith('%'): assert p.printed.split()[0] in text, p
+        if p.name in ('accuracy',) and not p.label and not p.arm and p.printed.endswith('%'):
+            assert p.printed.split()[0] in text, p
     for nb in CHAPTERS:
-        if nb.stem[3:] == study: assert any(text in m and '## 摘要' in m for m in markdown(nb)), f'{nb.name} lacks the Chinese summary of its study'
+        if nb.stem[3:] == study:
+            assert any(text in m and '## 摘要' in m for m in markdown(nb)), (
+                f'{nb.name} lacks the Chinese summary of its study'
+            )
 
 @pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
 def test_chapter_uses_terms_that_are_here(nb):
@@ -62,22 +93,35 @@ def test_every_use_leads_to_its_entry(nb):
     "As the book makes the page: one link a term, and each leads to a place that exists"
     import book
     made, *_ = book.page(json.loads(nb.read_text(encoding='utf-8')), False, 'chapters')
-    linked = re.findall(r'href="([^"#]+)#term-(\w+)"', '\n'.join(c['source'] for c in made['cells'] if c['cell_type'] == 'markdown'))
-    assert {k for _, k in linked} == {t.key for m in markdown(nb) for t in used_terms(m)} and len(linked) == len({k for _, k in linked})
+    linked = re.findall(
+        r'href="([^"#]+)#term-(\w+)"', '\n'.join(c['source'] for c in made['cells'] if c['cell_type'] == 'markdown')
+    )
+    assert {k for _, k in linked} == {t.key for m in markdown(nb) for t in used_terms(m)} and len(linked) == len(
+        {k for _, k in linked}
+    )
     places = set(re.findall(r'id="term-(\w+)"', glossary_html(GLOSSARY)))
     assert {k for _, k in linked} <= places == KEYS
-    assert {a for a, _ in linked} == {'../evidence/06_glossary.html'} and (ROOT/'nbs'/'evidence'/'06_glossary.ipynb').is_file()
+    assert {a for a, _ in linked} == {'../evidence/06_glossary.html'} and (
+        ROOT / 'nbs' / 'evidence' / '06_glossary.ipynb'
+    ).is_file()
 
 def test_links_leave_code_links_and_tables_whole():
-    text = '# Recall\n\n`recall` and [recall](x.md), $recall$, <b title="recall">x</b>\n\n| recall | b |\n|---|---|\n| 1 | kappa |\n'
+    text = ('# Recall\n\n`recall` and [recall](x.md), $recall$, <b title="recall">x</b>\n\n| recall | b '
+            '|\n|---|---|\n| 1 | kappa |\n')
     out = link_terms(text, set(), 'g.html')
-    assert out.count('class="term"') == 2 and '`recall` and [recall](x.md), $recall$, <b title="recall">x</b>' in out and out.startswith('# Recall\n')
+    assert (
+        out.count('class="term"') == 2
+        and '`recall` and [recall](x.md), $recall$, <b title="recall">x</b>' in out
+        and out.startswith('# Recall\n')
+    )
     assert all(row.count('|') == 3 for row in out.splitlines() if row.startswith('|'))
     seen = {'recall'}
     assert 'term-recall' not in link_terms('the recall', seen, 'g.html')
 
 def test_show():
-    assert list(show_glossary('auc', 'recall').index) == ['recall', 'auc'] and len(show_glossary()) == sum(map(len, GROUPS.values()))
+    assert list(show_glossary('auc', 'recall').index) == ['recall', 'auc'] and len(show_glossary()) == sum(
+        map(len, GROUPS.values())
+    )
     with pytest.raises(BadInput, match="no term 'acuracy'"): show_glossary('acuracy')
 
 def test_the_page_in_the_book_begins_with_the_terms(tmp_path):
@@ -85,7 +129,9 @@ def test_the_page_in_the_book_begins_with_the_terms(tmp_path):
     import book
     book.prepare(tmp_path)
     cells = json.loads((tmp_path/'evidence'/'06_glossary.ipynb').read_text(encoding='utf-8'))['cells']
-    assert cells[0]['source'].startswith('# Glossary') and [c['source'] for c in cells[1:1 + len(GROUPS)]] == [text for _, text in glossary_page()]
+    assert cells[0]['source'].startswith('# Glossary') and [c['source'] for c in cells[1 : 1 + len(GROUPS)]] == [
+        text for _, text in glossary_page()
+    ]
     first_code = next(i for i, c in enumerate(cells) if c['cell_type'] == 'code' or '{py:' in c['source'])
     assert first_code > len(GROUPS)
     assert {k for c in cells[1:1 + len(GROUPS)] for k in re.findall(r'id="term-(\w+)"', c['source'])} == KEYS

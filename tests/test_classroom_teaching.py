@@ -3,8 +3,14 @@ import json, re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TEXT = '\n\n'.join(''.join(c['source']) for c in json.loads((ROOT/'nbs'/'classroom'/'04_teaching.ipynb').read_text(encoding='utf-8'))['cells'])
-PLANS = [[tuple(map(int, r)) for r in re.findall(r'^\| (\d+):(\d\d) \| (\d+) \|', t, re.M)] for t in TEXT.split('| at | minutes |')[1:]]
+TEXT = '\n\n'.join(
+    ''.join(c['source'])
+    for c in json.loads((ROOT / 'nbs' / 'classroom' / '04_teaching.ipynb').read_text(encoding='utf-8'))['cells']
+)
+PLANS = [
+    [tuple(map(int, r)) for r in re.findall(r'^\| (\d+):(\d\d) \| (\d+) \|', t, re.M)]
+    for t in TEXT.split('| at | minutes |')[1:]
+]
 
 def test_minutes_add_up():
     assert [sum(m for *_, m in p) for p in PLANS] == [210, 440, 440]
@@ -15,7 +21,16 @@ def test_minutes_add_up():
             at += minutes
 
 def test_what_a_course_needs_is_there():
-    for head in ('An opening without slides', 'Half a day', 'Two days', 'In groups', 'Where learners stumble', 'What to skip', 'Feedback form'): assert f'## {head}' in TEXT
+    for head in (
+        'An opening without slides',
+        'Half a day',
+        'Two days',
+        'In groups',
+        'Where learners stumble',
+        'What to skip',
+        'Feedback form',
+    ):
+        assert f'## {head}' in TEXT
     assert len(re.findall(r'^\d+\. ', TEXT.split('## Feedback form')[1], re.M)) == 10
 
 def test_commands_and_files_exist():

@@ -13,8 +13,12 @@ pytestmark = pytest.mark.skipif(sys.platform == 'win32', reason='install.sh is f
 def wheel(folder, name, needs=()):
     "A pure wheel with one module"
     info = f'{name}-1.0.dist-info'
-    files = {f'{name}.py': 'here = True\n', f'{info}/WHEEL': 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
-             f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n' + ''.join(f'Requires-Dist: {n}\n' for n in needs)}
+    files = {
+        f'{name}.py': 'here = True\n',
+        f'{info}/WHEEL': 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+        f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n'
+        + ''.join(f'Requires-Dist: {n}\n' for n in needs),
+    }
     files[f'{info}/RECORD'] = ''.join(f'{f},,\n' for f in [*files, f'{info}/RECORD'])
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder/f'{name}-1.0-py3-none-any.whl', 'w') as z:
@@ -29,22 +33,35 @@ def box(tmp_path_factory):
     wheel(d/'shop', 'usb_one', ['usb_two'])
     wheel(d/'shop', 'usb_two')
     said = []
-    parts = ws.make_workshop(d/'box', pythons=[PYTHON], packages=ws.Packages(('--no-index', '--find-links', str(d/'shop')), only=('usb_one',)), book=False, key=True, say=said.append)
+    parts = ws.make_workshop(
+        d / 'box',
+        pythons=[PYTHON],
+        packages=ws.Packages(('--no-index', '--find-links', str(d / 'shop')), only=('usb_one',)),
+        book=False,
+        key=True,
+        say=said.append,
+    )
     return d/'box', parts, said
 
 def links_lead_somewhere(lab):
     "From a chapter or an exercise to another notebook of the lab"
     for nb in [*lab.glob('chapters/*.ipynb'), *lab.glob('exercises/*.ipynb')]:
         for c in json.loads(nb.read_text(encoding='utf-8'))['cells']:
-            for link in re.findall(r'\]\((\.\.?/[^)#]+\.ipynb)', ''.join(c['source'])): assert (nb.parent/link).is_file(), (nb.name, link)
+            for link in re.findall(r'\]\((\.\.?/[^)#]+\.ipynb)', ''.join(c['source'])):
+                assert (nb.parent / link).is_file(), (nb.name, link)
     return True
 
 def test_it_holds_what_a_class_needs(box):
     out, parts, said = box
-    assert {p.name for p in (out/'wheels').iterdir() if not p.name.startswith('usbook')} == {'usb_one-1.0-py3-none-any.whl', 'usb_two-1.0-py3-none-any.whl'}
+    assert {p.name for p in (out / 'wheels').iterdir() if not p.name.startswith('usbook')} == {
+        'usb_one-1.0-py3-none-any.whl',
+        'usb_two-1.0-py3-none-any.whl',
+    }
     chapters = {p.name for p in (ROOT/'nbs'/'chapters').glob('*.ipynb')}
     assert {p.name for p in (out/'lab'/'chapters').glob('*.ipynb')} == chapters
-    assert len(list((out/'lab'/'classroom'/'exercises').glob('*.ipynb'))) == 5 and not list((out/'lab').rglob('solutions'))
+    assert len(list((out / 'lab' / 'classroom' / 'exercises').glob('*.ipynb'))) == 5 and not list(
+        (out / 'lab').rglob('solutions')
+    )
     assert len(list((out/'key').glob('*.ipynb'))) == len(list((out/'solutions').glob('*.ipynb'))) == 5
     assert links_lead_somewhere(out/'lab')
     for s in (ROOT/'data_samples').iterdir(): assert (out/'lab'/'data_samples'/s.name/'manifest.csv').is_file()
@@ -54,32 +71,65 @@ def test_sizes_are_said(box):
     out, parts, said = box
     text = (out/'README.txt').read_text()
     for name, n in parts.items(): assert name in text and n == ws.size(out/name)
-    assert ws.size_text(sum(parts.values())) in text and any('wheels so far' in l for l in said) and any(l.startswith('chapters') for l in said)
+    assert (
+        ws.size_text(sum(parts.values())) in text
+        and any('wheels so far' in l for l in said)
+        and any(l.startswith('chapters') for l in said)
+    )
     assert '@' not in text and ws.PLATFORMS[ws.this_platform()].title in text
 
 def test_the_wheel_holds_exercises_and_weights(box):
     names = zipfile.ZipFile(next((box[0]/'wheels').glob('usbook-*.whl'))).namelist()
     assert 'usbook/_exercises/01_lung_signs.ipynb' in names and 'usbook/_lab/settings.ini' in names
-    weights = {p.name for p in (ROOT/'usbook'/'weights').glob('*') if p.is_file()} if (ROOT/'usbook'/'weights').is_dir() else set()
+    weights = (
+        {p.name for p in (ROOT / 'usbook' / 'weights').glob('*') if p.is_file()}
+        if (ROOT / 'usbook' / 'weights').is_dir()
+        else set()
+    )
     assert weights <= {n.rsplit('/', 1)[-1] for n in names}
 
 def test_install_needs_no_network(box, tmp_path):
     "A copy without the project beside it, an index that isn't there, a new environment"
     copy, home = shutil.copytree(box[0], tmp_path/'stick with space'), tmp_path/'home'
     env = {k: v for k, v in os.environ.items() if not k.startswith(('PIP_', 'UV_', 'PYTHON', 'USBOOK_'))}
-    env |= dict(HOME=str(home), PIP_INDEX_URL='http://127.0.0.1:9/', https_proxy='http://127.0.0.1:9', http_proxy='http://127.0.0.1:9', PYTHON=sys.executable)
+    env |= dict(
+        HOME=str(home),
+        PIP_INDEX_URL='http://127.0.0.1:9/',
+        https_proxy='http://127.0.0.1:9',
+        http_proxy='http://127.0.0.1:9',
+        PYTHON=sys.executable,
+    )
     r = subprocess.run(['sh', copy/'install.sh'], env=env, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert r.returncode == 0, r.stdout + r.stderr
     python = home/'usbook'/'.venv'/'bin'/'python'
     code = 'import usb_one, usb_two, usbook, pathlib; print(pathlib.Path(usbook.__file__).parents[1].name)'
-    assert subprocess.run([python, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=env).stdout.strip() == 'site-packages'
-    assert subprocess.run([python.parent/'usbook', '--version'], capture_output=True, text=True, env=env).stdout.startswith('usbook ')
-    assert (home/'usbook'/'lab'/'chapters').is_dir() and (home/'usbook'/'start.sh').is_file() and 'Something is missing' in r.stdout
+    assert (
+        subprocess.run([python, '-c', code], capture_output=True, text=True, cwd=tmp_path, env=env).stdout.strip()
+        == 'site-packages'
+    )
+    assert subprocess.run(
+        [python.parent / 'usbook', '--version'], capture_output=True, text=True, env=env
+    ).stdout.startswith('usbook ')
+    assert (
+        (home / 'usbook' / 'lab' / 'chapters').is_dir()
+        and (home / 'usbook' / 'start.sh').is_file()
+        and 'Something is missing' in r.stdout
+    )
     work = home/'usbook'/'lab'/'classroom'/'exercises'/'01_lung_signs.ipynb'
     work.write_text('mine')
-    assert subprocess.run(['sh', copy/'install.sh'], env=env, capture_output=True, timeout=300).returncode == 0 and work.read_text() == 'mine'
+    assert (
+        subprocess.run(['sh', copy / 'install.sh'], env=env, capture_output=True, timeout=300).returncode == 0
+        and work.read_text() == 'mine'
+    )
     if ws.this_platform() == 'linux':    # what repo2docker runs in its image
-        r = subprocess.run(['sh', 'binder/postBuild'], cwd=copy, env=env | dict(PATH=f'{python.parent}:{env["PATH"]}'), capture_output=True, text=True, timeout=120)
+        r = subprocess.run(
+            ['sh', 'binder/postBuild'],
+            cwd=copy,
+            env=env | dict(PATH=f'{python.parent}:{env["PATH"]}'),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert r.returncode == 0 and not (copy/'wheels').exists(), r.stderr
 
 def test_install_says_what_is_missing(box, tmp_path):
@@ -94,8 +144,12 @@ def test_install_says_what_is_missing(box, tmp_path):
 def test_recipes_for_servers(box):
     out, _, _ = box
     if ws.this_platform() != 'linux': pytest.skip('recipes are written for Linux servers')
-    assert f'requirements/linux-{PYTHON}.txt' in (out/'binder'/'postBuild').read_text() and os.access(out/'binder'/'postBuild', os.X_OK)
-    assert (out/'binder'/'runtime.txt').read_text() == f'python-{PYTHON}\n' and f'python-{PYTHON}' in (out/'hub'/'Dockerfile').read_text()
+    assert f'requirements/linux-{PYTHON}.txt' in (out / 'binder' / 'postBuild').read_text() and os.access(
+        out / 'binder' / 'postBuild', os.X_OK
+    )
+    assert (out / 'binder' / 'runtime.txt').read_text() == f'python-{PYTHON}\n' and f'python-{PYTHON}' in (
+        out / 'hub' / 'Dockerfile'
+    ).read_text()
 
 def test_scripts_are_sound(tmp_path):
     ws.write_scripts(tmp_path, list(ws.PLATFORMS), ['3.12', '3.13'])
@@ -105,7 +159,12 @@ def test_scripts_are_sound(tmp_path):
 
 def test_nothing_is_left_of_a_failure(tmp_path):
     with pytest.raises(BadInput, match='workshop: .*failed: ') as e:
-        ws.make_workshop(tmp_path/'box', packages=ws.Packages(('--no-index',), only=('usb-nowhere',)), book=False, say=lambda l: None)
+        ws.make_workshop(
+            tmp_path / 'box',
+            packages=ws.Packages(('--no-index',), only=('usb-nowhere',)),
+            book=False,
+            say=lambda l: None,
+        )
     assert '\n' not in str(e.value) and not list(tmp_path.iterdir())
 
 def test_a_full_folder_is_left_alone(tmp_path):
@@ -116,14 +175,22 @@ def test_torch_without_gpu_is_tried_first(tmp_path, pip):
     "Where it can't be had, a line says so, and the usual one is taken"
     (tmp_path/'none').mkdir()
     said = []
-    assert ws.cpu_torch('linux', PYTHON, tmp_path, pip, str(tmp_path/'none'), said.append) == [] and 'taking the large one' in said[-1]
+    assert (
+        ws.cpu_torch('linux', PYTHON, tmp_path, pip, str(tmp_path / 'none'), said.append) == []
+        and 'taking the large one' in said[-1]
+    )
     assert ws.cpu_torch('windows', PYTHON, tmp_path, pip, 'http://127.0.0.1:9/') == []
 
 def torch_wheel(folder, name):
     "A wheel with the tags and the version of PyTorch without GPU libraries"
     tag, v = f'cp{PYTHON.replace(".", "")}', '9.0+cpu'
-    files = {f'{name}/__init__.py': '', f'{name}-{v}.dist-info/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: {v}\n',
-             f'{name}-{v}.dist-info/WHEEL': f'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: {tag}-{tag}-manylinux_2_28_x86_64\n', f'{name}-{v}.dist-info/RECORD': ''}
+    files = {
+        f'{name}/__init__.py': '',
+        f'{name}-{v}.dist-info/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: {v}\n',
+        f'{name}-{v}.dist-info/WHEEL': f'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: '
+                                       f'{tag}-{tag}-manylinux_2_28_x86_64\n',
+        f'{name}-{v}.dist-info/RECORD': '',
+    }
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder/f'{name}-{v}-{tag}-{tag}-manylinux_2_28_x86_64.whl', 'w') as z:
         for f, text in files.items(): z.writestr(f, text)
@@ -131,7 +198,10 @@ def torch_wheel(folder, name):
 def test_torch_without_gpu_is_taken_where_it_is(tmp_path, pip):
     for name in ('torch', 'torchvision'): torch_wheel(tmp_path/'cpu', name)
     (tmp_path/'out').mkdir()
-    assert ws.cpu_torch('linux', PYTHON, tmp_path/'out', pip, str(tmp_path/'cpu')) == ['torch==9.0+cpu', 'torchvision==9.0+cpu']
+    assert ws.cpu_torch('linux', PYTHON, tmp_path / 'out', pip, str(tmp_path / 'cpu')) == [
+        'torch==9.0+cpu',
+        'torchvision==9.0+cpu',
+    ]
     assert len(list((tmp_path/'out').glob('torch*+cpu*.whl'))) == 2
 
 def test_versions_are_chosen_by_pip_where_uv_is_missing(tmp_path, monkeypatch, pip):

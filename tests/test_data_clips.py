@@ -2,7 +2,6 @@
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -33,10 +32,20 @@ def write_dicom(path, frames, **tags):
     from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
     ds = pydicom.Dataset()
     ds.file_meta = pydicom.dataset.FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID, ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid()
+    ds.file_meta.TransferSyntaxUID, ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = (
+        ExplicitVRLittleEndian,
+        UltrasoundMultiFrameImageStorage,
+        generate_uid(),
+    )
     ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = UltrasoundMultiFrameImageStorage, generate_uid(), 'US'
     ds.Rows, ds.Columns, ds.NumberOfFrames, ds.SamplesPerPixel = *frames.shape[1:], len(frames), 1
-    ds.PhotometricInterpretation, ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 'MONOCHROME2', 8, 8, 7, 0
+    ds.PhotometricInterpretation, ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = (
+        'MONOCHROME2',
+        8,
+        8,
+        7,
+        0,
+    )
     for k, v in tags.items(): setattr(ds, k, v)
     ds.PixelData = frames.tobytes()
     ds.save_as(path, enforce_file_format=True)
@@ -49,7 +58,9 @@ def folder(tmp_path):
     write_gif(tmp_path/'P1_gif.gif', movie(2))
     (tmp_path/'P2_png.png').write_bytes(png_bytes(movie(3)))
     write_dicom(tmp_path/'P3_dicom.dcm', movie(4))
-    (tmp_path/'lesions.csv').write_text('scan,frame,x,y,w,h\n' + ''.join(f'P1_folder,{k},10,8,20,16\n' for k in (2, 3)) + 'P2_png,0,0,0,5,5\n')
+    (tmp_path / 'lesions.csv').write_text(
+        'scan,frame,x,y,w,h\n' + ''.join(f'P1_folder,{k},10,8,20,16\n' for k in (2, 3)) + 'P2_png,0,0,0,5,5\n'
+    )
     (tmp_path/'scans.csv').write_text('scan,patient\nP1_folder,007\nP1_gif,007\nP2_png,8\nP3_dicom,9\n')
     return tmp_path
 
@@ -70,8 +81,11 @@ def edit(folder, old, new, name='lesions.csv'):
 def test_every_kind_of_clip_reads_the_same(folder):
     c = read_clips(folder)
     assert len(c) == 4 and c.n_lesions == 2 and list(c.scans.n_frames) == [6]*4
-    for k, s in enumerate(('P1_folder', 'P1_gif', 'P2_png', 'P3_dicom'), 1): assert np.array_equal(c.clip(s), movie(k)), s
-    assert set(c.patients) == {'007', '8', '9'} and c.table.set_index('scan').label.to_dict() == dict(P1_folder='mass', P1_gif='no_mass', P2_png='mass', P3_dicom='no_mass')
+    for k, s in enumerate(('P1_folder', 'P1_gif', 'P2_png', 'P3_dicom'), 1):
+        assert np.array_equal(c.clip(s), movie(k)), s
+    assert set(c.patients) == {'007', '8', '9'} and c.table.set_index('scan').label.to_dict() == dict(
+        P1_folder='mass', P1_gif='no_mass', P2_png='mass', P3_dicom='no_mass'
+    )
 
 
 def test_video(tmp_path, monkeypatch):
@@ -94,10 +108,17 @@ def test_video(tmp_path, monkeypatch):
 
 def test_boxes_that_cant_be(folder):
     good = 'P1_folder,2,10,8,20,16'
-    for new, what in [('P1_folder,2,50,8,20,16', 'reaches 6 pixels out of the frame of 64x48'), ('P1_folder,2,-9,8,20,16', 'reaches 9 pixels out'),
-                      ('P1_folder,2,10,8,0,16', 'has no size'), ('P1_folder,2,10,8,20,-16', 'has no size'), ('P1_folder,2,10,8,20,nan', "h is 'nan'"),
-                      ('P1_folder,6,10,8,20,16', 'frame 6 is not in the clip, which has 6 frames'), ('P1_folder,1.5,10,8,20,16', 'whole number'),
-                      ('P1_fodler,2,10,8,20,16', 'did you mean P1_folder?'), ('P1_folder,3,10,8,20,16', 'appears twice in frame 3')]:
+    for new, what in [
+        ('P1_folder,2,50,8,20,16', 'reaches 6 pixels out of the frame of 64x48'),
+        ('P1_folder,2,-9,8,20,16', 'reaches 9 pixels out'),
+        ('P1_folder,2,10,8,0,16', 'has no size'),
+        ('P1_folder,2,10,8,20,-16', 'has no size'),
+        ('P1_folder,2,10,8,20,nan', "h is 'nan'"),
+        ('P1_folder,6,10,8,20,16', 'frame 6 is not in the clip, which has 6 frames'),
+        ('P1_folder,1.5,10,8,20,16', 'whole number'),
+        ('P1_fodler,2,10,8,20,16', 'did you mean P1_folder?'),
+        ('P1_folder,3,10,8,20,16', 'appears twice in frame 3'),
+    ]:
         text = edit(folder, good, new)
         assert what in text and 'lesions.csv, row' in text, text
         (folder/'lesions.csv').write_text((folder/'lesions.csv').read_text().replace(new, good, 1))
@@ -124,8 +145,12 @@ def test_wrong_units(folder, tmp_path_factory):
 
 
 def test_frames_missing(folder):
-    assert 'clip P1_gif has 6 frames where the table says 9' in edit(folder, 'scan,patient\nP1_folder,007\nP1_gif,007\nP2_png,8\nP3_dicom,9',
-        'scan,patient,n_frames\nP1_folder,007,6\nP1_gif,007,9\nP2_png,8,6\nP3_dicom,9,6', 'scans.csv')
+    assert 'clip P1_gif has 6 frames where the table says 9' in edit(
+        folder,
+        'scan,patient\nP1_folder,007\nP1_gif,007\nP2_png,8\nP3_dicom,9',
+        'scan,patient,n_frames\nP1_folder,007,6\nP1_gif,007,9\nP2_png,8,6\nP3_dicom,9,6',
+        'scans.csv',
+    )
     (folder/'P1_folder'/'frame_003.png').unlink()
     assert 'frame 3 is missing between 1 and 6' in said(read_clips, folder)
     (folder/'P1_folder'/'frame_001.png').unlink(), (folder/'P1_folder'/'frame_002.png').unlink()
@@ -179,7 +204,11 @@ def test_splits_are_of_patients():
     c = read_clips(samples_folder('breast_cine'))
     assert (len(c), len(set(c.patients))) == (46, 23)
     s = split_by_patient(c, (.5, .2, .3), seed=0)
-    assert isinstance(s, Clips) and check_leaks(s) and set(s.subset('test').boxes().scan) <= set(s.subset('test').table.scan)
+    assert (
+        isinstance(s, Clips)
+        and check_leaks(s)
+        and set(s.subset('test').boxes().scan) <= set(s.subset('test').table.scan)
+    )
     with pytest.raises(LeakageError): check_leaks(s.with_split(['train', 'test']*23))
     boxes = Manifest.read(samples_folder('breast_cine')/'manifest.csv').table
     assert set(boxes[boxes.label == 'mass'].scan.astype(str)) == set(c.boxes().scan)
@@ -195,5 +224,9 @@ def test_stills(tmp_path):
         rows.append(f'{i}.png,p{i},{"ab"[i % 2]},m{i}.png')
     (tmp_path/'manifest.csv').write_text('\n'.join(rows))
     c = stills_with_masks(Manifest.read(tmp_path/'manifest.csv'))
-    assert c.n_lesions == 3 and c.boxes()[['x', 'y', 'w', 'h']].iloc[0].tolist() == [30, 10, 15, 10] and list(c.table.label) == ['mass']*3 + ['no_mass']
+    assert (
+        c.n_lesions == 3
+        and c.boxes()[['x', 'y', 'w', 'h']].iloc[0].tolist() == [30, 10, 15, 10]
+        and list(c.table.label) == ['mass'] * 3 + ['no_mass']
+    )
     assert c.clip('0').shape == (1, 48, 64) and 'stills' in c.notes[-1]

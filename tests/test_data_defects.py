@@ -1,12 +1,11 @@
 """What broke in a stranger's hands, one test per defect, each named for it."""
-import errno, json, multiprocessing, os, random, shutil, signal, subprocess, sys, threading, time, zipfile
+import errno, json, os, random, signal, subprocess, sys, threading, time, zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from usbook.core.errors import BadInput
-from usbook.data import duplicates
 from usbook.data.clips import read_clip, read_clips
 from usbook.data.dicom import WINDOWS, read_dicom, window
 from usbook.data.images import files_below, image_files, is_dicom, load_image, to_8bit
@@ -62,7 +61,9 @@ def test_killed_at_random_moments(tmp_path):
     whole, rng = adapters.adapt('pocus', pocus(tmp_path/'whole')).sha256(), random.Random(0)
     folder = pocus(tmp_path/'cut')
     for _ in range(4):
-        p = subprocess.Popen([sys.executable, '-c', KILLED, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p = subprocess.Popen(
+            [sys.executable, '-c', KILLED, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         p.stdout.readline()
         time.sleep(rng.uniform(0, .12))
         p.send_signal(signal.SIGKILL)
@@ -70,8 +71,11 @@ def test_killed_at_random_moments(tmp_path):
     assert adapters.adapt('pocus', folder).sha256() == whole
     assert not [f for f in (folder/'frames').iterdir() if f.name.endswith('.partial')]
 
-@pytest.mark.parametrize('damage', [lambda f: f.write_bytes(b''), lambda f: f.write_bytes(f.read_bytes()[:90]), lambda f: f.unlink()],
-                         ids=['empty', 'cut short', 'all gone'])
+@pytest.mark.parametrize(
+    'damage',
+    [lambda f: f.write_bytes(b''), lambda f: f.write_bytes(f.read_bytes()[:90]), lambda f: f.unlink()],
+    ids=['empty', 'cut short', 'all gone'],
+)
 def test_a_frame_that_is_no_frame_is_made_again(tmp_path, damage):
     m = adapters.adapt('pocus', pocus(tmp_path, 4))
     for f in list((tmp_path/'frames'/'c2').glob('*.png')): damage(f)
@@ -80,7 +84,8 @@ def test_a_frame_that_is_no_frame_is_made_again(tmp_path, damage):
 def nlm(folder, monkeypatch):
     for i in range(8):
         png(folder/'Set'/'CXR_png'/f'M_{i:04}_{i % 2}.png', i)
-        for k, side in enumerate(('leftMask', 'rightMask')): png(folder/'Set'/'ManualMask'/side/f'M_{i:04}_{i % 2}.png', 100 + 2*i + k)
+        for k, side in enumerate(('leftMask', 'rightMask')):
+            png(folder / 'Set' / 'ManualMask' / side / f'M_{i:04}_{i % 2}.png', 100 + 2 * i + k)
     few(monkeypatch, 'montgomery', images=8, normal=4, tuberculosis=4)
     return folder
 
@@ -110,7 +115,12 @@ def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch):
 
 def test_two_processes_at_once(tmp_path):
     folder = pocus(tmp_path)
-    two = [subprocess.Popen([sys.executable, '-c', KILLED, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    two = [
+        subprocess.Popen(
+            [sys.executable, '-c', KILLED, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
     for p in two: assert (p.communicate(timeout=120)[1], p.returncode)[1] == 0
     assert len(adapters.adapt('pocus', folder)) == 96
 
@@ -130,7 +140,9 @@ def test_file_names_that_are_not_utf8(tmp_path):
     for c in 'ab':
         for p in range(3): png(tmp_path/c/f'{p}.png', 10*ord(c) + p)
     os.rename(tmp_path/'a'/'0.png', os.fsencode(tmp_path/'a') + b'/K\xf6ln.png')
-    assert 'not UTF-8; rename the file' in said(Manifest.open, tmp_path, '(.)') and 'K·ln' in said(image_files, tmp_path)
+    assert 'not UTF-8; rename the file' in said(Manifest.open, tmp_path, '(.)') and 'K·ln' in said(
+        image_files, tmp_path
+    )
     (tmp_path/'lesions.csv').write_text('scan,frame,x,y,w,h\n')
     os.rename(tmp_path/'a', os.fsencode(tmp_path) + b'/\xe4')
     assert 'not UTF-8' in said(read_clips, tmp_path, image_level=True)
@@ -151,17 +163,27 @@ def test_a_damaged_archive_does_not_stay_in_the_cache(tmp_path, monkeypatch, kin
     home = tmp_path/'open'/'shenzhen'
     home.mkdir(parents=True)
     (home/'set.zip').write_bytes(bad)
-    monkeypatch.setitem(facts.OPEN, 'shenzhen', replace(facts.OPEN['shenzhen'], url='http://127.0.0.1:9/set.zip', sha256=None))
+    monkeypatch.setitem(
+        facts.OPEN, 'shenzhen', replace(facts.OPEN['shenzhen'], url='http://127.0.0.1:9/set.zip', sha256=None)
+    )
     text = said(fetching.fetch, 'shenzhen', tmp_path)
     assert 'damaged' in text and 'set aside as set.zip.damaged' in text
     assert [p.name for p in home.iterdir() if not p.name.startswith('.')] == ['set.zip.damaged']
     assert 'the download stopped' in said(fetching.fetch, 'shenzhen', tmp_path)
 
-@pytest.mark.parametrize('name,file,text,says', [
-    ('covid-blues', 'severity.csv', 'clip,score\nx,1\n', 'has no column video_file'), ('pocus', 'data/dataset_metadata.csv', 'File\nx\n', 'has no column Filename'),
-    ('bus-bra', 'bus_data.csv', 'id,case\n1,2\n', 'has no column ID'), ('ct-ich', 'hemorrhage_diagnosis_raw_ct.csv', 'Patient\n1\n', 'has no column PatientNumber'),
-    ('head-ct', 'labels.csv', 'id\n0\n', 'not as it was published'), ('covid-blues', 'severity.csv', '', 'is empty'),
-    ('bus-bra', 'bus_data.csv', 'ID,Case,Pathology\n\x00', 'is not a text file'), ('covid-blues', 'severity.csv', 'PK\x03\x04', 'is a spreadsheet file')])
+@pytest.mark.parametrize(
+    'name,file,text,says',
+    [
+        ('covid-blues', 'severity.csv', 'clip,score\nx,1\n', 'has no column video_file'),
+        ('pocus', 'data/dataset_metadata.csv', 'File\nx\n', 'has no column Filename'),
+        ('bus-bra', 'bus_data.csv', 'id,case\n1,2\n', 'has no column ID'),
+        ('ct-ich', 'hemorrhage_diagnosis_raw_ct.csv', 'Patient\n1\n', 'has no column PatientNumber'),
+        ('head-ct', 'labels.csv', 'id\n0\n', 'not as it was published'),
+        ('covid-blues', 'severity.csv', '', 'is empty'),
+        ('bus-bra', 'bus_data.csv', 'ID,Case,Pathology\n\x00', 'is not a text file'),
+        ('covid-blues', 'severity.csv', 'PK\x03\x04', 'is a spreadsheet file'),
+    ],
+)
 def test_public_sets_with_other_columns(tmp_path, name, file, text, says):
     png(tmp_path/'000.png')
     (tmp_path/file).parent.mkdir(exist_ok=True)
@@ -169,7 +191,8 @@ def test_public_sets_with_other_columns(tmp_path, name, file, text, says):
     assert says in said(adapters.adapt, name, tmp_path)
 
 @pytest.mark.parametrize('value', [[], {}, 'x', None, 7, [{'id': 1}], {'videos': 1, 'images': 2, 'annotations': 3},
-    {'videos': [{'id': 1, 'name': 5}], 'images': [], 'annotations': []}, {'videos': [], 'images': [{'video_id': 3, 'frame_id': 1}], 'annotations': []}], ids=range(9))
+    {'videos': [{'id': 1, 'name': 5}], 'images': [], 'annotations': []}, {'videos': [], 'images': [{'video_id': 3,
+        'frame_id': 1}], 'annotations': []}], ids=range(9))
 def test_json_of_another_shape(tmp_path, value):
     png(tmp_path/'rawframes'/'a'/'0.png')
     (tmp_path/'train.json').write_text(json.dumps(value))
@@ -207,10 +230,21 @@ def in_time(f, *args, seconds=20):
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no pipes here')
 def test_a_pipe_or_a_device_does_not_hang(tmp_path):
     for name in ('p.png', 'p.csv', 'p.dcm', 'p.gif', 'p.mp4', 'p'): os.mkfifo(tmp_path/name)
-    for f, p in [(load_image, 'p.png'), (load_image, 'p.dcm'), (Manifest.open, 'p.csv'), (read_clip, 'p.gif'), (read_clip, 'p.mp4'), (load_image, 'p'),
-                 (read_dicom, 'p.dcm'), (adapters.read_nifti, 'p'), (adapters.some_frames, 'p.gif'), (lambda q: fetching.unpack(q, tmp_path/'x'), 'p')]:
+    for f, p in [
+        (load_image, 'p.png'),
+        (load_image, 'p.dcm'),
+        (Manifest.open, 'p.csv'),
+        (read_clip, 'p.gif'),
+        (read_clip, 'p.mp4'),
+        (load_image, 'p'),
+        (read_dicom, 'p.dcm'),
+        (adapters.read_nifti, 'p'),
+        (adapters.some_frames, 'p.gif'),
+        (lambda q: fetching.unpack(q, tmp_path / 'x'), 'p'),
+    ]:
         assert 'a pipe or a device' in in_time(f, tmp_path/p), p
-    for f in (load_image, Manifest.open, read_dicom, adapters.read_nifti): assert 'a pipe or a device' in in_time(f, '/dev/zero')
+    for f in (load_image, Manifest.open, read_dicom, adapters.read_nifti):
+        assert 'a pipe or a device' in in_time(f, '/dev/zero')
     assert files_below(tmp_path) == [] and not is_dicom(tmp_path/'p.dcm')
     (tmp_path/'t'/'a').mkdir(parents=True)
     png(tmp_path/'t'/'a'/'1.png'), png(tmp_path/'t'/'b'/'1.png', 1)
@@ -228,7 +262,9 @@ def test_twenty_thousand_columns(tmp_path):
 def test_raw_bytes_are_not_echoed(tmp_path):
     (tmp_path/'m.csv').write_bytes(b'image,patient,label\n' + bytes(range(128, 256))*50)
     assert len(said(Manifest.read, tmp_path/'m.csv')) < 300
-    (tmp_path/'m.csv').write_text('image,patient,label\n' + ''.join(f'\x1b[31m\x07{"x"*4000}{i}.png,{i},a\n' for i in range(3)))
+    (tmp_path / 'm.csv').write_text(
+        'image,patient,label\n' + ''.join(f'\x1b[31m\x07{"x" * 4000}{i}.png,{i},a\n' for i in range(3))
+    )
     text = said(Manifest.read, tmp_path/'m.csv')
     assert '\x1b' not in text and '\x07' not in text
 
@@ -298,4 +334,6 @@ def test_head_ct_is_drawn_with_the_windows_that_the_chapter_teaches():
     assert WINDOWS['bone'] == (550, 2600)
     for name, (level, width) in WINDOWS.items():
         before = np.round(np.clip((hu - level + width/2)/width, 0, 1)*255).astype(np.uint8)
-        assert np.array_equal(in_window(hu, name), before) and np.abs(window(hu, level, width).astype(int) - before).max() <= np.ceil(255/width)
+        assert np.array_equal(in_window(hu, name), before) and np.abs(
+            window(hu, level, width).astype(int) - before
+        ).max() <= np.ceil(255 / width)

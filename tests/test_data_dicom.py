@@ -10,7 +10,17 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import apply_windowing
 from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
-from usbook.data.dicom import WINDOWS, dicom_frame, hounsfield, identifiers, pseudonym, read_dicom, to_png, window, window_of
+from usbook.data.dicom import (
+    WINDOWS,
+    dicom_frame,
+    hounsfield,
+    identifiers,
+    pseudonym,
+    read_dicom,
+    to_png,
+    window,
+    window_of,
+)
 from usbook.data.manifest import Manifest
 from usbook.data.images import load_image
 from usbook.core.errors import BadInput
@@ -47,7 +57,10 @@ def said(f, *args, **kwargs):
 def test_slope_intercept_and_window(tmp_path):
     f = make(tmp_path/'a.dcm', HU + 1024, **CT)
     assert np.array_equal(hounsfield(f), HU)
-    assert np.array_equal(hounsfield(make(tmp_path/'b.dcm', (HU + 1024)//2, RescaleSlope=2, RescaleIntercept=-1024)), (HU + 1024)//2*2 - 1024)
+    assert np.array_equal(
+        hounsfield(make(tmp_path / 'b.dcm', (HU + 1024) // 2, RescaleSlope=2, RescaleIntercept=-1024)),
+        (HU + 1024) // 2 * 2 - 1024,
+    )
     assert np.array_equal(np.asarray(load_image(f, window='brain')), window(HU, 40, 80))
     assert np.array_equal(np.asarray(load_image(f, window=(40, 80))), np.asarray(load_image(f, window='40/80')))
 
@@ -56,21 +69,35 @@ def test_window_is_pydicoms(name):
     "Against `apply_windowing`, the reference implementation of the same formula"
     level, width = WINDOWS[name]
     ds = Dataset()
-    ds.WindowCenter, ds.WindowWidth, ds.BitsStored, ds.PixelRepresentation, ds.PhotometricInterpretation = level, width, 8, 0, 'MONOCHROME2'
+    ds.WindowCenter, ds.WindowWidth, ds.BitsStored, ds.PixelRepresentation, ds.PhotometricInterpretation = (
+        level,
+        width,
+        8,
+        0,
+        'MONOCHROME2',
+    )
     assert np.abs(apply_windowing(HU, ds) - window(HU, level, width).astype(float)).max() <= .5 + 1e-9
 
 def test_hand_worked_window():
     "Standard, PS3.3 C.11.2.1.2: c=2048, w=4096 maps 0 to black and 4095 to white; c=0, w=1 splits at -0.5"
     assert window(np.array([-9, 0, 4095, 5000]), 2048, 4096).tolist() == [0, 0, 255, 255]
     assert window(np.array([-1, 0]), 0, 1).tolist() == [0, 255]
-    assert 'at least 1' in said(window, HU, 40, 0) and 'is unknown' in said(window_of, 'brian') and window_of('') is None
+    assert (
+        'at least 1' in said(window, HU, 40, 0) and 'is unknown' in said(window_of, 'brian') and window_of('') is None
+    )
 
 def test_header_window_first_of_several_and_other_functions(tmp_path):
     a = np.asarray(load_image(make(tmp_path/'a.dcm', HU + 1024, WindowCenter=[40, 300], WindowWidth=[80, 1500], **CT)))
     assert np.array_equal(a, window(HU, 40, 80))
-    exact = np.asarray(load_image(make(tmp_path/'b.dcm', HU + 1024, WindowCenter=0, WindowWidth=1024, VOILUTFunction='LINEAR_EXACT', **CT)))
+    exact = np.asarray(
+        load_image(
+            make(tmp_path / 'b.dcm', HU + 1024, WindowCenter=0, WindowWidth=1024, VOILUTFunction='LINEAR_EXACT', **CT)
+        )
+    )
     assert exact[HU == -512][0] == 0 and exact[HU == 512][0] == 255 and exact[HU == 0][0] == 128
-    soft = np.asarray(load_image(make(tmp_path/'c.dcm', HU + 1024, WindowCenter=0, WindowWidth=400, VOILUTFunction='SIGMOID', **CT)))
+    soft = np.asarray(
+        load_image(make(tmp_path / 'c.dcm', HU + 1024, WindowCenter=0, WindowWidth=400, VOILUTFunction='SIGMOID', **CT))
+    )
     assert soft[HU == 0][0] == 128 and soft[HU == 200][0] == round(255/(1 + np.exp(-2)))
 
 def test_lookup_table(tmp_path):
@@ -81,7 +108,9 @@ def test_lookup_table(tmp_path):
 
 def test_low_values_bright_is_turned_round(tmp_path):
     a = np.arange(256, dtype='uint8').reshape(16, 16)
-    assert np.array_equal(np.asarray(load_image(make(tmp_path/'a.dcm', a, 'CR', PhotometricInterpretation='MONOCHROME1'))), 255 - a)
+    assert np.array_equal(
+        np.asarray(load_image(make(tmp_path / 'a.dcm', a, 'CR', PhotometricInterpretation='MONOCHROME1'))), 255 - a
+    )
 
 def test_colour_and_frames(tmp_path):
     rgb = np.random.default_rng(0).integers(0, 255, (8, 9, 3), dtype='uint8')
@@ -89,7 +118,9 @@ def test_colour_and_frames(tmp_path):
     assert im.mode == 'RGB' and np.array_equal(np.asarray(im), rgb)
     cine = make(tmp_path/'cine.dcm', np.arange(3*16, dtype='uint8').reshape(3, 4, 4), 'US')
     assert np.asarray(load_image(cine, frame=2))[0, 0] == 32 and dicom_frame(cine, 0)[1] == 3
-    assert 'has 3 frames; say which one' in said(load_image, cine) and 'has no frame 3' in said(load_image, cine, frame=3)
+    assert 'has 3 frames; say which one' in said(load_image, cine) and 'has no frame 3' in said(
+        load_image, cine, frame=3
+    )
 
 def test_a_file_without_suffix(tmp_path):
     f = make(tmp_path/'IM00001', np.zeros((4, 4), 'uint8'), 'US')
@@ -110,7 +141,9 @@ def test_compressed_without_decoder(tmp_path):
     ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     ds['PixelData'].VR = 'OB'
     ds.save_as(f)
-    assert 'compressed (JPEG Lossless' in said(load_image, f, window='brain') and 'export uncompressed' in said(load_image, f, window='brain')
+    assert 'compressed (JPEG Lossless' in said(load_image, f, window='brain') and 'export uncompressed' in said(
+        load_image, f, window='brain'
+    )
 
 def test_wrong_modality_and_no_scale(tmp_path):
     f = make(tmp_path/'a.dcm', HU, 'MR')
@@ -125,7 +158,9 @@ def test_damaged(tmp_path):
     (tmp_path/'empty.dcm').write_bytes(b'')
     (tmp_path/'text.dcm').write_text('no')
     assert 'cut short or damaged' in said(load_image, tmp_path/'cut.dcm')
-    assert 'is not a DICOM file' in said(load_image, tmp_path/'text.dcm') and 'empty.dcm: is' in said(load_image, tmp_path/'empty.dcm')
+    assert 'is not a DICOM file' in said(load_image, tmp_path / 'text.dcm') and 'empty.dcm: is' in said(
+        load_image, tmp_path / 'empty.dcm'
+    )
     big = make(tmp_path/'big.dcm', HU, Rows=60000, Columns=60000, **CT)
     assert 'million pixels' in said(load_image, big) and 'is missing' in said(read_dicom, tmp_path/'none.dcm')
 
@@ -152,7 +187,9 @@ def test_manifest_of_dicom(tmp_path):
     assert len(m) == 8 and m.load(1).size == (8, 8) and len(set(m.digests)) == 8
 
 def test_png_keeps_nothing_of_the_header(tmp_path):
-    f = make(tmp_path/'a.dcm', HU + 1024, PatientName='Doe^Jane', PatientID='4711', InstitutionName='St. Elsewhere', **CT)
+    f = make(
+        tmp_path / 'a.dcm', HU + 1024, PatientName='Doe^Jane', PatientID='4711', InstitutionName='St. Elsewhere', **CT
+    )
     assert set(identifiers(pydicom.dcmread(f))) == {'PatientName', 'PatientID', 'InstitutionName'}
     out = to_png(f, tmp_path/'a.png', 'brain')
     assert b'Doe' not in out.read_bytes() and np.array_equal(np.asarray(Image.open(out)), window(HU, 40, 80))
@@ -161,5 +198,7 @@ def test_pseudonym():
     "RFC 4231, test case 2 has a short key; ours must be long, so the golden value is Python's own hmac of a long one"
     import hashlib, hmac
     key = 'sixteen letters and more'
-    assert pseudonym('7', key) == hmac.new(key.encode(), b'7', hashlib.sha256).hexdigest()[:12] and pseudonym('7', key) != pseudonym('07', key)
+    assert pseudonym('7', key) == hmac.new(key.encode(), b'7', hashlib.sha256).hexdigest()[:12] and pseudonym(
+        '7', key
+    ) != pseudonym('07', key)
     assert 'at least 16' in said(pseudonym, '7', 'short')

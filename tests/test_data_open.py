@@ -34,7 +34,9 @@ def said(f, *args, **kwargs):
 
 def test_two_sets_a_study_with_all_facts():
     studies = ['lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis']
-    assert {s: sum(o.study == s for o in facts.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2) | dict(breast_cine=3)
+    assert {s: sum(o.study == s for o in facts.OPEN.values()) for s in studies} == dict.fromkeys(studies, 2) | dict(
+        breast_cine=3
+    )
     for name, s in facts.OPEN.items():
         assert name == s.name and s.page.startswith('https://') and s.licence and s.citation and s.manual and s.labels
         assert bool(s.url) != bool(s.gate) and (s.sha256 is None or len(s.sha256) == 64)
@@ -42,7 +44,9 @@ def test_two_sets_a_study_with_all_facts():
 
 def test_names():
     assert facts.get_set('open:busi').name == 'busi'
-    assert 'did you mean open:montgomery?' in said(facts.get_set, 'open:montgomary') and 'known are covid-blues' in said(facts.get_set, 'zzz')
+    assert 'did you mean open:montgomery?' in said(
+        facts.get_set, 'open:montgomary'
+    ) and 'known are covid-blues' in said(facts.get_set, 'zzz')
 
 # Adapters --------------------------------------------------------------------------------------------------
 
@@ -57,14 +61,25 @@ def test_covid_blues(tmp_path, monkeypatch):
             (top/'lus_videos'/f'patient_{p}_{point}.mp4').write_bytes(b'')
             rows.append(f'patient_{p}_{point},{i}.0,{",".join(signs[p % 4])},"broken pleura line, B-lines"')
     (top/'severity.csv').write_text('\n'.join(rows))
-    monkeypatch.setattr(adapters, 'some_frames', lambda clip, n: [Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8')) for _ in range(n)])
+    monkeypatch.setattr(
+        adapters,
+        'some_frames',
+        lambda clip, n: [Image.fromarray(rng.integers(0, 255, (8, 8), dtype='uint8')) for _ in range(n)],
+    )
     assert 'has 16 clips where the covid-blues set has 362' in said(adapters.adapt, 'covid-blues', tmp_path)
     few(monkeypatch, 'covid-blues', clips=16, patients=8)
     m = adapters.adapt('covid-blues', tmp_path)
-    assert len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines+b_lines', 'b_lines', 'none']
+    assert (
+        len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines+b_lines', 'b_lines', 'none']
+    )
     two = adapters.adapt('covid-blues', tmp_path, classes=['effusion', 'b_lines', 'a_lines'])
-    assert two.classes == ['b_lines', 'a_lines'] and adapters.adapt('covid-blues', tmp_path, classes=['x', 'y']).classes == m.classes
-    assert len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
+    assert (
+        two.classes == ['b_lines', 'a_lines']
+        and adapters.adapt('covid-blues', tmp_path, classes=['x', 'y']).classes == m.classes
+    )
+    assert (
+        len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
+    )
     assert 'package: pip install av' in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
 
 read_clip = adapters.some_frames
@@ -75,16 +90,27 @@ def no_video_reader(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'av', None)
 
 def test_pocus(tmp_path):
-    top, head = tmp_path/'covid19_ultrasound-master'/'data', 'Filename,License,Type,Probe,Patient ID / Name,Effusion,Consolidations,B-lines,A-lines'
+    top, head = (
+        tmp_path / 'covid19_ultrasound-master' / 'data',
+        'Filename,License,Type,Probe,Patient ID / Name,Effusion,Consolidations,B-lines,A-lines',
+    )
     rows = [head]
     for p in range(4):
         gif(top/'pocus_videos'/'convex'/f'Cov-Atlas+({p}).gif')
         rows.append(f'Cov-Atlas+({p}),CC BY-NC 4.0,video,convex,{p},0,0,{p % 2},{1 - p % 2}')
     png(top/'pocus_images'/'convex'/'still.png')
-    rows += ['still,CC BY 4.0,image,convex,9,0,0,1,0', 'elsewhere,None,video,convex,3,0,0,1,0', 'Cov-Atlas+(1),twice,video,convex,7,1,1,1,1']
+    rows += [
+        'still,CC BY 4.0,image,convex,9,0,0,1,0',
+        'elsewhere,None,video,convex,3,0,0,1,0',
+        'Cov-Atlas+(1),twice,video,convex,7,1,1,1,1',
+    ]
     (top/'dataset_metadata.csv').write_text('\n'.join(rows))
     m = adapters.adapt('pocus', tmp_path, classes=['a_lines', 'b_lines'])
-    assert len(m) == 4*8 + 1 and set(m.patients) == {'P0', 'P1', 'P2', 'P3', 'P9'} and set(m.table.licence) == {'CC BY-NC 4.0', 'CC BY 4.0'}
+    assert (
+        len(m) == 4 * 8 + 1
+        and set(m.patients) == {'P0', 'P1', 'P2', 'P3', 'P9'}
+        and set(m.table.licence) == {'CC BY-NC 4.0', 'CC BY 4.0'}
+    )
 
 def test_head_ct(tmp_path):
     for i in range(200): png(tmp_path/'head_ct'/'head_ct'/f'{i:03}.png')
@@ -95,7 +121,9 @@ def test_head_ct(tmp_path):
     assert 'head_ct/head_ct/007.png is missing' in said(adapters.adapt, 'head-ct', tmp_path)
 
 def test_ct_ich(tmp_path, monkeypatch):
-    rows = ['PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural,No_Hemorrhage,Fracture_Yes_No']
+    rows = [
+        'PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural,No_Hemorrhage,Fracture_Yes_No'
+    ]
     for p in (49, 50, 51, 52):
         hu = rng.integers(-20, 90, (6, 5, 3))
         nifti(tmp_path/'ct_scans'/f'{p:03}.nii', hu)
@@ -104,7 +132,12 @@ def test_ct_ich(tmp_path, monkeypatch):
     (tmp_path/'hemorrhage_diagnosis_raw_ct.csv').write_text('\n'.join(rows) + '\n59,1,0,0,0,0,0,1,0\n')
     few(monkeypatch, 'ct-ich', patients=4)
     m = adapters.adapt('ct-ich', tmp_path)
-    assert len(m) == 12 and m.counts().images.tolist() == [4, 8] and m.load(0).size == (6, 5) and m.table['mask'][0] == 'slice_masks/049_01.png'
+    assert (
+        len(m) == 12
+        and m.counts().images.tolist() == [4, 8]
+        and m.load(0).size == (6, 5)
+        and m.table['mask'][0] == 'slice_masks/049_01.png'
+    )
     last = np.asarray(m.load(11))
     assert np.array_equal(last, np.rot90(adapters.window(hu[:, :, 2].astype(float), 40, 80)))
     (tmp_path/'masks'/'049.nii').write_bytes(b'short')
@@ -120,7 +153,11 @@ def test_bus_bra(tmp_path, monkeypatch):
     (tmp_path/'BUSBRA'/'bus_data.csv').write_text('\n'.join(rows))
     few(monkeypatch, 'bus-bra', images=8, patients=4)
     m = adapters.adapt('bus-bra', tmp_path)
-    assert len(m) == 8 and set(m.patients) == {'C0001', 'C0002', 'C0003', 'C0004'} and m.table['mask'][0].endswith('mask_0001-l.png')
+    assert (
+        len(m) == 8
+        and set(m.patients) == {'C0001', 'C0002', 'C0003', 'C0004'}
+        and m.table['mask'][0].endswith('mask_0001-l.png')
+    )
 
 def test_busi(tmp_path, monkeypatch):
     same = rng.integers(0, 255, (8, 8), dtype='uint8')
@@ -132,7 +169,11 @@ def test_busi(tmp_path, monkeypatch):
     few(monkeypatch, 'busi', images=12, benign=4, malignant=4, normal=4)
     assert 'say --image-level' in said(adapters.adapt, 'busi', tmp_path)
     m = adapters.adapt('busi', tmp_path, image_level=True)
-    assert len(m) == 10 and m.notes[0] == IMAGE_LEVEL and any('2 images were left out because copies' in n for n in m.notes)
+    assert (
+        len(m) == 10
+        and m.notes[0] == IMAGE_LEVEL
+        and any('2 images were left out because copies' in n for n in m.notes)
+    )
     assert np.asarray(Image.open(tmp_path/m.table['mask'][0])).max() == 200
 
 def test_buv(tmp_path, monkeypatch):
@@ -146,8 +187,13 @@ def test_buv(tmp_path, monkeypatch):
             for k in range(0, 12, 3):
                 png(top/'rawframes'/name/f'{k:06}.png')
                 i = 100*v + k
-                d['images'].append(dict(id=i, video_id=v, frame_id=k, file_name=f'{name}/{k:06}.png', width=8, height=8))
-                if k: d['annotations'].append(dict(image_id=i, video_id=v, instance_id=v, category_id=1, bbox=[1, 2, 3, 4]))
+                d['images'].append(
+                    dict(id=i, video_id=v, frame_id=k, file_name=f'{name}/{k:06}.png', width=8, height=8)
+                )
+                if k:
+                    d['annotations'].append(
+                        dict(image_id=i, video_id=v, instance_id=v, category_id=1, bbox=[1, 2, 3, 4])
+                    )
             png(top/'rawframes'/name/'000001.png')
         (top/'annotations').mkdir(exist_ok=True)
         (top/'annotations'/f'instances_imagenet_vid_{part}.json').write_text(json.dumps(d))
@@ -155,9 +201,18 @@ def test_buv(tmp_path, monkeypatch):
     assert 'has 4 clips where the buv set has 188' in said(adapters.adapt, 'buv', tmp_path, image_level=True)
     few(monkeypatch, 'buv', clips=4)
     m = adapters.adapt('buv', tmp_path, image_level=True)
-    assert len(m) == 16 and m.splits == ['train', 'test'] and m.table.label.value_counts().to_dict() == dict(mass=12, no_mass=4)
+    assert (
+        len(m) == 16
+        and m.splits == ['train', 'test']
+        and m.table.label.value_counts().to_dict() == dict(mass=12, no_mass=4)
+    )
     clips = read(m)
-    assert len(clips) == 4 and clips.n_lesions == 4 and set(clips.scans.n_frames) == {4} and any('arXiv 2207.00141' in n for n in clips.notes)
+    assert (
+        len(clips) == 4
+        and clips.n_lesions == 4
+        and set(clips.scans.n_frames) == {4}
+        and any('arXiv 2207.00141' in n for n in clips.notes)
+    )
     assert clips.splits == ['train', 'test'] and clips.boxes().frame.tolist().count(0) == 0
     (top/'rawframes'/'benign'/'a1'/'000003.png').unlink()
     __import__('shutil').rmtree(tmp_path/'clips')
@@ -169,12 +224,20 @@ def test_gallbladder(tmp_path, monkeypatch):
         for p in range(n):
             name = f'{p}_0.{"JPG" if p % 3 else "jpg"}'
             png(tmp_path/'repo'/'data'/part/name.replace('JPG', 'png').replace('jpg', 'png'))
-            os.replace(tmp_path/'repo'/'data'/part/name.replace('JPG', 'png').replace('jpg', 'png'), tmp_path/'repo'/'data'/part/name)
+            os.replace(
+                tmp_path / 'repo' / 'data' / part / name.replace('JPG', 'png').replace('jpg', 'png'),
+                tmp_path / 'repo' / 'data' / part / name,
+            )
             lines.append(f'{name},{p % 2}')
         (tmp_path/'repo'/'data'/part/'label.csv').write_text('\n'.join(lines))
     few(monkeypatch, 'gallbladder', test=6)
     m = adapters.adapt('gallbladder', tmp_path)
-    assert m.splits == ['train', 'test'] and len(m) == 14 and {'train-0', 'test-0'} <= set(m.patients) and m.table.label[0] == 'atresia'
+    assert (
+        m.splits == ['train', 'test']
+        and len(m) == 14
+        and {'train-0', 'test-0'} <= set(m.patients)
+        and m.table.label[0] == 'atresia'
+    )
 
 def test_usanotai(tmp_path, monkeypatch):
     organs = list(facts.OPEN['usanotai'].labels)
@@ -188,7 +251,8 @@ def test_usanotai(tmp_path, monkeypatch):
 def test_nlm(tmp_path, monkeypatch, name, prefix, masks):
     for i in range(8):
         png(tmp_path/'Set'/'CXR_png'/f'{prefix}_{i:04}_{i % 2}.png')
-        for side in ('leftMask', 'rightMask')*masks: png(tmp_path/'Set'/'ManualMask'/side/f'{prefix}_{i:04}_{i % 2}.png')
+        for side in ('leftMask', 'rightMask') * masks:
+            png(tmp_path / 'Set' / 'ManualMask' / side / f'{prefix}_{i:04}_{i % 2}.png')
     few(monkeypatch, name, images=8, normal=4, tuberculosis=4)
     m = adapters.adapt(name, tmp_path)
     assert m.patients[0] == '0000' and ('mask' in m.table) == masks and m.counts().images.tolist() == [4, 4]
@@ -209,7 +273,8 @@ def test_offline_or_gated_says_how_by_hand(tmp_path, name):
 def test_real_shenzhen_subset(realdata, tmp_path, monkeypatch):
     (tmp_path/'ChinaSet_AllFiles').mkdir()
     (tmp_path/'ChinaSet_AllFiles'/'CXR_png').mkdir()
-    for f in (realdata/'chest_shenzhen'/'images').glob('*.png'): (tmp_path/'ChinaSet_AllFiles'/'CXR_png'/f.name).write_bytes(f.read_bytes())
+    for f in (realdata / 'chest_shenzhen' / 'images').glob('*.png'):
+        (tmp_path / 'ChinaSet_AllFiles' / 'CXR_png' / f.name).write_bytes(f.read_bytes())
     few(monkeypatch, 'shenzhen', images=180, normal=90, tuberculosis=90)
     m, there = adapters.adapt('shenzhen', tmp_path), Manifest.open(realdata/'chest_shenzhen')
     assert m.digests.tolist() == there.digests.tolist() and m.table.label.tolist() == there.table.label.tolist()
@@ -259,7 +324,12 @@ def here(server, monkeypatch):
     "The shenzhen set, served from here and small"
     import hashlib
     monkeypatch.setenv('no_proxy', '*')
-    s = replace(facts.OPEN['shenzhen'], url=server.url, sha256=hashlib.sha256(server.body).hexdigest(), counts=dict(images=8, normal=4, tuberculosis=4))
+    s = replace(
+        facts.OPEN['shenzhen'],
+        url=server.url,
+        sha256=hashlib.sha256(server.body).hexdigest(),
+        counts=dict(images=8, normal=4, tuberculosis=4),
+    )
     monkeypatch.setitem(facts.OPEN, 'shenzhen', s)
     return s
 
@@ -309,7 +379,9 @@ def test_zip_that_climbs(tmp_path, name):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['a.zip']
 
 def test_links_and_devices(tmp_path):
-    assert 'a link or a device' in said(fetching.unpack, bad_zip(tmp_path/'a.zip', 'l', stat.S_IFLNK | 0o777), tmp_path/'out')
+    assert 'a link or a device' in said(
+        fetching.unpack, bad_zip(tmp_path / 'a.zip', 'l', stat.S_IFLNK | 0o777), tmp_path / 'out'
+    )
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
         info = tarfile.TarInfo('l')
         info.type, info.linkname = kind, '/etc/passwd'

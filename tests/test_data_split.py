@@ -5,7 +5,17 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 from usbook.data.manifest import Manifest
 from usbook.data.duplicates import patient_leaks
-from usbook.data.split import LEAKY, check_leaks, folds_by_patient, plot_split, shared_patients, shuffled, split_by_image, split_by_patient, split_hash
+from usbook.data.split import (
+    LEAKY,
+    check_leaks,
+    folds_by_patient,
+    plot_split,
+    shared_patients,
+    shuffled,
+    split_by_image,
+    split_by_patient,
+    split_hash,
+)
 from usbook.core.errors import LeakageError
 from usbook.core.errors import BadInput
 
@@ -20,7 +30,10 @@ def possible(m, parts):
     "By brute force: can the patients be divided so that each part has each class?"
     import itertools
     has = pd.crosstab(m.table.patient, m.table.label).to_numpy() > 0
-    return any(all(has[np.array(a) == s].any(0).all() for s in range(parts)) for a in itertools.product(range(parts), repeat=len(has)))
+    return any(
+        all(has[np.array(a) == s].any(0).all() for s in range(parts))
+        for a in itertools.product(range(parts), repeat=len(has))
+    )
 
 @settings(max_examples=40, deadline=None)
 @given(patients, st.integers(0, 5))
@@ -30,7 +43,10 @@ def test_split_by_patient(m, seed):
         assert 'class' in str(e)
         assume(False)
     assert check_leaks(s) and patient_leaks(s) == [] and s.splits == ['train', 'valid', 'test']
-    assert s.table.drop(columns='split').equals(m.table) and (s.table.groupby('split').label.nunique() == len(m.classes)).all()
+    assert (
+        s.table.drop(columns='split').equals(m.table)
+        and (s.table.groupby('split').label.nunique() == len(m.classes)).all()
+    )
     assert split_hash(s) == split_hash(split_by_patient(m, seed=seed))
 
 @settings(max_examples=20, deadline=None)
@@ -43,7 +59,10 @@ def test_order_of_rows_does_not_matter(m, seed, order):
     assert split_hash(split_by_image(turned, seed=seed)) == split_hash(split_by_image(m, seed=seed))
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(st.sampled_from('abc'), min_size=1, max_size=3), min_size=2, max_size=7).map(made), st.sampled_from([(.5, 0, .5), (.6, .2, .2)]))
+@given(
+    st.lists(st.lists(st.sampled_from('abc'), min_size=1, max_size=3), min_size=2, max_size=7).map(made),
+    st.sampled_from([(0.5, 0, 0.5), (0.6, 0.2, 0.2)]),
+)
 def test_a_split_is_found_wherever_there_is_one(m, fractions):
     parts = sum(f > 0 for f in fractions)
     if possible(m, parts): check_leaks(split_by_patient(m, fractions))
@@ -59,14 +78,19 @@ def test_folds(m, k, seed, valid):
     assert len(folds) == k and (tested == 1).all()
     for f in folds:
         check_leaks(f)
-        assert (f.table.groupby('split').label.nunique() == len(m.classes)).all() and ('valid' in f.splits) == (valid > 0)
+        assert (f.table.groupby('split').label.nunique() == len(m.classes)).all() and ('valid' in f.splits) == (
+            valid > 0
+        )
 
 def test_balance_is_near_what_scikit_learn_reaches():
     "Patients of very unequal size: shares of images a class in five folds, against StratifiedGroupKFold"
     from sklearn.model_selection import StratifiedGroupKFold
     rng = np.random.default_rng(0)
     m = made([['abc'[p % 3]]*int(rng.geometric(.15)) for p in range(90)])
-    def off(tests): return np.mean([np.abs(np.bincount(m.targets[t], minlength=3)/np.bincount(m.targets) - .2).mean() for t in tests])
+    def off(tests):
+        return np.mean(
+            [np.abs(np.bincount(m.targets[t], minlength=3) / np.bincount(m.targets) - 0.2).mean() for t in tests]
+        )
     ours, theirs = [], []
     for seed in range(5):
         ours.append(off([(f.table.split == 'test').to_numpy() for f in folds_by_patient(m, 5, seed, valid=0)]))
@@ -80,17 +104,23 @@ def test_fractions_are_met_and_seeds_differ():
     for s in splits: assert s.counts().images.unstack().to_numpy().tolist() == [[175, 25, 50]]*2
     assert len({split_hash(s) for s in splits}) == 5
 
-@pytest.mark.parametrize('fractions', [(.5, .5), (1, 0, 0), (.5, .2, .2), (-.2, .6, .6), (0, .5, .5), 'abc', None, (.6, .2, float('nan'))])
+@pytest.mark.parametrize(
+    'fractions',
+    [(0.5, 0.5), (1, 0, 0), (0.5, 0.2, 0.2), (-0.2, 0.6, 0.6), (0, 0.5, 0.5), 'abc', None, (0.6, 0.2, float('nan'))],
+)
 def test_fractions_that_make_no_sense(fractions):
-    with pytest.raises(BadInput, match='three numbers for train, valid and test'): split_by_patient(made(['a']*5), fractions)
+    with pytest.raises(BadInput, match='three numbers for train, valid and test'):
+        split_by_patient(made(['a'] * 5), fractions)
 
 @pytest.mark.parametrize('k', [1, 0, 2.5, 'x'])
 def test_folds_that_make_no_sense(k):
     with pytest.raises(BadInput, match='whole number from 2'): folds_by_patient(made(['a']*5), k)
 
 def test_too_few_patients_are_named():
-    with pytest.raises(BadInput, match="set: class b has 1 patient, too few for 3 parts"): split_by_patient(made([['a']]*5 + [['b']]))
-    with pytest.raises(BadInput, match='class b has 2 patients, too few for 5 parts'): folds_by_patient(made([['a']]*9 + [['b']]*2), 5)
+    with pytest.raises(BadInput, match="set: class b has 1 patient, too few for 3 parts"):
+        split_by_patient(made([['a']] * 5 + [['b']]))
+    with pytest.raises(BadInput, match='class b has 2 patients, too few for 5 parts'):
+        folds_by_patient(made([['a']] * 9 + [['b']] * 2), 5)
     with pytest.raises(BadInput, match='several classes'): split_by_patient(made(['ab', 'bc', 'ac']), (.5, 0, .5))
 
 # Leaks -----------------------------------------------------------------------------------------------------
@@ -98,7 +128,10 @@ def test_too_few_patients_are_named():
 def test_a_leak_names_rows_and_survives_subsets():
     s = split_by_patient(made([['a', 'b']]*6))
     bad = s.with_split(['test' if i == 4 else 'train' if i == 5 else v for i, v in enumerate(s.table.split)])
-    with pytest.raises(LeakageError, match=r'patient p2 is in (train|test) \(2-0.png, row 6\), in (train|test) \(2-1.png, row 7\)') as e: check_leaks(bad)
+    with pytest.raises(
+        LeakageError, match=r'patient p2 is in (train|test) \(2-0.png, row 6\), in (train|test) \(2-1.png, row 7\)'
+    ) as e:
+        check_leaks(bad)
     assert [p.row for p in e.value.problems] == [7] and issubclass(LeakageError, BadInput)
     with pytest.raises(LeakageError, match='row 6'): check_leaks(bad.subset(bad.table.patient == 'p2'))
 
@@ -123,7 +156,8 @@ def test_split_by_image_leaks_and_says_so():
 
 # A split that the table brings ------------------------------------------------------------------------------
 
-def given_split(*names): return made([['a', 'b']]*12).with_split(np.repeat([names[p % len(names)] for p in range(12)], 2))
+def given_split(*names):
+    return made([['a', 'b']] * 12).with_split(np.repeat([names[p % len(names)] for p in range(12)], 2))
 
 def test_given_split_is_kept():
     m = given_split('train', 'train', 'valid', 'test')
@@ -137,7 +171,8 @@ def test_valid_is_taken_from_train_only():
     assert split_by_patient(m, (.8, 0, .2)) is m
 
 def test_given_split_without_test():
-    with pytest.raises(BadInput, match='names only train and valid; name train and test'): split_by_patient(given_split('train', 'valid'))
+    with pytest.raises(BadInput, match='names only train and valid; name train and test'):
+        split_by_patient(given_split('train', 'valid'))
     with pytest.raises(LeakageError): split_by_patient(made([['a', 'b']]*6).with_split(['train', 'test']*6))
 
 # Small things -----------------------------------------------------------------------------------------------
@@ -159,7 +194,9 @@ def test_plot():
     assert len(fig.axes) == 2
 
 def test_real_lung_signs_in_three_folds(realdata):
-    m = Manifest.open(realdata/'lung_signs', classes=['a_lines', 'b_lines', 'effusion', 'consolidation'], drop_other=True)
+    m = Manifest.open(
+        realdata / 'lung_signs', classes=['a_lines', 'b_lines', 'effusion', 'consolidation'], drop_other=True
+    )
     for f in folds_by_patient(m, 3):
         check_leaks(f)
         assert f.counts().patients.unstack().test.tolist() in ([4, 3, 3, 7], [5, 3, 3, 8], [4, 3, 3, 8], [5, 3, 3, 7])

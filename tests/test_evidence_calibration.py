@@ -15,7 +15,9 @@ def true_probabilities(n, seed=0, patients=None):
     p = special.expit(rng.normal(size=n))
     y = np.where(rng.random(n) < p, 'sick', 'well')
     who = np.arange(n) if patients is None else np.arange(n) % patients
-    return Predictions.from_arrays([f'i{i}' for i in range(n)], [f'p{o}' for o in who], y, np.column_stack([p, 1 - p]), ['sick', 'well'])
+    return Predictions.from_arrays(
+        [f'i{i}' for i in range(n)], [f'p{o}' for o in who], y, np.column_stack([p, 1 - p]), ['sick', 'well']
+    )
 
 
 def test_slope_and_intercept_against_a_logistic_regression():
@@ -24,7 +26,9 @@ def test_slope_and_intercept_against_a_logistic_regression():
     found = calibration_line(p, 'sick')
     slope = sm.Logit(y, sm.add_constant(x)).fit(disp=0).params[1]
     level = sm.GLM(y, np.ones(len(y)), family=sm.families.Binomial(), offset=x).fit().params[0]
-    assert found['slope'].value == pytest.approx(slope, abs=1e-6) and found['intercept'].value == pytest.approx(level, abs=1e-6)
+    assert found['slope'].value == pytest.approx(slope, abs=1e-6) and found['intercept'].value == pytest.approx(
+        level, abs=1e-6
+    )
     assert found['slope'].low < 1 < found['slope'].high and found['intercept'].low < 0 < found['intercept'].high
 
 
@@ -36,13 +40,16 @@ def test_sharper_probabilities_have_half_the_slope():
 
 def test_the_line_of_a_true_model_is_covered():
     lines = [calibration_line(true_probabilities(300, s, patients=60), 'sick') for s in range(100)]
-    for k, truth in dict(slope=1, intercept=0).items(): assert np.mean([o[k].low <= truth <= o[k].high for o in lines]) >= .88
+    for k, truth in dict(slope=1, intercept=0).items():
+        assert np.mean([o[k].low <= truth <= o[k].high for o in lines]) >= 0.88
 
 
 def test_what_cannot_be_fitted_has_no_line():
     p = toy_predictions(12, 2, list('ab'))
     y = p.target
-    clear = Predictions.from_arrays(p.table.image, p.table.patient, y, np.where(y[:, None] == [0, 1], .9, .1), ['a', 'b'])
+    clear = Predictions.from_arrays(
+        p.table.image, p.table.patient, y, np.where(y[:, None] == [0, 1], 0.9, 0.1), ['a', 'b']
+    )
     assert calibration_line(clear, 'a')['slope'].low is None
     one = p.subset(y == 0)
     assert calibration_line(one, 'a')['slope'].value is None

@@ -9,8 +9,17 @@ from scipy import stats
 from statsmodels.stats import contingency_tables as ct
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from usbook.evidence.compare import (agreement, auc_difference, cochrans_q, cluster_se, compare, delong, difference_interval,
-                                     obuchowski, unpaired_aucs)
+from usbook.evidence.compare import (
+    agreement,
+    auc_difference,
+    cochrans_q,
+    cluster_se,
+    compare,
+    delong,
+    difference_interval,
+    obuchowski,
+    unpaired_aucs,
+)
 from usbook.evidence.decide import decide, sign
 from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import Support, difference, kish
@@ -33,7 +42,8 @@ def test_sentence_and_verdict_never_disagree(seed, patients):
     who = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
     a, b = (table(rng.random(len(who)) < p, who) for p in (.8, rng.choice([.3, .6, .8])))
     c = compare(a, b, names=('one', 'two'))
-    def judged(rule): return Claim('a', '', '', '', (Condition('d', rule, 0.),)).judge(dict(d=c.differences['accuracy'])).verdict
+    def judged(rule):
+        return Claim('a', '', '', '', (Condition('d', rule, 0.0),)).judge(dict(d=c.differences['accuracy'])).verdict
     up, down = map(judged, ('above', 'below'))
     assert ('one is right more often than two' in c.sentence) == (up == 'supported') == (down == 'not supported')
     assert ('two is right more often than one' in c.sentence) == (down == 'supported') == (up == 'not supported')
@@ -58,7 +68,9 @@ def test_unequal_patients_widen_the_interval():
     sizes = np.array([50] + [1] * 24)
     assert kish(sizes) == pytest.approx(74**2 / (2500 + 24)) and kish([4] * 9) == 9
     even, odd = (difference_interval(0., .1, Support(25, o, o, 74)) for o in (25, 3.5))
-    assert (odd.high - odd.low) / (even.high - even.low) == pytest.approx(stats.t.ppf(.975, 2.5) / stats.t.ppf(.975, 24))
+    assert (odd.high - odd.low) / (even.high - even.low) == pytest.approx(
+        stats.t.ppf(0.975, 2.5) / stats.t.ppf(0.975, 24)
+    )
     assert difference_interval(0., .1, Support(25, kish(sizes), 2., 74)).low is None
     assert difference_interval(0., .1, Support(25, 25, 25, 74), differ=2).low is None
 
@@ -84,7 +96,8 @@ def test_two_equal_models_are_seldom_told_apart(sizes):
 
 
 def test_what_a_test_cannot_reach_is_said():
-    for k in (2, 3, 4): assert obuchowski([9] * k, [0] * k)['p'] > .05 and "can't fall below" in obuchowski([9] * k, [0] * k)['note']
+    for k in (2, 3, 4):
+        assert obuchowski([9] * k, [0] * k)['p'] > 0.05 and "can't fall below" in obuchowski([9] * k, [0] * k)['note']
     assert 'note' not in obuchowski([9] * 5, [0] * 5)
     who = np.repeat(np.arange(4), 5)
     right = np.ones(20, bool); other = right.copy(); other[[0, 5, 10, 15]] = False
@@ -125,7 +138,9 @@ def test_kappa_and_its_interval_against_statsmodels():
     np.add.at(both, (p.readers['x'], p.target), 1)
     want = cohens_kappa(both)
     assert found.value == pytest.approx(want.kappa)
-    assert found.low == pytest.approx(want.kappa_low, abs=.015) and found.high == pytest.approx(want.kappa_upp, abs=.015)
+    assert found.low == pytest.approx(want.kappa_low, abs=0.015) and found.high == pytest.approx(
+        want.kappa_upp, abs=0.015
+    )
     assert found.patients == 300 and found.events == both.sum() - np.trace(both)
 
 
@@ -134,8 +149,25 @@ def test_a_comparison_is_ready_for_json():
     c = compare(a, b, margin=.1)
     d = c.as_dict()
     json.dumps(d, allow_nan=False)
-    assert {'b', 'c', 'mcnemar_exact', 'mcnemar_midp', 'obuchowski', 'durkalski', 'yang', 'delong', 'differences', 'class_differences',
-            'equivalence', 'accuracy_a', 'accuracy_b', 'n', 'n_patients', 'notes', 'sentence'} <= set(d)
+    assert {
+        'b',
+        'c',
+        'mcnemar_exact',
+        'mcnemar_midp',
+        'obuchowski',
+        'durkalski',
+        'yang',
+        'delong',
+        'differences',
+        'class_differences',
+        'equivalence',
+        'accuracy_a',
+        'accuracy_b',
+        'n',
+        'n_patients',
+        'notes',
+        'sentence',
+    } <= set(d)
     assert dict(c) == d and '<p>' in c._repr_html_()
     assert decide(c.differences['accuracy'], 'above').patients == 20
 

@@ -8,19 +8,35 @@ import pytest
 
 from usbook.core.interval import Interval
 from usbook.evidence.metrics import evaluate, evaluate_matrix
-from usbook.evidence.resample import (Resampler, difference, jackknife, kish, proportion, proportion_of, ratio_over_patients,
-                                      support_of)
+from usbook.evidence.resample import (
+    Resampler,
+    difference,
+    jackknife,
+    kish,
+    proportion,
+    proportion_of,
+    ratio_over_patients,
+    support_of,
+)
 from usbook.evidence.scores import auc
 from usbook.predictions.predictions import Predictions, toy_predictions
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
-import coverage  # noqa: E402
+import coverage
 
 
 # ---- a quick part of the table
 
-@pytest.mark.parametrize('unequal,patients,icc,p,older', [(True, 50, .4, .95, .70), (True, 50, .1, .95, .85), (False, 25, .4, .95, .88), (True, 200, .4, .99, .60)])
+@pytest.mark.parametrize(
+    'unequal,patients,icc,p,older',
+    [
+        (True, 50, 0.4, 0.95, 0.70),
+        (True, 50, 0.1, 0.95, 0.85),
+        (False, 25, 0.4, 0.95, 0.88),
+        (True, 200, 0.4, 0.99, 0.60),
+    ],
+)
 def test_accuracy_covers_where_percentiles_did_not(unequal, patients, icc, p, older):
     found = coverage.proportions(np.random.default_rng(0), coverage.sizes(patients, unequal), p, icc, 400)['accuracy']
     assert found['coverage'] >= .92 > older and found['given'] > .9
@@ -57,7 +73,8 @@ def test_one_patient_with_a_finding_gives_no_interval_for_the_auc():
     y, who = np.arange(100) < 5, np.arange(100)//5
     score = np.where(y, .9, .1)
     e = evaluate(Predictions.from_arrays(range(100), who, y.astype(int), np.c_[1 - score, score], ['none', 'finding']))
-    for i in (e.per_class['finding']['auc'], e.per_class['finding']['recall'], e.overall['macro_auc'], e.overall['balanced_accuracy']):
+    for i in (e.per_class['finding']['auc'], e.per_class['finding']['recall'], e.overall['macro_auc'], e.overall[
+        'balanced_accuracy']):
         assert i.value == 1 and i.low is None and 'no interval' in i.note and i.patients == 1
     assert e.overall['accuracy'].low is not None and e.overall['accuracy'].patients == 20
 
@@ -65,7 +82,9 @@ def test_one_patient_with_a_finding_gives_no_interval_for_the_auc():
 def test_one_patient_with_most_images_counts_as_one():
     m = np.array([50] + [1]*24)
     assert 2 < kish(m) < 3 and 'unequally' in proportion_of(m - (np.arange(25) < 3), np.arange(25) < 3).note
-    assert proportion_of([100], [0]).low is None and proportion(np.ones(100), np.ones(100), np.zeros(100, int)).low is None
+    assert (
+        proportion_of([100], [0]).low is None and proportion(np.ones(100), np.ones(100), np.zeros(100, int)).low is None
+    )
 
 
 def test_a_model_against_itself_has_no_interval():
@@ -75,7 +94,8 @@ def test_a_model_against_itself_has_no_interval():
 
 def test_every_interval_knows_what_it_stands_on():
     e = evaluate(toy_predictions(30, 6, list('abc')))
-    for o, i in [*e.overall.items(), *e.per_class['a'].items()]: assert o == 'ece' or i.patients and i.low < i.value < i.high, o
+    for o, i in [*e.overall.items(), *e.per_class['a'].items()]:
+        assert o == 'ece' or i.patients and i.low < i.value < i.high, o
     a = e.overall['accuracy']
     assert (a.patients, a.events) == (30, min(e.confusion.trace(), e.n - e.confusion.trace()))
 
@@ -105,7 +125,11 @@ def test_the_same_interval_by_every_way():
     e, one = evaluate(p).overall['accuracy'], proportion(right, np.ones(len(p)), p.patient)
     hits, m = np.bincount(p.patient_codes, right), np.bincount(p.patient_codes)
     two = proportion_of(hits, m - hits)
-    assert tuple(e) == pytest.approx(tuple(one)) and tuple(e) == pytest.approx(tuple(two)) and support_of(hits, m - hits).patients == 25
+    assert (
+        tuple(e) == pytest.approx(tuple(one))
+        and tuple(e) == pytest.approx(tuple(two))
+        and support_of(hits, m - hits).patients == 25
+    )
     assert isinstance(e, Interval)
 
 

@@ -21,9 +21,14 @@ warnings.filterwarnings('ignore', module='sklearn')
 seeds = st.integers(0, 2**32 - 1)
 LUNG = np.array([[235, 10, 10, 5], [1, 227, 26, 7], [2, 9, 246, 4], [3, 14, 6, 238]])
 HEAD = np.array([[506, 67], [14, 347]])
-DONNER = [np.array(o) for o in (
-    [7,6,7,6,4,6,5,8,4,7,3,6,7,6,5,4,6,5,4,3,5,4,4,2,3,2,2,3,1], [0,1,1,1,0,3,3,3,1,0,0,1,0,0,0,0,0,0,3,1,1,2,0,0,0,0,0,0,0],
-    [4,2,3,2,1,3,0,2,2,4,2,4,3,2,1,3,1,2,0,0,0,2,1,2,2,0,0,1,1])]
+DONNER = [
+    np.array(o)
+    for o in (
+        [7, 6, 7, 6, 4, 6, 5, 8, 4, 7, 3, 6, 7, 6, 5, 4, 6, 5, 4, 3, 5, 4, 4, 2, 3, 2, 2, 3, 1],
+        [0, 1, 1, 1, 0, 3, 3, 3, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0],
+        [4, 2, 3, 2, 1, 3, 0, 2, 2, 4, 2, 4, 3, 2, 1, 3, 1, 2, 0, 0, 0, 2, 1, 2, 2, 0, 0, 1, 1],
+    )
+]
 
 
 def close(a, b): return a == pytest.approx(b, rel=1e-9, abs=1e-12)
@@ -33,7 +38,9 @@ def table(seed, k=3, n=60, patients=7, ties=False):
     rng = np.random.default_rng(seed)
     target = np.concatenate([np.arange(k), rng.integers(0, k, n - k)])
     prob = rng.dirichlet(np.ones(k), n) if not ties else rng.integers(1, 5, (n, k)).astype(float)
-    return Predictions.from_arrays(range(n), rng.integers(0, patients, n), target, prob / prob.sum(1, keepdims=True), [f'c{i}' for i in range(k)])
+    return Predictions.from_arrays(
+        range(n), rng.integers(0, patients, n), target, prob / prob.sum(1, keepdims=True), [f'c{i}' for i in range(k)]
+    )
 
 
 # ---- figures of one table
@@ -46,19 +53,31 @@ def test_figures_against_scikit_learn(seed, k, ties):
     whole, each = s.scores(np.ones((s.n_clusters, 1)))
     whole, each = {o: v[0] for o, v in whole.items()}, {o: v[0] for o, v in each.items()}
     assert close(whole['accuracy'], sk.accuracy_score(y, called))
-    assert close(whole['balanced_accuracy'], sk.balanced_accuracy_score(y, called)) and close(whole['mcc'], sk.matthews_corrcoef(y, called))
-    for w in (None, 'linear', 'quadratic'): assert close(whole['kappa' + (f'_{w}' if w else '')], sk.cohen_kappa_score(y, called, weights=w))
+    assert close(whole['balanced_accuracy'], sk.balanced_accuracy_score(y, called)) and close(
+        whole['mcc'], sk.matthews_corrcoef(y, called)
+    )
+    for w in (None, 'linear', 'quadratic'):
+        assert close(whole['kappa' + (f'_{w}' if w else '')], sk.cohen_kappa_score(y, called, weights=w))
     for avg in ('macro', 'micro', 'weighted'):
         if avg != 'micro' and len(set(called)) < k: continue
         p_, r_, f_, _ = sk.precision_recall_fscore_support(y, called, average=avg, zero_division=0)
         assert close([whole[f'{avg}_{o}'] for o in ('precision', 'recall', 'f1')], [p_, r_, f_])
     m = sk.multilabel_confusion_matrix(y, called, labels=range(k))
-    assert close(each['specificity'], m[:, 0, 0] / m[:, 0].sum(1)) and close(each['f1'], sk.f1_score(y, called, average=None, labels=range(k)))
+    assert close(each['specificity'], m[:, 0, 0] / m[:, 0].sum(1)) and close(
+        each['f1'], sk.f1_score(y, called, average=None, labels=range(k))
+    )
     auc = [sk.roc_auc_score(y == c, p.prob[:, c]) for c in range(k)]
-    assert close(each['auc'], auc) and close(whole['macro_auc'], np.mean(auc)) and close([scores.auc(y == c, p.prob[:, c]) for c in range(k)], auc)
+    assert (
+        close(each['auc'], auc)
+        and close(whole['macro_auc'], np.mean(auc))
+        and close([scores.auc(y == c, p.prob[:, c]) for c in range(k)], auc)
+    )
     assert close(each['average_precision'], [sk.average_precision_score(y == c, p.prob[:, c]) for c in range(k)])
-    assert close(whole['log_loss'], sk.log_loss(y, p.prob)) and close(whole['brier'], sum(np.mean((p.prob[:, c] - (y == c))**2) for c in range(k)))
-    if k > 2 and not ties: assert close(whole['top2_accuracy'], sk.top_k_accuracy_score(y, p.prob, k=2, labels=range(k)))
+    assert close(whole['log_loss'], sk.log_loss(y, p.prob)) and close(
+        whole['brier'], sum(np.mean((p.prob[:, c] - (y == c)) ** 2) for c in range(k))
+    )
+    if k > 2 and not ties:
+        assert close(whole['top2_accuracy'], sk.top_k_accuracy_score(y, p.prob, k=2, labels=range(k)))
 
 
 @settings(max_examples=25, deadline=None)
@@ -76,15 +95,28 @@ def test_each_resample_is_the_table_written_out(seed, k, ties):
         for o in whole: assert whole[o][j] == pytest.approx(own[0][o][0], rel=1e-5, nan_ok=True), o
         for o in each: assert each[o][j] == pytest.approx(own[1][o][0], rel=1e-5, nan_ok=True), o
         for c in range(k):
-            if 0 < (y == c).sum() < len(y): assert each['auc'][j, c] == pytest.approx(sk.roc_auc_score(y == c, prob[:, c]), rel=1e-5)
+            if 0 < (y == c).sum() < len(y):
+                assert each['auc'][j, c] == pytest.approx(sk.roc_auc_score(y == c, prob[:, c]), rel=1e-5)
 
 
 def test_lung_matrix_to_each_printed_digit():
     e = evaluate_matrix(LUNG, list('ABEC'))
     v = {o: round(i.value, 6) for o, i in e.overall.items()}
-    assert {o: v[o] for o in ('macro_precision', 'macro_recall', 'macro_f1', 'micro_f1', 'weighted_f1', 'f1_of_averages', 'kappa')} == dict(
-        macro_precision=.909839, macro_recall=.906996, macro_f1=.907493, micro_f1=.906999, weighted_f1=.907464, f1_of_averages=.908415, kappa=.875996)
-    assert [round(100 * v, 4) for v in (e.overall[f'{o}_specificity'].value for o in ('macro', 'micro', 'weighted'))] == [96.8992, 96.9, 96.8970]
+    assert {
+        o: v[o]
+        for o in ('macro_precision', 'macro_recall', 'macro_f1', 'micro_f1', 'weighted_f1', 'f1_of_averages', 'kappa')
+    } == dict(
+        macro_precision=0.909839,
+        macro_recall=0.906996,
+        macro_f1=0.907493,
+        micro_f1=0.906999,
+        weighted_f1=0.907464,
+        f1_of_averages=0.908415,
+        kappa=0.875996,
+    )
+    assert [
+        round(100 * v, 4) for v in (e.overall[f'{o}_specificity'].value for o in ('macro', 'micro', 'weighted'))
+    ] == [96.8992, 96.9, 96.8970]
     assert [round(d['specificity'].value, 6) for d in e.per_class.values()] == [.992337, .957801, .946292, .979540]
     assert [round(100 * d['f1'].value, 4) for d in e.per_class.values()] == [93.8124, 87.1401, 89.6175, 92.4272]
     a = e.overall['accuracy']
@@ -94,8 +126,18 @@ def test_lung_matrix_to_each_printed_digit():
 def test_head_ct_matrix_to_each_printed_digit():
     e = evaluate_matrix(HEAD, ['none', 'finding'])
     v, f = {o: i.value for o, i in e.overall.items()}, e.per_class['finding']
-    assert [round(v[o], 6) for o in ('accuracy', 'balanced_accuracy', 'kappa', 'mcc')] == [.913276, .922145, .821966, .827601]
-    assert [round(f['f1'].value, 6), round(f['youden'].value, 6), round(f['lr_plus'].value, 4), round(f['lr_minus'].value, 6)] == [.895484, .844290, 8.2206, .043916]
+    assert [round(v[o], 6) for o in ('accuracy', 'balanced_accuracy', 'kappa', 'mcc')] == [
+        0.913276,
+        0.922145,
+        0.821966,
+        0.827601,
+    ]
+    assert [
+        round(f['f1'].value, 6),
+        round(f['youden'].value, 6),
+        round(f['lr_plus'].value, 4),
+        round(f['lr_minus'].value, 6),
+    ] == [0.895484, 0.844290, 8.2206, 0.043916]
     assert [tuple(round(x, 4) for x in f[o][1:3]) for o in ('recall', 'specificity', 'precision', 'npv')] == [
         (.9360, .9768), (.8542, .9069), (.7996, .8705), (.9553, .9839)]
 
@@ -162,7 +204,12 @@ def test_all_right_and_all_wrong():
         assert e.overall['accuracy'][:3] == wilson(20 * value, 20)[:3] and 'Wilson' in e.overall['accuracy'].method
         assert e.per_class['a']['auc'].value == value and e.per_class['a']['auc'].low is not None
         if value: assert e.overall['kappa'].low is None and 'resample' in e.overall['kappa'].note
-        assert evaluate(Predictions.from_arrays(range(n), who, y, np.eye(2)[pred] * .8 + .1, ['a', 'b']), independent=True).overall['accuracy'][:3] == wilson(60 * value, 60)[:3]
+        assert (
+            evaluate(
+                Predictions.from_arrays(range(n), who, y, np.eye(2)[pred] * 0.8 + 0.1, ['a', 'b']), independent=True
+            ).overall['accuracy'][:3]
+            == wilson(60 * value, 60)[:3]
+        )
 
 
 def test_few_patients_and_lost_resamples_are_told():
@@ -183,7 +230,14 @@ def test_few_patients_and_lost_resamples_are_told():
 def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, hard):
     rng = np.random.default_rng(seed)
     prob = np.eye(k)[rng.integers(0, k, n)] if hard else rng.dirichlet(np.ones(k), n)
-    p = Predictions.from_arrays(range(n), rng.integers(0, patients, n), rng.integers(0, rng.integers(1, k + 1), n), prob, range(k), {'r': rng.integers(-1, k, n)})
+    p = Predictions.from_arrays(
+        range(n),
+        rng.integers(0, patients, n),
+        rng.integers(0, rng.integers(1, k + 1), n),
+        prob,
+        range(k),
+        {'r': rng.integers(-1, k, n)},
+    )
     with np.errstate(all='raise'): e = evaluate(p, independent=independent)
     text = json.dumps(e.as_dict(), allow_nan=False)
     for v in [*e.overall.values(), *(v for d in e.per_class.values() for v in d.values())]:
@@ -199,7 +253,9 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
 def test_same_seed_same_numbers_and_blocks_do_not_matter():
     p = toy_predictions(30, 5, list('abc'))
     assert evaluate(p).as_dict() == evaluate(p).as_dict()
-    one, same, other = (replicates(Resampler(p.target, p.pred, 3, p.patient_codes), 200, o)[0]['accuracy'] for o in (3, 3, 4))
+    one, same, other = (
+        replicates(Resampler(p.target, p.pred, 3, p.patient_codes), 200, o)[0]['accuracy'] for o in (3, 3, 4)
+    )
     assert (one == same).all() and (one != other).any()
     a, b = (np.concatenate(list(draws(30, 200, 0, o)), axis=1) for o in (64, 512))
     assert (a == b).all() and (a.sum(0) == 30).all()
@@ -208,12 +264,19 @@ def test_same_seed_same_numbers_and_blocks_do_not_matter():
 def test_probability_zero_for_the_truth():
     p = Predictions.from_arrays(range(40), range(40), [0, 1] * 20, [[0, 1], [0, 1]] * 20, ['a', 'b'])
     e = evaluate(p)
-    assert e.overall['log_loss'].value is None and 'infinite' in e.overall['log_loss'].note and e.overall['brier'].value == 1
+    assert (
+        e.overall['log_loss'].value is None
+        and 'infinite' in e.overall['log_loss'].note
+        and e.overall['brier'].value == 1
+    )
 
 
 # ---- comparisons
 
-@pytest.mark.parametrize('b,c,exact,midp', [(1, 7, .0703125, .0390625), (86, 150, 3.716e-5, 2.893e-5), (6, 16, .0524788, .0346897), (5, 5, 1, .8769531)])
+@pytest.mark.parametrize(
+    'b,c,exact,midp',
+    [(1, 7, 0.0703125, 0.0390625), (86, 150, 3.716e-5, 2.893e-5), (6, 16, 0.0524788, 0.0346897), (5, 5, 1, 0.8769531)],
+)
 def test_mcnemar_vectors(b, c, exact, midp):
     p = compare.mcnemar(b, c)
     assert float(f"{p['exact']:.4g}" if b == 86 else f"{p['exact']:.7f}") == exact
@@ -231,7 +294,9 @@ def test_mcnemar_against_statsmodels(b, c):
     from statsmodels.stats.contingency_tables import mcnemar
     if not b + c: return
     p, t = compare.mcnemar(b, c), [[3, b], [c, 5]]
-    assert close(p['exact'], mcnemar(t, exact=True).pvalue) and close(p['chi2'], mcnemar(t, exact=False, correction=False).pvalue)
+    assert close(p['exact'], mcnemar(t, exact=True).pvalue) and close(
+        p['chi2'], mcnemar(t, exact=False, correction=False).pvalue
+    )
     if b != c: assert close(p['chi2_corrected'], mcnemar(t, exact=False).pvalue)
     tail = stats.binom.pmf(np.arange(b + c + 1), b + c, .5)
     assert p['midp'] == pytest.approx(2 * tail[:min(b, c)].sum() + tail[min(b, c)] * (1 if b != c else .5), rel=1e-9)
@@ -240,7 +305,12 @@ def test_mcnemar_against_statsmodels(b, c):
 def test_clustered_mcnemar_vectors():
     n, b, c = DONNER
     assert (b.sum(), c.sum(), n.sum(), len(n)) == (21, 50, 135, 29)
-    found = [(b - c).sum()**2 / (b + c).sum(), compare.durkalski(b, c, n)['statistic'], compare.obuchowski(b, c)['statistic'], compare.yang(b, c, n)['statistic']]
+    found = [
+        (b - c).sum() ** 2 / (b + c).sum(),
+        compare.durkalski(b, c, n)['statistic'],
+        compare.obuchowski(b, c)['statistic'],
+        compare.yang(b, c, n)['statistic'],
+    ]
     assert [round(float(o), 4) for o in found] == [11.8451, 7.5423, 7.1858, 8.4286]
     assert close(compare.obuchowski(b, c)['p'], stats.chi2.sf(compare.obuchowski(b, c)['statistic'], 1))
 
@@ -249,7 +319,9 @@ def test_clusters_of_one_are_mcnemar():
     "With one image a patient Durkalski's test is McNemar's, and Obuchowski's is but for (K - 1) / K"
     b, c = np.array([1] * 9 + [0] * 30), np.array([0] * 20 + [1] * 19)
     x2 = (b - c).sum()**2 / (b + c).sum()
-    assert close(compare.durkalski(b, c, np.ones(39))['statistic'], x2) and close(compare.obuchowski(b, c)['statistic'], x2 * 38 / 39)
+    assert close(compare.durkalski(b, c, np.ones(39))['statistic'], x2) and close(
+        compare.obuchowski(b, c)['statistic'], x2 * 38 / 39
+    )
 
 
 def test_design_effect_vectors():
@@ -281,13 +353,20 @@ def test_bootstrap_agrees_with_the_linearised_error():
 def test_delong_vectors():
     y, A, B = [1, 1, 1, 0, 0, 0, 0], [.9, .8, .35, .7, .4, .35, .1], [.6, .7, .2, .5, .3, .65, .1]
     aucs, V = compare.delong(y, A, B)
-    assert aucs.round(7).tolist() == [.7916667, .6666667] and V.round(7).tolist() == [[.0497685, .0480324], [.0480324, .0671296]]
+    assert aucs.round(7).tolist() == [0.7916667, 0.6666667] and V.round(7).tolist() == [
+        [0.0497685, 0.0480324],
+        [0.0480324, 0.0671296],
+    ]
     d = compare.auc_difference(aucs, V)
     assert (round(d['z'], 7), round(d['p'], 7)) == (.8660254, .3864762)
     neg, pos = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
     y, s = np.repeat([0, 1], [sum(neg), sum(pos)]), np.concatenate([np.repeat(np.arange(5), o) for o in (neg, pos)])
     (auc,), cov = compare.delong(y, s)
-    assert round(auc, 7) == .8931711 and round(cov[0, 0]**.5, 7) == .0307244 and round(compare.hanley_mcneil(auc, 51, 58), 7) == .0324866
+    assert (
+        round(auc, 7) == 0.8931711
+        and round(cov[0, 0] ** 0.5, 7) == 0.0307244
+        and round(compare.hanley_mcneil(auc, 51, 58), 7) == 0.0324866
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -299,19 +378,29 @@ def test_delong_against_its_definition(seed, ties):
     psi = (s[:, y][:, :, None] > s[:, ~y][:, None]) + .5 * (s[:, y][:, :, None] == s[:, ~y][:, None])
     v10, v01 = psi.mean(2), psi.mean(1)
     aucs, V = compare.delong(y, *s)
-    assert close(aucs, [sk.roc_auc_score(y, o) for o in s]) and close(V, np.cov(v10) / y.sum() + np.cov(v01) / (~y).sum())
+    assert close(aucs, [sk.roc_auc_score(y, o) for o in s]) and close(
+        V, np.cov(v10) / y.sum() + np.cov(v01) / (~y).sum()
+    )
     assert close(compare.clustered_auc(y, np.arange(30), *s)[1], V)
     who = rng.integers(0, 8, 30)
     if min(len(set(who[y])), len(set(who[~y]))) < 2: return
-    once, twice = compare.clustered_auc(y, who, *s), compare.clustered_auc(np.tile(y, 2), np.tile(who, 2), *np.tile(s, 2))
+    once, twice = (
+        compare.clustered_auc(y, who, *s),
+        compare.clustered_auc(np.tile(y, 2), np.tile(who, 2), *np.tile(s, 2)),
+    )
     assert close(once[0], twice[0]) and close(once[1], twice[1])
 
 
 def test_compare_is_antisymmetric_and_ignores_the_order_of_rows():
     a, b = (toy_predictions(30, 10, list('abc'), skill=s, model=i) for i, s in enumerate((2., 1.5)))
     one, two = compare.compare(a, b), compare.compare(b, a.subset(np.arange(300)[::-1]))
-    assert (one['b'], one['c']) == (two['c'], two['b']) and one['mcnemar_exact'] == two['mcnemar_exact'] and close(one['obuchowski'], two['obuchowski'])
-    for o, d in one['differences'].items(): assert d['value'] == pytest.approx(-two['differences'][o]['value'], abs=1e-12)
+    assert (
+        (one['b'], one['c']) == (two['c'], two['b'])
+        and one['mcnemar_exact'] == two['mcnemar_exact']
+        and close(one['obuchowski'], two['obuchowski'])
+    )
+    for o, d in one['differences'].items():
+        assert d['value'] == pytest.approx(-two['differences'][o]['value'], abs=1e-12)
     assert close(one['differences']['accuracy']['value'], (one['b'] - one['c']) / 300)
     y = a.target == 0
     assert close(one['delong']['a']['p'], compare.auc_difference(*compare.delong(y, a.prob[:, 0], b.prob[:, 0]))['p'])
@@ -324,8 +413,10 @@ def test_compare_what_does_not_fit():
     with pytest.raises(BadInput, match='margin'): compare.equivalence((-.1, .1), 0)
 
 
-@pytest.mark.parametrize('low,high,verdict', [(-.02, .02, 'equivalent'), (.01, .02, 'equivalent'), (-.04, .02, 'inconclusive'),
-                                              (.031, .2, 'different'), (-.2, -.031, 'different'), (None, None, 'inconclusive'), (-.03, .03, 'inconclusive')])
+@pytest.mark.parametrize('low,high,verdict', [(-.02, .02, 'equivalent'), (.01, .02, 'equivalent'), (-.04, .02,
+    'inconclusive'),
+                                              (.031, .2, 'different'), (-.2, -.031, 'different'), (None, None,
+                                                  'inconclusive'), (-.03, .03, 'inconclusive')])
 def test_equivalence(low, high, verdict):
     assert compare.equivalence(Interval(0, low, high), .03)['verdict'] == verdict
 
@@ -334,14 +425,20 @@ def test_kappa_between_readers():
     p = toy_predictions(25, 8, list('abcd'), reader='x')
     for w in (None, 'linear', 'quadratic'):
         found = compare.agreement(p, 'x', 'model', w)
-        assert close(found.value, sk.cohen_kappa_score(p.readers['x'], p.pred, weights=w)) and found.low < found.value < found.high
+        assert (
+            close(found.value, sk.cohen_kappa_score(p.readers['x'], p.pred, weights=w))
+            and found.low < found.value < found.high
+        )
 
 
 # ---- calibration and thresholds
 
 def test_net_benefit_vectors():
     assert [round(float(calibration.net_benefit(347, 67, 934, t)), 6) for t in (.2, .5)] == [.353587, .299786]
-    assert round(float(calibration.net_benefit(361, 573, 934, .2)), 6) == .233137 and round(float(calibration.net_benefit(82, 128, 750, .15)), 7) == .0792157
+    assert (
+        round(float(calibration.net_benefit(361, 573, 934, 0.2)), 6) == 0.233137
+        and round(float(calibration.net_benefit(82, 128, 750, 0.15)), 7) == 0.0792157
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -351,14 +448,24 @@ def test_thresholds_against_all_candidates(seed, ties):
     y, s = np.r_[True, False, rng.random(30) < .4], rng.integers(0, 6, 32) / 5 if ties else rng.random(32)
     def at(t): return (s[y] >= t).mean(), (s[~y] < t).mean()
     points = np.array([at(t) for t in [*np.unique(s), 2]])
-    for rule, best in (('youden', points.sum(1).max() - 1), ('cost', None), ('sensitivity', points[points[:, 0] >= .8, 1].max())):
+    for rule, best in (
+        ('youden', points.sum(1).max() - 1),
+        ('cost', None),
+        ('sensitivity', points[points[:, 0] >= 0.8, 1].max()),
+    ):
         c = calibration.choose_threshold(y, s, rule, wanted=.8)
         assert close(at(c.value), (c.sensitivity, c.specificity))
         if rule == 'youden': assert close(c.sensitivity + c.specificity - 1, best)
         if rule == 'sensitivity': assert c.sensitivity >= .8 and close(c.specificity, best)
-        if rule == 'cost': assert close(5 * y.sum() * (1 - c.sensitivity) + (~y).sum() * (1 - c.specificity), (5 * y.sum() * (1 - points[:, 0]) + (~y).sum() * (1 - points[:, 1])).min())
+        if rule == 'cost':
+            assert close(
+                5 * y.sum() * (1 - c.sensitivity) + (~y).sum() * (1 - c.specificity),
+                (5 * y.sum() * (1 - points[:, 0]) + (~y).sum() * (1 - points[:, 1])).min(),
+            )
     t = calibration.decision_curve(y, s, [.2, .5, .8])
-    assert close(t.model.to_numpy(), [(s[y] >= o).sum() / 32 - (s[~y] >= o).sum() / 32 * o / (1 - o) for o in (.2, .5, .8)])
+    assert close(
+        t.model.to_numpy(), [(s[y] >= o).sum() / 32 - (s[~y] >= o).sum() / 32 * o / (1 - o) for o in (0.2, 0.5, 0.8)]
+    )
 
 
 def test_temperature_is_where_the_loss_is_least():
@@ -373,5 +480,8 @@ def test_reliability_counts_every_image():
     p = toy_predictions(20, 10, list('abc'))
     for cls in (None, 'b'):
         t = calibration.reliability(p, cls)
-        assert t.n.sum() == 200 and (pd.to_numeric(t.observed_low.dropna()) <= t.observed[t.observed_low.notna()] + 1e-9).all()
+        assert (
+            t.n.sum() == 200
+            and (pd.to_numeric(t.observed_low.dropna()) <= t.observed[t.observed_low.notna()] + 1e-9).all()
+        )
     with pytest.raises(BadInput, match="no class 'z'"): calibration.reliability(p, 'z')

@@ -1,6 +1,5 @@
 "Sample sizes against published vectors and statsmodels"
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import samplesize_confint_proportion

@@ -32,7 +32,11 @@ def loop_sensitivity(m, rate, per='scan', times=None, interpolate=False):
     after = next((x for x in xs if x >= rate), None)
     if after is None: return best[xs[-1]]
     before = max(x for x in xs if x <= rate)
-    return best[before] if after == before else best[before] + (rate - before)/(after - before)*(best[after] - best[before])
+    return (
+        best[before]
+        if after == before
+        else best[before] + (rate - before) / (after - before) * (best[after] - best[before])
+    )
 
 scores = st.sampled_from([.1, .2, .3, .4, .5, .6, .7, .8, .9])  # few values: many ties
 
@@ -48,7 +52,12 @@ def some_marks(draw):
                     np.array(draw(st.lists(st.integers(1, 9), min_size=n_scans, max_size=n_scans))), 0)
 
 @settings(max_examples=120, deadline=None)
-@given(some_marks(), st.lists(st.integers(0, 3), min_size=4, max_size=4), st.sampled_from(['scan', 'image']), st.booleans())
+@given(
+    some_marks(),
+    st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    st.sampled_from(['scan', 'image']),
+    st.booleans(),
+)
 def test_sensitivity_for_any_weights(m, times, per, interpolate):
     times, rates = np.array(times)[:m.n_patients], (0., .1, .25, .5, 1., 3.)
     got = fr._at(rates, *fr._curves(m, per, times[:, None])[1:], interpolate)[:, 0]
@@ -65,7 +74,15 @@ def repeated(m, times):
                 ls += list(m.lesion_score[m.lesion_scan == s]); lc += [len(who)]*int((m.lesion_scan == s).sum())
                 fs += list(m.fp_score[m.fp_scan == s]); fc += [len(who)]*int((m.fp_scan == s).sum())
                 who.append(p); frames.append(m.scan_frames[s])
-    return fr.Marks(np.array(ls, float), np.array(lc, int), np.array(fs, float), np.array(fc, int), pd.factorize(np.array(who))[0], np.array(frames, int), 0)
+    return fr.Marks(
+        np.array(ls, float),
+        np.array(lc, int),
+        np.array(fs, float),
+        np.array(fc, int),
+        pd.factorize(np.array(who))[0],
+        np.array(frames, int),
+        0,
+    )
 
 @quick
 @given(some_marks(), st.lists(st.integers(0, 3), min_size=4, max_size=4))
@@ -93,7 +110,9 @@ def test_jafroc_by_loops(m):
 @quick
 @given(some_marks())
 def test_only_the_order_of_scores_matters(m):
-    other = fr.Marks(np.exp(3*m.lesion_score), m.lesion_scan, np.exp(3*m.fp_score), m.fp_scan, m.scan_patient, m.scan_frames, 0)
+    other = fr.Marks(
+        np.exp(3 * m.lesion_score), m.lesion_scan, np.exp(3 * m.fp_score), m.fp_scan, m.scan_patient, m.scan_frames, 0
+    )
     other.lesion_score[~np.isfinite(m.lesion_score)] = -np.inf
     a, b = fr.froc_points(m), fr.froc_points(other)
     assert a.drop(columns='threshold').equals(b.drop(columns='threshold'))
@@ -102,12 +121,25 @@ def test_only_the_order_of_scores_matters(m):
 # Goldens ---------------------------------------------------------------------------------------------------
 
 def marks(lesions, fps, n_scans):
-    return fr.Marks(np.array(lesions, float), np.arange(len(lesions)) % n_scans, np.array(fps, float), np.arange(len(fps)) % n_scans, np.arange(n_scans), np.ones(n_scans, int), 0)
+    return fr.Marks(
+        np.array(lesions, float),
+        np.arange(len(lesions)) % n_scans,
+        np.array(fps, float),
+        np.arange(len(fps)) % n_scans,
+        np.arange(n_scans),
+        np.ones(n_scans, int),
+        0,
+    )
 
 def at(m, *rates): return fr._at(rates, *fr._curves(m, 'scan', np.ones((m.n_patients, 1)))[1:])[:, 0]
 
 def test_three_lesions_four_scans():
-    assert [round(x, 4) for x in at(marks([.9, .6, -np.inf], [.7, .4], 4), .1, .2, .25, .5)] == [.3333, .3333, .6667, .6667]
+    assert [round(x, 4) for x in at(marks([0.9, 0.6, -np.inf], [0.7, 0.4], 4), 0.1, 0.2, 0.25, 0.5)] == [
+        0.3333,
+        0.3333,
+        0.6667,
+        0.6667,
+    ]
 
 def test_the_lowest_threshold_belongs_to_the_curve():
     m = marks([.9, .6, .3], [], 3)
@@ -129,16 +161,28 @@ def test_iou_by_counting_pixels(two):
     a, b = two
     grid = np.zeros((2, 20, 20), bool)
     for g, (x, y, w, h) in zip(grid, two): g[y:y + h, x:x + w] = True
-    assert np.isclose(fr.iou(a, b), (grid[0] & grid[1]).sum()/(grid[0] | grid[1]).sum()) and fr.iou(a, b) == fr.iou(b, a)
+    assert np.isclose(fr.iou(a, b), (grid[0] & grid[1]).sum() / (grid[0] | grid[1]).sum()) and fr.iou(a, b) == fr.iou(
+        b, a
+    )
 
 def test_jafroc_golden():
-    m = fr.Marks(np.array([.8, .2, -np.inf]), np.array([3, 3, 4]), np.array([.3, .7]), np.array([1, 2]), np.arange(5), np.ones(5, int), 0)
+    m = fr.Marks(
+        np.array([0.8, 0.2, -np.inf]),
+        np.array([3, 3, 4]),
+        np.array([0.3, 0.7]),
+        np.array([1, 2]),
+        np.arange(5),
+        np.ones(5, int),
+        0,
+    )
     assert np.allclose(fr.jafroc(m), (.5, .4166667), atol=5e-8)
 
 @pytest.mark.parametrize('k', [0, 1, 10, 250])
 def test_poisson_interval_by_its_definition(k):
     i = fr.poisson_interval(k)
-    assert abs(stats.poisson.cdf(k, i.high) - .025) < 1e-9 and (k == 0 and i.low == 0 or abs(stats.poisson.sf(k - 1, i.low) - .025) < 1e-9)
+    assert abs(stats.poisson.cdf(k, i.high) - 0.025) < 1e-9 and (
+        k == 0 and i.low == 0 or abs(stats.poisson.sf(k - 1, i.low) - 0.025) < 1e-9
+    )
     if k == 10: assert f'{i.low:.3f}–{i.high:.3f}' == '4.795–18.390'
 
 # Matching --------------------------------------------------------------------------------------------------
@@ -155,24 +199,40 @@ def test_best_overlap_takes_the_mark():
     assert list(m.lesion_score) == [.9, -np.inf] and not len(m.fp_score)
 
 def test_second_mark_on_a_lesion_is_ignored():
-    m = fr.match(dets([('s', 0, 'a', 0, 0, 10, 10)], [('s', 0, 0, 0, 10, 10, .5), ('s', 0, 1, 0, 10, 10, .9), ('s', 0, 50, 0, 10, 10, .7)]))
+    m = fr.match(
+        dets(
+            [('s', 0, 'a', 0, 0, 10, 10)],
+            [('s', 0, 0, 0, 10, 10, 0.5), ('s', 0, 1, 0, 10, 10, 0.9), ('s', 0, 50, 0, 10, 10, 0.7)],
+        )
+    )
     assert list(m.lesion_score) == [.9] and list(m.fp_score) == [.7] and m.repeats == 1
 
 def test_a_lesion_over_many_frames_is_one():
-    m = fr.match(dets([('s', f, 'a', f, 0, 10, 10) for f in range(4)], [('s', f, f, 0, 10, 10, .1*f) for f in range(3)]))
+    m = fr.match(
+        dets([('s', f, 'a', f, 0, 10, 10) for f in range(4)], [('s', f, f, 0, 10, 10, 0.1 * f) for f in range(3)])
+    )
     assert len(m.lesion_score) == 1 and np.isclose(m.lesion_score[0], .2) and m.repeats == 2
 
 def test_another_frame_is_no_hit():
     assert len(fr.match(dets([('s', 0, 'a', 0, 0, 10, 10)], [('s', 1, 0, 0, 10, 10, .5)])).fp_score) == 1
 
 def test_a_track_is_one_mark_with_its_best_frame():
-    rows = [('s', 0, 0, 0, 10, 10, .5), ('s', 1, 50, 0, 10, 10, .9), ('s', 2, 50, 0, 10, 10, .3), ('t', 0, 50, 0, 10, 10, .2)]
+    rows = [
+        ('s', 0, 0, 0, 10, 10, 0.5),
+        ('s', 1, 50, 0, 10, 10, 0.9),
+        ('s', 2, 50, 0, 10, 10, 0.3),
+        ('t', 0, 50, 0, 10, 10, 0.2),
+    ]
     m = fr.match(dets([('s', 0, 'a', 0, 0, 10, 10)], rows, track=['1', '1', '', '1']))
     assert sorted(m.fp_score) == [.2, .3, .9] and list(m.lesion_score) == [-np.inf]
 
 def test_rules_of_a_hit():
     d = dets([('s', 0, 'a', 8, 8, 4, 4)], [('s', 0, 0, 0, 20, 20, .5)])
-    assert len(fr.match(d).fp_score) == 1 and not len(fr.match(d, hit='centre').fp_score) and not len(fr.match(d, min_iou=.04).fp_score)
+    assert (
+        len(fr.match(d).fp_score) == 1
+        and not len(fr.match(d, hit='centre').fp_score)
+        and not len(fr.match(d, min_iou=0.04).fp_score)
+    )
 
 @quick
 @given(st.integers(0, 10**6))
@@ -180,7 +240,10 @@ def test_matching_by_loops(seed):
     rng = np.random.default_rng(seed)
     box = lambda n: np.c_[rng.integers(0, 12, (n, 2)), rng.integers(3, 12, (n, 2))]
     les = [('st'[rng.integers(2)], int(rng.integers(2)), str(i), *map(int, b)) for i, b in enumerate(box(4))]
-    det = [('st'[rng.integers(2)], int(rng.integers(2)), *map(int, b), float(s)) for b, s in zip(box(9), rng.permutation(9)/10)]
+    det = [
+        ('st'[rng.integers(2)], int(rng.integers(2)), *map(int, b), float(s))
+        for b, s in zip(box(9), rng.permutation(9) / 10)
+    ]
     best, wrong = {}, []
     for s, f, *b, score in det:
         near = [(fr.iou(b, l[3:]), l[2]) for l in les if l[:2] == (s, f) and fr.iou(b, l[3:]) >= .2 - 1e-12]
@@ -204,12 +267,16 @@ def test_resamples_are_the_definition_on_drawn_patients():
     m = fr.match(fr.toy_detections(n_patients=15))
     reps, = fr._resample(m, 20, 3, lambda w: fr._at((.2, .5), *fr._curves(m, 'scan', w)[1:]))
     drawn = np.concatenate(list(fr.draws(15, 20, 3, 512)), axis=1)
-    for j in range(20): assert np.allclose(reps[:, j], [loop_sensitivity(m, r, times=drawn[:, j].astype(int)) for r in (.2, .5)])
+    for j in range(20):
+        assert np.allclose(reps[:, j], [loop_sensitivity(m, r, times=drawn[:, j].astype(int)) for r in (0.2, 0.5)])
 
 def test_a_detector_against_itself():
     d = fr.toy_detections(n_patients=10)
     c = fr.compare_froc(d, d, n_boot=50)
-    assert c['difference_at_0.2']['value'] == 0 and c['lesions_at_0.2']['only_first'] == c['lesions_at_0.2']['only_second'] == 0
+    assert (
+        c['difference_at_0.2']['value'] == 0
+        and c['lesions_at_0.2']['only_first'] == c['lesions_at_0.2']['only_second'] == 0
+    )
 
 def test_a_comparison_turned_round():
     a, b = fr.toy_detections(n_patients=25), fr.toy_detections(n_patients=25, skill=2.5, model=1)
@@ -224,7 +291,11 @@ def test_what_does_not_exist_is_absent():
     empty = fr.toy_detections(n_patients=3)
     none = Detections(empty.scans, empty.lesions.iloc[:0], empty.detections.iloc[:0])
     out = fr.froc_summary(none, n_boot=20)
-    assert 'value' not in out['sensitivity_at_0.1'] and 'lesion' in out['sensitivity_at_0.1']['note'] and 'value' not in out['jafroc']
+    assert (
+        'value' not in out['sensitivity_at_0.1']
+        and 'lesion' in out['sensitivity_at_0.1']['note']
+        and 'value' not in out['jafroc']
+    )
     json.dumps(out, allow_nan=False)
     silent = Detections(empty.scans, empty.lesions, empty.detections.iloc[:0])
     out = fr.froc_summary(silent, n_boot=20)
@@ -232,7 +303,8 @@ def test_what_does_not_exist_is_absent():
     one = dets([('s', 0, 'a', 0, 0, 10, 10)], [('s', 0, 0, 0, 10, 10, .5)], scans=('s',))
     assert 'low' not in fr.froc_summary(one, n_boot=20)['sensitivity_at_0.1']
 
-@pytest.mark.parametrize('kw, says', [(dict(hit='overlap'), 'hit'), (dict(min_iou=0), 'min_iou'), (dict(per='frame'), 'per'), (dict(rates=('x',)), 'rates'),
+@pytest.mark.parametrize('kw, says', [(dict(hit='overlap'), 'hit'), (dict(min_iou=0), 'min_iou'), (dict(per='frame'),
+    'per'), (dict(rates=('x',)), 'rates'),
                                       (dict(rates=()), 'rates'), (dict(rates=(-1,)), 'rates')])
 def test_slips_are_named(kw, says):
     with pytest.raises(BadInput, match=says): fr.froc(fr.toy_detections(n_patients=2), n_boot=10, **kw)
@@ -249,7 +321,8 @@ def test_intervals_know_their_patients_and_masses():
     d = fr.toy_detections(n_patients=40)
     f, m = fr.froc(d, n_boot=200), fr.match(d)
     held = len(np.unique(m.scan_patient[m.lesion_scan]))
-    for i in (*f.sensitivity.values(), f.jafroc, f.wafroc): assert (i.patients, i.events) == (held, len(m.lesion_score)) and 0 < i.low < i.value < i.high < 1
+    for i in (*f.sensitivity.values(), f.jafroc, f.wafroc):
+        assert (i.patients, i.events) == (held, len(m.lesion_score)) and 0 < i.low < i.value < i.high < 1
     c = fr.compare_froc(d, fr.toy_detections(n_patients=40, skill=2.5, model=1), n_boot=200)
     assert all((i.patients, i.events) == (held, len(m.lesion_score)) for i in c.differences.values())
 
@@ -258,7 +331,9 @@ def test_the_sentence_of_two_detectors_is_the_verdict():
     for skill in (1.5, 2., 3.):
         c = fr.compare_froc(fr.toy_detections(40), fr.toy_detections(40, skill=skill, model=1), rates=(.2,), n_boot=200)
         verdict = decide(c.differences['difference_at_0.2'], 'above').verdict
-        assert ('the second finds more' in c.sentence) == (verdict == 'supported') and ('open' in c.sentence) == (verdict == 'inconclusive')
+        assert ('the second finds more' in c.sentence) == (verdict == 'supported') and ('open' in c.sentence) == (
+            verdict == 'inconclusive'
+        )
 
 def test_a_detector_against_itself_has_no_interval():
     d = fr.toy_detections(n_patients=30)

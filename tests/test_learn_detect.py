@@ -10,7 +10,21 @@ from torchvision.models.detection import fcos_resnet50_fpn
 from usbook.data.clips import Clips
 from usbook.data.split import split_by_patient
 from usbook.learn.recipe import DetectRecipe, Job
-from usbook.learn.detect import Frames, Batches, clip_augmentation, as_detections, detector, is_lesion, link, linked, merge_places, score_tracks, track_features, train_detector, train_temporal
+from usbook.learn.detect import (
+    Frames,
+    Batches,
+    clip_augmentation,
+    as_detections,
+    detector,
+    is_lesion,
+    link,
+    linked,
+    merge_places,
+    score_tracks,
+    track_features,
+    train_detector,
+    train_temporal,
+)
 from usbook.learn.weights import Weights, backbone
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
@@ -31,8 +45,18 @@ def toy(n=16, frames=10, size=64, seed=0):
             a[1:9] -= 90*(((x - cx)/r)**2 + ((y - cy)/r)**2 < 1)
             boxes += [(f'c{i}', k, '1', cx - r, cy - r, 2*r, 2*r) for k in range(1, 9)]
         kept[f'c{i}'] = np.uint8(a.clip(0, 255))
-        rows.append(dict(image=f'c{i}', patient=f'P{i//2}', label='mass' if i % 3 else 'no_mass', scan=f'c{i}', n_frames=frames))
-    return Clips(pd.DataFrame(rows), '.', ['mass', 'no_mass'], lesions=pd.DataFrame(boxes, columns=['scan', 'frame', 'lesion', 'x', 'y', 'w', 'h']), kept=kept)
+        rows.append(
+            dict(
+                image=f'c{i}', patient=f'P{i // 2}', label='mass' if i % 3 else 'no_mass', scan=f'c{i}', n_frames=frames
+            )
+        )
+    return Clips(
+        pd.DataFrame(rows),
+        '.',
+        ['mass', 'no_mass'],
+        lesions=pd.DataFrame(boxes, columns=['scan', 'frame', 'lesion', 'x', 'y', 'w', 'h']),
+        kept=kept,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -79,7 +103,9 @@ def test_frames_keep_the_aspect_and_boxes_go_along():
 
 def test_three_frames_as_channels(clips):
     f = Frames(clips, RECIPE)
-    assert torch.equal(f.look('c1', 5, 3), f.clip('c1')[[2, 5, 8]]) and torch.equal(f.look('c1', 0, 3), f.clip('c1')[[0, 0, 3]])
+    assert torch.equal(f.look('c1', 5, 3), f.clip('c1')[[2, 5, 8]]) and torch.equal(
+        f.look('c1', 0, 3), f.clip('c1')[[0, 0, 3]]
+    )
     assert torch.equal(f.look('c1', 5), f.clip('c1')[[5, 5, 5]])
 
 
@@ -96,16 +122,22 @@ def test_augmented_boxes_stay_on_the_disc(clips):
 def test_frozen_stays_and_finetuned_moves(clips, frozen):
     body = backbone('resnet10t', frozen.weights, 0).state_dict()
     assert frozen.frozen['moved'] == 0 and frozen.frozen['buffers'] > 0
-    now = {k.replace('net.backbone.body.', ''): v for k, v in frozen.learner.model.state_dict().items() if '.body.' in k}
+    now = {
+        k.replace('net.backbone.body.', ''): v for k, v in frozen.learner.model.state_dict().items() if '.body.' in k
+    }
     assert all(torch.equal(v, body[f'model.{k}']) for k, v in now.items())
-    tuned = train_detector(clips, Job(replace(RECIPE, epochs=1), 'finetuned', settings=SETTINGS, seed=0, progress=False), splits=())
+    tuned = train_detector(
+        clips, Job(replace(RECIPE, epochs=1), 'finetuned', settings=SETTINGS, seed=0, progress=False), splits=()
+    )
     assert tuned.frozen is None and len(tuned.history) == 1 and tuned.meta['split'] == frozen.meta['split']
     now = {k.replace('net.backbone.body.', ''): v for k, v in tuned.learner.model.state_dict().items() if '.body.' in k}
     assert sum(not torch.equal(v, body[f'model.{k}']) for k, v in now.items()) > .8*len(now)
 
 
 def test_it_learns_in_a_few_epochs(clips):
-    fit = train_detector(clips, Job(replace(RECIPE, epochs=8, lr=3e-3), 'finetuned', settings=SETTINGS, seed=0, progress=False))
+    fit = train_detector(
+        clips, Job(replace(RECIPE, epochs=8, lr=3e-3), 'finetuned', settings=SETTINGS, seed=0, progress=False)
+    )
     assert fit.history.train_loss.iloc[-1] < .7*fit.history.train_loss.iloc[0]
     t = linked(fit.marks['test'])
     best = t.sort_values('score', ascending=False).drop_duplicates(['scan'])
@@ -118,16 +150,26 @@ def test_it_learns_in_a_few_epochs(clips):
 
 def test_marks_lie_in_the_frame_and_make_a_table(clips, frozen):
     t = frozen.marks['test']
-    assert list(t) == COLUMNS and (t[['x', 'y']] >= 0).all(axis=None) and (t.x + t.w).max() <= 64.1 and t.score.between(.02, 1).all()
+    assert (
+        list(t) == COLUMNS
+        and (t[['x', 'y']] >= 0).all(axis=None)
+        and (t.x + t.w).max() <= 64.1
+        and t.score.between(0.02, 1).all()
+    )
     assert t.groupby(['scan', 'frame']).size().max() <= RECIPE.marks
     assert as_detections(clips, 'test', merge_places(t)).scans.n_frames.tolist() == [10]*len(clips.subset('test'))
 
 
 def test_refusals(clips):
     with pytest.raises(BadInput, match='thawed'): train_detector(clips, Job(RECIPE, 'thawed', settings=SETTINGS))
-    with pytest.raises(BadInput, match='choose 1 or 3'): train_detector(clips, Job(RECIPE, settings=SETTINGS), n_frames=2)
-    with pytest.raises(BadInput, match='no training clips'): train_detector(clips.with_split(None), Job(RECIPE, settings=SETTINGS))
-    with pytest.raises(BadInput, match='another architecture'): detector(replace(RECIPE, arch='vit_tiny_patch16_224'), Weights('vit_tiny_patch16_224', 'random', 'random'), (64, 64))
+    with pytest.raises(BadInput, match='choose 1 or 3'):
+        train_detector(clips, Job(RECIPE, settings=SETTINGS), n_frames=2)
+    with pytest.raises(BadInput, match='no training clips'):
+        train_detector(clips.with_split(None), Job(RECIPE, settings=SETTINGS))
+    with pytest.raises(BadInput, match='another architecture'):
+        detector(
+            replace(RECIPE, arch='vit_tiny_patch16_224'), Weights('vit_tiny_patch16_224', 'random', 'random'), (64, 64)
+        )
 
 
 # Merging and linking ---------------------------------------------------------------------------------------
@@ -142,7 +184,11 @@ def test_places_are_merged_whatever_the_frame():
 
 def test_paths_by_hand():
     "Two objects that cross no one; one box is near both frames' boxes of the first"
-    t = marks(*((k, 10 + 2*k, 10, 20, 20, .5) for k in range(5)), (2, 11, 12, 20, 20, .2), *((k, 60, 60, 20, 20, .9) for k in (1, 3)))
+    t = marks(
+        *((k, 10 + 2 * k, 10, 20, 20, 0.5) for k in range(5)),
+        (2, 11, 12, 20, 20, 0.2),
+        *((k, 60, 60, 20, 20, 0.9) for k in (1, 3)),
+    )
     out = link(t, length=4)
     size = out.groupby('track').score.agg(['size', 'max'])
     assert size['size'].tolist() == [5, 1, 1] and size['max'].tolist() == [.5, .225, .225]
@@ -153,7 +199,11 @@ def test_rescoring_keeps_the_best_box_on_top():
     t = marks((0, 10, 10, 20, 20, .3), (1, 10, 10, 20, 20, .9), (2, 10, 10, 20, 20, .6))
     for how, top in dict(max=.9, mean=.6, best=1.8/8).items():
         out = link(t, rescore=how)
-        assert out.score.max() == pytest.approx(top, abs=1e-4) and out.frame[out.score.idxmax()] == 1 and out.track.nunique() == 1
+        assert (
+            out.score.max() == pytest.approx(top, abs=1e-4)
+            and out.frame[out.score.idxmax()] == 1
+            and out.track.nunique() == 1
+        )
     with pytest.raises(BadInput, match='best, mean or max'): link(t, rescore='sum')
 
 
@@ -169,4 +219,7 @@ def test_an_untrained_temporal_network_changes_no_order(clips, frozen):
     assert torch.isfinite(x).all() and mask.sum() == len(t)
     new = score_tracks(TrackNet().eval(), t, frozen.frames).groupby(['scan', 'track']).score.max()
     old = t.groupby(['scan', 'track']).start.first()
-    assert (np.argsort(new.to_numpy(), kind='stable') == np.argsort(old.loc[new.index].clip(.002, .998).to_numpy(), kind='stable')).mean() > .95
+    assert (
+        np.argsort(new.to_numpy(), kind='stable')
+        == np.argsort(old.loc[new.index].clip(0.002, 0.998).to_numpy(), kind='stable')
+    ).mean() > 0.95

@@ -49,9 +49,13 @@ def test_a_frozen_network_has_maps_and_they_depend_on_the_class(arch):
 def test_the_maps_are_those_of_captum(arch):
     attr = pytest.importorskip('captum.attr', reason='captum, whose maps are the reference, is not installed')
     own = net(arch)
-    a = attr.LayerGradCam(own, own[0]).attribute(X.clone().requires_grad_(), target=torch.tensor([0, 1, 2, 1]), relu_attributions=True)
+    a = attr.LayerGradCam(own, own[0]).attribute(
+        X.clone().requires_grad_(), target=torch.tensor([0, 1, 2, 1]), relu_attributions=True
+    )
     a = attr.LayerAttribution.interpolate(a, (96, 96), 'bilinear').detach()[:, 0].numpy()
-    np.testing.assert_allclose(a/np.maximum(a.max((1, 2), keepdims=True), 1e-12), e.grad_cam(own, X, [0, 1, 2, 1]), atol=1e-5)
+    np.testing.assert_allclose(
+        a / np.maximum(a.max((1, 2), keepdims=True), 1e-12), e.grad_cam(own, X, [0, 1, 2, 1]), atol=1e-5
+    )
 
 
 def test_nothing_is_left_behind_in_the_network():
@@ -62,7 +66,9 @@ def test_nothing_is_left_behind_in_the_network():
     assert all(torch.equal(v, before[k]) for k, v in own.state_dict().items())
     other = e.randomise(own, seed=3)
     assert all(torch.equal(v, before[k]) for k, v in own.state_dict().items())
-    same = [k for k, v in other.state_dict().items() if v.is_floating_point() and v.ndim > 1 and torch.equal(v, before[k])]
+    same = [
+        k for k, v in other.state_dict().items() if v.is_floating_point() and v.ndim > 1 and torch.equal(v, before[k])
+    ]
     assert not same
     head = e.randomise(own, seed=3, head_only=True).state_dict()
     assert all(torch.equal(v, before[k]) == k.startswith('0.') for k, v in head.items() if v.ndim > 1)
@@ -116,5 +122,7 @@ def test_random_labels_go_by_patient_and_leave_the_tests_alone(study):
 
 def test_slips(study):
     with pytest.raises(BadInput, match='empty'): e.score_maps(np.ones((1, 4, 4)), np.zeros((1, 4, 4), bool), study, [0])
-    with pytest.raises(BadInput, match='column mask'): e.lesion_masks(Manifest(study.table.drop(columns='mask'), study.root, study.classes), [0], 48)
-    with pytest.raises(BadInput, match='convolutional'): e.grad_cam(Network(torch.nn.Flatten(), torch.nn.Linear(3*96*96, 2)), X, 0)
+    with pytest.raises(BadInput, match='column mask'):
+        e.lesion_masks(Manifest(study.table.drop(columns='mask'), study.root, study.classes), [0], 48)
+    with pytest.raises(BadInput, match='convolutional'):
+        e.grad_cam(Network(torch.nn.Flatten(), torch.nn.Linear(3 * 96 * 96, 2)), X, 0)

@@ -30,18 +30,31 @@ def images(tmp_path_factory):
     folder, rng, rows = tmp_path_factory.mktemp('images'), np.random.default_rng(0), []
     for p in range(12):
         for i in range(2):
-            Image.fromarray(np.uint8(rng.normal(80 + 90*(p % 2), 20, (32, 32)).clip(0, 255))).save(folder/f'{p}-{i}.png')
-            rows.append((f'{p}-{i}.png', f'P{p}', ('dark', 'bright')[p % 2], ('train', 'valid', 'test')[(p >= 6) + (p >= 8)]))
+            Image.fromarray(np.uint8(rng.normal(80 + 90 * (p % 2), 20, (32, 32)).clip(0, 255))).save(
+                folder / f'{p}-{i}.png'
+            )
+            rows.append(
+                (f'{p}-{i}.png', f'P{p}', ('dark', 'bright')[p % 2], ('train', 'valid', 'test')[(p >= 6) + (p >= 8)])
+            )
     pd.DataFrame(rows, columns='image patient label split'.split()).to_csv(folder/'manifest.csv', index=False)
     return Manifest.read(folder/'manifest.csv', classes=['dark', 'bright'])
 
 
-def job(tmp_path, **kw): return Job(**dict(recipe=TINY, settings=Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu'), progress=False) | kw)
+def job(tmp_path, **kw):
+    return Job(
+        **dict(
+            recipe=TINY,
+            settings=Settings(weights='random', cache=str(tmp_path / 'cache'), device='cpu'),
+            progress=False,
+        )
+        | kw
+    )
 
 
 def same(a, b):
     assert set(a.predictions) == set(b.predictions)
-    for k in a.predictions: pd.testing.assert_frame_equal(a.predictions[k].table, b.predictions[k].table, check_exact=True)
+    for k in a.predictions:
+        pd.testing.assert_frame_equal(a.predictions[k].table, b.predictions[k].table, check_exact=True)
     pd.testing.assert_frame_equal(a.history, b.history, check_exact=True)
     x, y = a.network.state_dict(), b.network.state_dict()
     assert all(torch.equal(x[k], y[k]) for k in x)
@@ -64,8 +77,13 @@ def test_the_key_holds_whatever_could_change_the_outcome(images, tmp_path):
     j = job(tmp_path)
     key = lambda m, j: f.fit_key(f.fit_inputs(m, j))
     flipped = images.table.split.replace(dict(valid='test', test='valid'))
-    others = [key(images, j.but(seed=1)), key(images, j.but(mode='finetuned')), key(images, j.but(recipe=replace(TINY, lr=1e-3))),
-              key(replace(images, classes=['bright', 'dark']), j), key(images.with_split(flipped), j)]
+    others = [
+        key(images, j.but(seed=1)),
+        key(images, j.but(mode='finetuned')),
+        key(images, j.but(recipe=replace(TINY, lr=1e-3))),
+        key(replace(images, classes=['bright', 'dark']), j),
+        key(images.with_split(flipped), j),
+    ]
     assert len({key(images, j), *others}) == 6 and key(images, j) == key(images, job(tmp_path/'elsewhere'))
 
 
@@ -103,14 +121,27 @@ from usbook.learn.recipe import Job, Recipe
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
 m = Manifest.read({manifest!r}, classes=['dark', 'bright'])
-job = Job(Recipe('resnet10t', size=32, epochs={epochs}, batch=8), settings=Settings(weights='random', cache={cache!r}, device='cpu'), progress={progress})
+job = Job(Recipe('resnet10t', size=32, epochs={epochs}, batch=8),
+          settings=Settings(weights='random', cache={cache!r}, device='cpu'), progress={progress})
 print(f.stored_fit(m, job).notes, flush=True)
 '''
 
 
 def start(images, tmp_path, epochs=1, progress='False'):
-    code = CODE.format(root=str(ROOT), manifest=str(images.root/'manifest.csv'), cache=str(tmp_path/'cache'), epochs=epochs, progress=progress)
-    return subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | dict(OMP_NUM_THREADS='1'))
+    code = CODE.format(
+        root=str(ROOT),
+        manifest=str(images.root / 'manifest.csv'),
+        cache=str(tmp_path / 'cache'),
+        epochs=epochs,
+        progress=progress,
+    )
+    return subprocess.Popen(
+        [sys.executable, '-c', code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | dict(OMP_NUM_THREADS='1'),
+    )
 
 
 def test_two_processes_that_ask_for_one_fit_make_it_once(images, tmp_path):
@@ -150,7 +181,8 @@ def test_the_store_is_shown_pruned_and_says_when_it_is_large(images, tmp_path, m
 
 def test_a_problem_in_a_worker_is_one_sentence(images, tmp_path):
     bad = images.subset((images.table.label == 'dark') | (images.table.split != 'train'))
-    with pytest.raises(BadInput, match='class bright'): f.stored_fits([(bad, job(tmp_path, seed=s)) for s in (0, 1)], workers=2)
+    with pytest.raises(BadInput, match='class bright'):
+        f.stored_fits([(bad, job(tmp_path, seed=s)) for s in (0, 1)], workers=2)
     for w in (0, -1, 'many'):
         with pytest.raises(BadInput, match='workers'): f.worker_count(w)
 
@@ -166,5 +198,6 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
     torch.save(dict(a=torch.zeros(1)), tmp_path/'pickle.safetensors')
     (tmp_path/'text.safetensors').write_text(json.dumps([]))
     for name in ('cut', 'pickle', 'text'):
-        with pytest.raises(BadInput, match='no network that usbook saved'): f.load_network(tmp_path/f'{name}.safetensors')
+        with pytest.raises(BadInput, match='no network that usbook saved'):
+            f.load_network(tmp_path / f'{name}.safetensors')
     with pytest.raises(BadInput, match='no such file'): f.load_network(tmp_path/'none.safetensors')

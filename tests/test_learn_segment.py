@@ -1,4 +1,5 @@
-"""Lungs: overlap and distance against hand-computed oracles, masks that can't be right, films that look odd, failures out loud."""
+"""Lungs: overlap and distance against hand-computed oracles, masks that can't be right, films that look odd,
+failures out loud."""
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,29 @@ from PIL import Image, ImageOps
 
 from usbook.data.manifest import Manifest
 from usbook.data.images import load_image
-from usbook.data.split import split_by_patient
-from usbook.learn.segment import MIN_SHARE, check_films, dice, encoder, failures, find_lungs, has_mask, hd95, mask_iou, mask_loaders, middle_minus_lungs, pixel_mm, plot_worst, read_lungs, score_lungs, tell_apart, tidy_lungs, to_film, train_unet, unet, what_was_found
+from usbook.learn.segment import (
+    MIN_SHARE,
+    check_films,
+    dice,
+    encoder,
+    failures,
+    find_lungs,
+    has_mask,
+    hd95,
+    mask_iou,
+    mask_loaders,
+    middle_minus_lungs,
+    pixel_mm,
+    plot_worst,
+    read_lungs,
+    score_lungs,
+    tell_apart,
+    tidy_lungs,
+    to_film,
+    train_unet,
+    unet,
+    what_was_found,
+)
 from usbook.learn.recipe import Job, SegRecipe
 from usbook.learn.weights import Weights, backbone
 from usbook.phantoms.chest import CHEST_KNOBS, chest_image
@@ -24,7 +46,8 @@ TINY = SegRecipe(size=32, epochs=1)
 
 
 @pytest.fixture(scope='module')
-def settings(tmp_path_factory): return Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu')
+def settings(tmp_path_factory):
+    return Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu')
 
 
 @pytest.fixture(scope='module')
@@ -35,13 +58,18 @@ def clinic(tmp_path_factory):
         p = chest_image(3, i, 96, CHEST_KNOBS)
         Image.fromarray(p.image).save(folder/f'{i}.png')
         Image.fromarray(p.mask).save(folder/f'{i}-mask.png')
-        rows.append((f'{i}.png', f'P{i}', CLASSES[i % 2], f'{i}-mask.png', '3.2', ('train', 'train', 'valid', 'test')[i % 4]))
-    pd.DataFrame(rows, columns='image patient label mask pixel_mm split'.split()).to_csv(folder/'manifest.csv', index=False)
+        rows.append(
+            (f'{i}.png', f'P{i}', CLASSES[i % 2], f'{i}-mask.png', '3.2', ('train', 'train', 'valid', 'test')[i % 4])
+        )
+    pd.DataFrame(rows, columns='image patient label mask pixel_mm split'.split()).to_csv(
+        folder / 'manifest.csv', index=False
+    )
     return folder
 
 
 @pytest.fixture
-def films(clinic): return Manifest(pd.read_csv(clinic/'manifest.csv', dtype=str, keep_default_na=False), clinic, CLASSES[:2])
+def films(clinic):
+    return Manifest(pd.read_csv(clinic / 'manifest.csv', dtype=str, keep_default_na=False), clinic, CLASSES[:2])
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +82,9 @@ def with_mask(m, folder, a, name='odd.png', row=0):
     "The films with another mask on one row"
     Image.fromarray(np.asarray(a, np.uint8)).save(folder/name)
     for n in {*m.table.image, *m.table['mask']} - {'', name}: (folder/n).write_bytes((m.root/n).read_bytes())
-    return replace(m, root=folder, table=m.table.assign(mask=[name if i == row else v for i, v in enumerate(m.table['mask'])]))
+    return replace(
+        m, root=folder, table=m.table.assign(mask=[name if i == row else v for i, v in enumerate(m.table['mask'])])
+    )
 
 
 # Overlap and distance, by hand ------------------------------------------------------------------------------
@@ -65,16 +95,24 @@ def square(y, x, side=4, shape=(12, 14)):
     return a
 
 
-@pytest.mark.parametrize('a,b,both,either,far', [
-    (square(2, 2), square(2, 2), 16, 16, 0.), (square(2, 2), square(2, 4), 8, 24, 2.), (square(2, 2), square(3, 2), 12, 20, 1.),
-    (square(2, 2), square(2, 8), 0, 32, 6.), (square(1, 1, 8), square(3, 3, 4), 16, 64, None)])
+@pytest.mark.parametrize(
+    'a,b,both,either,far',
+    [
+        (square(2, 2), square(2, 2), 16, 16, 0.0),
+        (square(2, 2), square(2, 4), 8, 24, 2.0),
+        (square(2, 2), square(3, 2), 12, 20, 1.0),
+        (square(2, 2), square(2, 8), 0, 32, 6.0),
+        (square(1, 1, 8), square(3, 3, 4), 16, 64, None),
+    ],
+)
 def test_by_hand(a, b, both, either, far):
     assert dice(a, b) == 2*both/(a.sum() + b.sum()) and mask_iou(a, b) == both/either
     if far is not None: assert hd95(a, b) == far and hd95(a, b, mm=.7) == pytest.approx(.7*far)
 
 
 def test_nested_squares_by_hand():
-    "8 x 8 around 4 x 4: from the outer rim (28 pixels) the four corners are 2 sqrt 2 away, sides 2, next to corners between"
+    ("8 x 8 around 4 x 4: from the outer rim (28 pixels) the four corners are 2 sqrt 2 away, sides 2, next to corners "
+     "between")
     outer, inner = square(1, 1, 8), square(3, 3, 4)
     far = sorted([2*2**.5]*4 + [5**.5]*8 + [2.]*16)
     assert hd95(outer, inner) == pytest.approx(np.percentile(far, 95)) and hd95(inner, outer) == hd95(outer, inner)
@@ -117,7 +155,9 @@ def test_touching_lungs_are_parted_at_their_waist():
 
 
 def test_smooth_edges_are_no_strange_values(tmp_path):
-    im = Image.fromarray(np.uint8(square(10, 10, 40, (160, 160)) | square(10, 100, 40, (160, 160)))*255).resize((150, 150), Image.Resampling.BILINEAR)
+    im = Image.fromarray(np.uint8(square(10, 10, 40, (160, 160)) | square(10, 100, 40, (160, 160))) * 255).resize(
+        (150, 150), Image.Resampling.BILINEAR
+    )
     assert len(np.unique(im)) > 3
     im.save(tmp_path/'smooth.png')
     assert set(np.unique(read_lungs(tmp_path/'smooth.png'))) == {0, 1, 2}
@@ -127,17 +167,20 @@ def test_smooth_edges_are_no_strange_values(tmp_path):
 def test_strange_values_name_file_and_row(films, tmp_path, values):
     a = np.zeros((96, 96))
     for k, v in enumerate(values): a[20*k:20*k + 20, 10:60] = v
-    with pytest.raises(BadInput, match=r'row 5: mask odd\.png holds the values 0, .*write 0 background') as e: check_films(with_mask(films, tmp_path, a, row=3))
+    with pytest.raises(BadInput, match=r'row 5: mask odd\.png holds the values 0, .*write 0 background') as e:
+        check_films(with_mask(films, tmp_path, a, row=3))
     assert '\n' not in str(e.value)
 
 
 def test_an_empty_mask_is_refused(films, tmp_path):
-    with pytest.raises(BadInput, match=r'row 2: mask odd\.png is empty; draw the lungs'): check_films(with_mask(films, tmp_path, np.zeros((96, 96))))
+    with pytest.raises(BadInput, match=r'row 2: mask odd\.png is empty; draw the lungs'):
+        check_films(with_mask(films, tmp_path, np.zeros((96, 96))))
 
 
 def test_swapped_sides_are_refused(films, tmp_path):
     a = read_lungs(films.root/films.table['mask'][0])
-    with pytest.raises(BadInput, match=r"row 2: mask odd\.png has its sides swapped"): check_films(with_mask(films, tmp_path, np.where(a > 0, 3 - a, 0)))
+    with pytest.raises(BadInput, match=r"row 2: mask odd\.png has its sides swapped"):
+        check_films(with_mask(films, tmp_path, np.where(a > 0, 3 - a, 0)))
 
 
 def test_one_lung_is_noted_and_learnt_from(films, tmp_path, settings):
@@ -145,20 +188,24 @@ def test_one_lung_is_noted_and_learnt_from(films, tmp_path, settings):
     m = check_films(with_mask(films, tmp_path, np.where(a == 2, 2, 0)))
     assert [n for n in m.notes if 'row 2: 0.png has only one lung in its mask (the left one)' in n]
     scored = score_lungs(m, [0], [a])
-    assert scored.set_index('lung').dice.to_dict() == {'right': 0., 'left': 1.}, 'a lung that is not there must not be found'
+    assert scored.set_index('lung').dice.to_dict() == {'right': 0.0, 'left': 1.0}, (
+        'a lung that is not there must not be found'
+    )
     assert scored.set_index('lung').hd95.isna().to_dict() == {'right': True, 'left': False}
 
 
 def test_masks_of_another_size_name_file_and_row(films, tmp_path):
     m = with_mask(films, tmp_path, np.ones((50, 96)), row=1)
     m.write(tmp_path/'manifest.csv')
-    with pytest.raises(BadInput, match=r'row 3: mask odd\.png is 96x50 pixels and its image 96x96'): Manifest.read(tmp_path/'manifest.csv')
+    with pytest.raises(BadInput, match=r'row 3: mask odd\.png is 96x50 pixels and its image 96x96'):
+        Manifest.read(tmp_path / 'manifest.csv')
 
 
 def test_films_without_masks_cannot_teach(films, settings):
     none = replace(films, table=films.table.assign(mask=''))
     assert not has_mask(none).any()
-    with pytest.raises(BadInput, match='no training film has a mask'): mask_loaders(none, TINY, Weights('resnet10t', 'random'))
+    with pytest.raises(BadInput, match='no training film has a mask'):
+        mask_loaders(none, TINY, Weights('resnet10t', 'random'))
 
 
 # Films ------------------------------------------------------------------------------------------------------
@@ -188,10 +235,24 @@ def test_a_lopsided_film_is_noted(films, tmp_path):
 def dicom(film, path, **header):
     from pydicom.dataset import FileDataset, FileMetaDataset
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = pydicom.uid.ExplicitVRLittleEndian, '1.2.840.10008.5.1.4.1.1.1.1', '1.2.3'
+    meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = (
+        pydicom.uid.ExplicitVRLittleEndian,
+        '1.2.840.10008.5.1.4.1.1.1.1',
+        '1.2.3',
+    )
     ds, a = FileDataset(str(path), {}, file_meta=meta, preamble=b'\0'*128), np.asarray(film)
-    fields = dict(Modality='DX', Rows=a.shape[0], Columns=a.shape[1], BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=0, SamplesPerPixel=1,
-                  PhotometricInterpretation='MONOCHROME2', PixelData=a.tobytes())
+    fields = dict(
+        Modality='DX',
+        Rows=a.shape[0],
+        Columns=a.shape[1],
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+        SamplesPerPixel=1,
+        PhotometricInterpretation='MONOCHROME2',
+        PixelData=a.tobytes(),
+    )
     for k, v in (fields | header).items(): setattr(ds, k, v)
     ds.save_as(path)
     return path
@@ -199,9 +260,18 @@ def dicom(film, path, **header):
 
 def test_monochrome1_is_turned_round(films, tmp_path):
     film = films.load(0)
-    path = dicom(ImageOps.invert(film), tmp_path/'0.dcm', PhotometricInterpretation='MONOCHROME1', ImagerPixelSpacing=[.4, .4])
+    path = dicom(
+        ImageOps.invert(film),
+        tmp_path / '0.dcm',
+        PhotometricInterpretation='MONOCHROME1',
+        ImagerPixelSpacing=[0.4, 0.4],
+    )
     assert np.array_equal(np.asarray(load_image(path)), np.asarray(film))
-    m = replace(films.subset(np.arange(12) == 0), root=tmp_path, table=films.table[:1].assign(image='0.dcm', mask='', pixel_mm=''))
+    m = replace(
+        films.subset(np.arange(12) == 0),
+        root=tmp_path,
+        table=films.table[:1].assign(image='0.dcm', mask='', pixel_mm=''),
+    )
     assert check_films(m).notes == [] and pixel_mm(m, 0) == .4
 
 
@@ -227,7 +297,8 @@ def test_the_encoder_is_the_backbone(arch):
 def test_three_scores_a_pixel_and_the_seed_decides():
     a, b, c = (unet(TINY, Weights('resnet10t', 'random'), s).eval() for s in (0, 0, 1))
     x = torch.randn(1, 3, 32, 32)
-    with torch.inference_mode(): assert a(x).shape == (1, 3, 32, 32) and torch.equal(a(x), b(x)) and not torch.equal(a(x), c(x))
+    with torch.inference_mode():
+        assert a(x).shape == (1, 3, 32, 32) and torch.equal(a(x), b(x)) and not torch.equal(a(x), c(x))
 
 
 def test_same_seed_same_unet(films, net, settings):
@@ -250,7 +321,12 @@ def test_tidy_by_hand():
     a = np.zeros((20, 20), np.uint8)
     a[2:9, 2:9], a[4:6, 4:6], a[15, 15], a[2:9, 12:18] = 1, 0, 1, 2
     out, counts = tidy_lungs(a)
-    assert counts == dict(crumbs=1, holes=1) and (out[2:9, 2:9] == 1).all() and out[15, 15] == 0 and (out[2:9, 12:18] == 2).all()
+    assert (
+        counts == dict(crumbs=1, holes=1)
+        and (out[2:9, 2:9] == 1).all()
+        and out[15, 15] == 0
+        and (out[2:9, 12:18] == 2).all()
+    )
     assert tidy_lungs(out)[1] == dict(crumbs=0, holes=0)
 
 
@@ -267,21 +343,33 @@ def test_failures_are_said(films):
     small[:int(MIN_SHARE*n) - 1] = 1
     assert what_was_found(small.reshape(96, 96)) == 'none' and what_was_found(np.tile([1, 2], (96, 48))) == 'both'
     t = pd.DataFrame(dict(image=['a', 'b', 'c'], row=[2, 3, 4], found=['both', 'none', 'left only']))
-    assert failures(t) == ['row 3: b: no lung was found; it counts as an error', 'row 4: c: only the left lung was found']
+    assert failures(t) == [
+        'row 3: b: no lung was found; it counts as an error',
+        'row 4: c: only the left lung was found',
+    ]
 
 
 def test_a_failed_film_stays_in_the_table_and_scores_nothing(films, net):
     masks, found = find_lungs(net, films)
     assert list(found.image) == list(films.table.image) and len(masks) == 12
     scored = score_lungs(films, [0], [np.zeros((96, 96), np.uint8)])
-    assert list(scored.dice) == [0, 0] and list(scored.found) == ['none', 'none'] and scored.hd95.isna().all() and set(scored.unit) == {'mm'}
+    assert (
+        list(scored.dice) == [0, 0]
+        and list(scored.found) == ['none', 'none']
+        and scored.hd95.isna().all()
+        and set(scored.unit) == {'mm'}
+    )
 
 
 def test_pixels_where_nobody_knows_millimetres(films):
     m, a = replace(films, table=films.table.drop(columns='pixel_mm')), read_lungs(films.root/films.table['mask'][0])
     moved = np.roll(a, 2, axis=0)
     in_mm, in_pixels = (score_lungs(x, [0], [moved]) for x in (films, m))
-    assert set(in_pixels.unit) == {'pixels'} and np.allclose(in_mm.hd95, 3.2*in_pixels.hd95) and (in_pixels.hd95 == 2).all()
+    assert (
+        set(in_pixels.unit) == {'pixels'}
+        and np.allclose(in_mm.hd95, 3.2 * in_pixels.hd95)
+        and (in_pixels.hd95 == 2).all()
+    )
 
 
 def test_the_worst_come_first(films):

@@ -11,7 +11,7 @@ from PIL import Image
 from usbook.data.manifest import Manifest
 from usbook.learn import transfer as t
 from usbook.learn.recipe import MODES
-from usbook.learn.weights import Weights, find_weights
+from usbook.learn.weights import Weights
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 
@@ -26,7 +26,9 @@ def images(tmp_path_factory):
         for i in range(3):
             level = 80 + 90*(p % 2)
             Image.fromarray(np.uint8(rng.normal(level, 20, (40, 40)).clip(0, 255))).save(folder/f'{p}-{i}.png')
-            rows.append((f'{p}-{i}.png', f'P{p}', ('dark', 'bright')[p % 2], ('train', 'valid', 'test')[(p >= 6) + (p >= 8)]))
+            rows.append(
+                (f'{p}-{i}.png', f'P{p}', ('dark', 'bright')[p % 2], ('train', 'valid', 'test')[(p >= 6) + (p >= 8)])
+            )
     pd.DataFrame(rows, columns='image patient label split'.split()).to_csv(folder/'manifest.csv', index=False)
     return Manifest.read(folder/'manifest.csv', classes=['dark', 'bright'])
 
@@ -47,7 +49,13 @@ def both(images, tmp_path_factory):
 def learner(images, **kwargs):
     weights = Weights(SMALL.arch, 'random')
     net = t.network(SMALL, weights, 2)
-    learn = t.Learner(t.dataloaders(images, SMALL, weights), net, loss_func=t.CrossEntropyLossFlat(), splitter=t.layer_groups, **kwargs)
+    learn = t.Learner(
+        t.dataloaders(images, SMALL, weights),
+        net,
+        loss_func=t.CrossEntropyLossFlat(),
+        splitter=t.layer_groups,
+        **kwargs,
+    )
     learn.freeze()
     before = t.snapshot(net[0])
     with learn.no_bar(), learn.no_logging(): learn.fit(1)
@@ -90,26 +98,37 @@ def test_both_modes_start_from_one_head_and_judge_the_same_rows(both, images):
         assert list(a[part].table.image) == list(images.subset(part).table.image)
         np.testing.assert_allclose(a[part].prob.sum(1), 1)
     w = both['frozen'].weights
-    assert t.snapshot(t.network(SMALL, w, 2, 0)[1]) == t.snapshot(t.network(replace(SMALL, arch='resnet10t'), w, 2, 0)[1])
+    assert t.snapshot(t.network(SMALL, w, 2, 0)[1]) == t.snapshot(
+        t.network(replace(SMALL, arch='resnet10t'), w, 2, 0)[1]
+    )
     assert len(both['frozen'].history) == len(both['finetuned'].history) == SMALL.epochs
 
 
 def test_the_head_trained_on_features_is_the_head_of_the_whole_network(both, images):
     f = both['frozen']
     dls = t.dataloaders(images, SMALL, f.weights)
-    with torch.inference_mode(): out = torch.cat([f.network(x).softmax(1) for x, in t.rows_loader(dls, t.split_rows(images, 'test'))])
+    with torch.inference_mode():
+        out = torch.cat([f.network(x).softmax(1) for (x,) in t.rows_loader(dls, t.split_rows(images, 'test'))])
     np.testing.assert_allclose(out.numpy(), f.predictions['test'].prob, atol=2e-5)
 
 
 @pytest.mark.parametrize('mode', MODES)
 def test_same_seed_same_numbers_other_seed_others(mode, images, both, settings):
     p = both[mode].predictions['test'].prob
-    assert np.array_equal(p, t.train(images, t.Job(SMALL, mode, settings=settings, progress=False)).predictions['test'].prob)
-    assert not np.array_equal(p, t.train(images, t.Job(SMALL, mode, settings=settings, seed=1, progress=False)).predictions['test'].prob)
+    assert np.array_equal(
+        p, t.train(images, t.Job(SMALL, mode, settings=settings, progress=False)).predictions['test'].prob
+    )
+    assert not np.array_equal(
+        p, t.train(images, t.Job(SMALL, mode, settings=settings, seed=1, progress=False)).predictions['test'].prob
+    )
 
 
 def test_the_answers_of_the_test_images_are_not_used(images, both, settings):
-    turned = images.table.assign(label=np.where(images.table.split == 'test', np.where(images.table.label == 'dark', 'bright', 'dark'), images.table.label))
+    turned = images.table.assign(
+        label=np.where(
+            images.table.split == 'test', np.where(images.table.label == 'dark', 'bright', 'dark'), images.table.label
+        )
+    )
     f = t.train(replace(images, table=turned), t.Job(SMALL, 'frozen', settings=settings, progress=False))
     assert np.array_equal(f.predictions['test'].prob, both['frozen'].predictions['test'].prob)
 
@@ -118,9 +137,15 @@ def test_the_key_changes_with_bytes_frame_preprocessing_weights_and_view(images,
     body = t.snapshot(t.network(SMALL, Weights(SMALL.arch, 'random'), 2)[0])
     name = next(iter(body))
     base, how = ['a', 'b'], dict(size=32, mean=(0, 0, 0))
-    keys = [t.feature_key(base, body, **how), t.feature_key(['a', 'c'], body, **how), t.feature_key(['a', 'b#1'], body, **how),
-            t.feature_key(base, body, **dict(how, size=64)), t.feature_key(base, body, **dict(how, mean=(1, 1, 1))),
-            t.feature_key(base, {**body, name: 'x'}, **how), t.feature_key(base, body, **how, view=1)]
+    keys = [
+        t.feature_key(base, body, **how),
+        t.feature_key(['a', 'c'], body, **how),
+        t.feature_key(['a', 'b#1'], body, **how),
+        t.feature_key(base, body, **dict(how, size=64)),
+        t.feature_key(base, body, **dict(how, mean=(1, 1, 1))),
+        t.feature_key(base, {**body, name: 'x'}, **how),
+        t.feature_key(base, body, **how, view=1),
+    ]
     assert len(set(keys)) == len(keys)
     assert t.feature_key(['b', 'a', 'a'], body, **how) == keys[0], 'order and repeats of images do not matter'
     f = tmp_path/'x.png'
@@ -154,7 +179,8 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
 def test_a_full_disk_is_said_in_one_sentence(tmp_path, monkeypatch):
     def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')
     monkeypatch.setattr(t, 'save_file', full)
-    with pytest.raises(BadInput, match='No space left on device.*cache ='): t.write_features(tmp_path/'x.safetensors', torch.zeros(3))
+    with pytest.raises(BadInput, match='No space left on device.*cache ='):
+        t.write_features(tmp_path / 'x.safetensors', torch.zeros(3))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,7 +190,9 @@ def test_a_damaged_cache_is_made_again(images, both, settings):
     whole = file.read_bytes()
     file.write_bytes(whole[:len(whole)//2])
     f = t.train(images, t.Job(SMALL, 'frozen', settings=settings, progress=False))
-    assert file.read_bytes() == whole and np.array_equal(f.predictions['test'].prob, both['frozen'].predictions['test'].prob)
+    assert file.read_bytes() == whole and np.array_equal(
+        f.predictions['test'].prob, both['frozen'].predictions['test'].prob
+    )
 
 
 @pytest.mark.parametrize('mode', MODES)
@@ -187,7 +215,9 @@ def test_interrupting_the_features_leaves_no_cache(images, settings):
 @pytest.mark.parametrize('mode', MODES)
 def test_progress_runs_to_the_end(mode, images, settings, capsys):
     seen = []
-    t.train(images, t.Job(SMALL, mode, settings=settings, progress=lambda text, fraction: seen.append((text, fraction))))
+    t.train(
+        images, t.Job(SMALL, mode, settings=settings, progress=lambda text, fraction: seen.append((text, fraction)))
+    )
     last = [f for text, f in seen if text.startswith('epoch')]
     assert last == sorted(last) and last[-1] == 1 and seen[-1][0] == 'epoch 2 of 2'
     assert capsys.readouterr().out == ''
@@ -201,7 +231,10 @@ def test_views_are_cached_one_by_one_and_only_train_images_vary(images, settings
     dls = t.feature_loaders(x, images, r)
     assert len(torch.cat([b[0][:, 0] for b in dls.train]).unique()) == 3
     assert torch.cat([b[0][:, 0] for b in dls.valid]).unique().tolist() == [0]
-    assert np.array_equal(f.predictions['test'].prob, t.train(images, t.Job(r, 'frozen', settings=settings, progress=False)).predictions['test'].prob)
+    assert np.array_equal(
+        f.predictions['test'].prob,
+        t.train(images, t.Job(r, 'frozen', settings=settings, progress=False)).predictions['test'].prob,
+    )
 
 
 def test_rare_classes_weigh_more(images):
@@ -228,18 +261,30 @@ def test_no_validation_images(mode, images, settings):
 
 
 def test_slips(images, settings):
-    for kwargs, said in [(dict(mode='warm'), 'mode'), (dict(recipe=replace(SMALL, epochs=0)), 'epoch'), (dict(recipe=replace(SMALL, precision='half')), 'precision'),
-                         (dict(recipe=replace(SMALL, arch='vit_tiny_patch16_224')), '224'), (dict(settings=replace(settings, device='tpu')), 'device')]:
-        with pytest.raises(BadInput, match=said): t.train(images, t.Job(**{**dict(recipe=SMALL, mode='frozen', settings=settings), **kwargs}))
-    with pytest.raises(BadInput, match='split'): t.train(images.with_split(None), t.Job(SMALL, 'frozen', settings=settings))
+    for kwargs, said in [
+        (dict(mode='warm'), 'mode'),
+        (dict(recipe=replace(SMALL, epochs=0)), 'epoch'),
+        (dict(recipe=replace(SMALL, precision='half')), 'precision'),
+        (dict(recipe=replace(SMALL, arch='vit_tiny_patch16_224')), '224'),
+        (dict(settings=replace(settings, device='tpu')), 'device'),
+    ]:
+        with pytest.raises(BadInput, match=said):
+            t.train(images, t.Job(**{**dict(recipe=SMALL, mode='frozen', settings=settings), **kwargs}))
+    with pytest.raises(BadInput, match='split'):
+        t.train(images.with_split(None), t.Job(SMALL, 'frozen', settings=settings))
     with pytest.raises(BadInput, match='class bright'):
-        t.train(images.subset((images.table.label == 'dark') | (images.table.split != 'train')), t.Job(SMALL, 'frozen', settings=settings))
+        t.train(
+            images.subset((images.table.label == 'dark') | (images.table.split != 'train')),
+            t.Job(SMALL, 'frozen', settings=settings),
+        )
     if not torch.cuda.is_available():
-        with pytest.raises(BadInput, match='cuda'): t.train(images, t.Job(SMALL, 'frozen', settings=replace(settings, device='cuda')))
+        with pytest.raises(BadInput, match='cuda'):
+            t.train(images, t.Job(SMALL, 'frozen', settings=replace(settings, device='cuda')))
 
 
 @pytest.mark.parametrize('mode, keep', [('frozen', 0), ('frozen', 10**9), ('finetuned', 10**9)])
-def test_an_image_spoilt_since_the_manifest_was_read_is_one_sentence(mode, keep, images, settings, tmp_path, monkeypatch):
+def test_an_image_spoilt_since_the_manifest_was_read_is_one_sentence(mode, keep, images, settings, tmp_path,
+                                                                     monkeypatch):
     monkeypatch.setattr(t, 'KEEP_DECODED', keep)
     for p in images.paths: (tmp_path/p.name).write_bytes(p.read_bytes()[:200 if p.name == '3-1.png' else None])
     with pytest.raises(BadInput, match='3-1.png') as e:

@@ -50,7 +50,9 @@ def test_order_is_folder_then_shipped_then_download_and_random_only_when_asked(t
     assert w.find_weights(ARCH, auto).source == w.find_weights(ARCH, mine).source == 'shipped'
     put(tmp_path/'mine', state(2))
     assert w.find_weights(ARCH, mine).source == 'folder'
-    assert w.find_weights('alexnet', auto).source == 'download', 'the shipped backbone serves its own architecture alone'
+    assert w.find_weights('alexnet', auto).source == 'download', (
+        'the shipped backbone serves its own architecture alone'
+    )
     assert w.find_weights(ARCH, Settings(weights='random')).source == 'random'
 
 
@@ -61,8 +63,10 @@ def test_offline_never_looks_at_the_network(monkeypatch):
 
 
 def test_a_download_that_fails_says_what_to_do(monkeypatch):
-    for k in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'): monkeypatch.delenv(k, raising=False)
-    with pytest.raises(BadInput, match="doesn't answer.*put a file"): w.find_weights('resnet34', Settings(weights='auto'))
+    for k in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(k, raising=False)
+    with pytest.raises(BadInput, match="doesn't answer.*put a file"):
+        w.find_weights('resnet34', Settings(weights='auto'))
 
 
 def test_the_librarys_cache_is_used_offline(tmp_path, monkeypatch):
@@ -125,11 +129,21 @@ def test_a_program_in_a_pickle_does_not_run(tmp_path):
 
 
 def test_names_are_not_mixed_up(tmp_path):
-    for name in ('vgg16_bn-00000000.pth', 'resnet18d-00000000.pth', 'resnet18.a1_in1k-00000000.safetensors', 'vgg16.pth', 'resnet10t_176_c3-00000000.pth'):
+    for name in (
+        'vgg16_bn-00000000.pth',
+        'resnet18d-00000000.pth',
+        'resnet18.a1_in1k-00000000.safetensors',
+        'vgg16.pth',
+        'resnet10t_176_c3-00000000.pth',
+    ):
         (tmp_path/name).touch()
     names = {a: [p.name for p in w.files_for(a, tmp_path)] for a in ('vgg16', 'vgg16_bn', 'resnet18', 'resnet10t')}
-    assert names == {'vgg16': [], 'vgg16_bn': ['vgg16_bn-00000000.pth'], 'resnet18': ['resnet18.a1_in1k-00000000.safetensors'],
-                     'resnet10t': ['resnet10t_176_c3-00000000.pth']}
+    assert names == {
+        'vgg16': [],
+        'vgg16_bn': ['vgg16_bn-00000000.pth'],
+        'resnet18': ['resnet18.a1_in1k-00000000.safetensors'],
+        'resnet10t': ['resnet10t_176_c3-00000000.pth'],
+    }
 
 
 def test_the_card_gives_mean_and_std(tmp_path):
@@ -145,7 +159,8 @@ def test_the_card_gives_mean_and_std(tmp_path):
 def test_a_card_with_a_number_where_a_list_belongs_gets_a_sentence(tmp_path, mean):
     f = put(tmp_path, state())
     f.with_suffix('.json').write_text(json.dumps(dict(mean=mean)))
-    with pytest.raises(BadInput, match='mean must be a list of three numbers'): w.find_weights(ARCH, Settings(weights=str(tmp_path)))
+    with pytest.raises(BadInput, match='mean must be a list of three numbers'):
+        w.find_weights(ARCH, Settings(weights=str(tmp_path)))
     f.with_suffix('.json').write_text('[1]')
     with pytest.raises(BadInput, match='no table of facts'): w.find_weights(ARCH, Settings(weights=str(tmp_path)))
 
@@ -173,8 +188,19 @@ def test_random_weights_follow_the_seed_and_leave_the_global_state_alone():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-@pytest.mark.parametrize('arch, channels', [('alexnet', 256), ('resnet34', 512), ('resnet50', 2048), ('resnet152', 2048),
-                                            ('mobilenet_v2', 1280), ('resnet10t', 512), ('timm/resnet18', 512), ('densenet121', 1024)])
+@pytest.mark.parametrize(
+    'arch, channels',
+    [
+        ('alexnet', 256),
+        ('resnet34', 512),
+        ('resnet50', 2048),
+        ('resnet152', 2048),
+        ('mobilenet_v2', 1280),
+        ('resnet10t', 512),
+        ('timm/resnet18', 512),
+        ('densenet121', 1024),
+    ],
+)
 def test_the_bodies(arch, channels):
     body = w.backbone(arch, w.Weights(arch, 'random'))
     with torch.inference_mode(): assert body(torch.zeros(1, 3, 64, 64)).shape[:2] == (1, channels)

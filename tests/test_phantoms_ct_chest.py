@@ -4,7 +4,21 @@ import pytest
 
 from usbook.phantoms.chest import (CHEST_KNOBS, CLASSES, Film, chest_film, chest_image, detect, draw_chest, draw_dust,
                                    film_grid, lung_insides, splat, stage, to_pixel)
-from usbook.phantoms.head_ct import HEAD_CT_KNOBS, HU, KINDS, PAINTERS, cut_slice, draw_exam, draw_head, draw_lesion, head_ct_hu, head_ct_image, lesion_run, place_in_patient, in_window
+from usbook.phantoms.head_ct import (
+    HEAD_CT_KNOBS,
+    HU,
+    KINDS,
+    PAINTERS,
+    cut_slice,
+    draw_exam,
+    draw_head,
+    draw_lesion,
+    head_ct_hu,
+    head_ct_image,
+    lesion_run,
+    place_in_patient,
+    in_window,
+)
 from usbook.phantoms.nuisance import rng, turn
 
 HEIGHTS = np.linspace(34, 110, 8)
@@ -79,7 +93,8 @@ def test_patients_slices_share_their_anatomy():
 # Chest -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('zones,large,gathered,want', [
-    ((0,)*6, False, False, 'normal'), ((1, 0, 0, 0, 0, 0), False, False, 'normal'), ((1, 1, 0, 0, 0, 0), False, False, 'stage_1'),
+    ((0,)*6, False, False, 'normal'), ((1, 0, 0, 0, 0, 0), False, False, 'normal'), ((1, 1, 0, 0, 0, 0), False, False,
+        'stage_1'),
     ((2, 2, 2, 2, 0, 0), False, False, 'stage_1'), ((2, 1, 1, 1, 1, 0), False, False, 'stage_2'),
     ((3, 3, 3, 3, 0, 0), False, False, 'stage_2'), ((3, 2, 2, 0, 0, 0), False, False, 'stage_1'),
     ((3, 3, 3, 3, 3, 3), False, False, 'stage_2'), ((3, 3, 3, 3, 3, 3), False, True, 'stage_3'),

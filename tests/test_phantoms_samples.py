@@ -40,7 +40,8 @@ def test_an_image_is_the_same_alone_and_in_any_order(study):
     k = study_knobs(study)
     there = [make_image(study, 3, i, 48, k) for i in (0, 5, 2)]
     back = [make_image(study, 3, i, 48, k) for i in (2, 5, 0)]
-    for a, b in zip(there, back[::-1]): assert np.array_equal(a.image, b.image) and a.truth == b.truth and a.lesions == b.lesions
+    for a, b in zip(there, back[::-1]):
+        assert np.array_equal(a.image, b.image) and a.truth == b.truth and a.lesions == b.lesions
 
 @pytest.mark.parametrize('study', ULTRASOUND)
 def test_seed_and_number_matter(study):
@@ -74,11 +75,16 @@ def test_interrupted_generation_goes_on(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='process groups are killed another way on Windows')
 def test_killed_worker_processes_leave_no_manifest(tmp_path):
-    code = ("from usbook.phantoms.samples import make_sample\n"
-            f"if __name__ == '__main__': make_sample('lung_signs', {str(tmp_path/'s')!r}, 400, size=64, workers=2, progress=False)")
+    code = (
+        "from usbook.phantoms.samples import make_sample\n"
+        f"if __name__ == '__main__': make_sample('lung_signs', {str(tmp_path / 's')!r}, 400, size=64, workers=2, "
+        f"progress=False)"
+    )
     script = tmp_path/'go.py'
     script.write_text(code)
-    run = subprocess.Popen([sys.executable, str(script)], env={**os.environ, 'PYTHONPATH': str(ROOT)}, start_new_session=True)
+    run = subprocess.Popen(
+        [sys.executable, str(script)], env={**os.environ, 'PYTHONPATH': str(ROOT)}, start_new_session=True
+    )
     for _ in range(600):
         if len(list((tmp_path/'s'/'images').glob('*.png'))) > 4 or run.poll() is not None: break
         time.sleep(.05)
@@ -105,7 +111,9 @@ def test_full_disk_is_one_sentence_and_nothing_half_made(tmp_path, monkeypatch):
     assert digest(tmp_path/'s') == digest(tmp_path/'t')
 
 def test_a_write_that_fails_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, 'replace', lambda *a: (_ for _ in ()).throw(OSError(errno.ENOSPC, 'No space left on device')))
+    monkeypatch.setattr(
+        os, 'replace', lambda *a: (_ for _ in ()).throw(OSError(errno.ENOSPC, 'No space left on device'))
+    )
     with pytest.raises(OSError): samples.write_file(tmp_path/'a.png', b'x')
     assert not list(tmp_path.iterdir())
 
@@ -125,12 +133,27 @@ def test_asking_again_does_nothing_and_other_settings_are_refused(tmp_path):
     for other in (dict(n=4), dict(n=3, seed=1), dict(n=3, difficulty=.1)):
         with pytest.raises(BadInput, match='other settings'): make_sample('lung_signs', tmp_path/'s', **other, **SMALL)
 
-@pytest.mark.parametrize('ask, what', [(dict(study='lungs'), 'no phantom'), (dict(n=0), 'at least one'), (dict(size=8), 'outside 32'),
-    (dict(difficulty=2), 'outside 0 to 1'), (dict(dificulty=.2), 'no knob'), (dict(site='Z'), 'site'), (dict(seed=-1), 'negative'),
-    (dict(prevalence=(1, 1)), 'shares'), (dict(probe='phased'), 'probe'), (dict(overlay_shortcut=.5), 'overlay_shortcut'),
-    (dict(prevalence='lots'), 'prevalence'), (dict(difficulty='hard'), 'difficulty'), (dict(images_per_patient=0), 'images_per_patient')])
+@pytest.mark.parametrize(
+    'ask, what',
+    [
+        (dict(study='lungs'), 'no phantom'),
+        (dict(n=0), 'at least one'),
+        (dict(size=8), 'outside 32'),
+        (dict(difficulty=2), 'outside 0 to 1'),
+        (dict(dificulty=0.2), 'no knob'),
+        (dict(site='Z'), 'site'),
+        (dict(seed=-1), 'negative'),
+        (dict(prevalence=(1, 1)), 'shares'),
+        (dict(probe='phased'), 'probe'),
+        (dict(overlay_shortcut=0.5), 'overlay_shortcut'),
+        (dict(prevalence='lots'), 'prevalence'),
+        (dict(difficulty='hard'), 'difficulty'),
+        (dict(images_per_patient=0), 'images_per_patient'),
+    ],
+)
 def test_slips_are_named(tmp_path, ask, what):
-    with pytest.raises(BadInput, match=what): make_sample(**{**dict(study='lung_signs', out=tmp_path/'s', n=2), **SMALL, **ask})
+    with pytest.raises(BadInput, match=what):
+        make_sample(**{**dict(study='lung_signs', out=tmp_path / 's', n=2), **SMALL, **ask})
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
     (tmp_path/'letter.txt').write_text('dear')
@@ -154,7 +177,10 @@ def test_cine_files_and_tables_agree(tmp_path):
     boxes = {(b['scan'], int(b['frame'])) for b in lesions}
     assert {(r['scan'], int(r['frame'])) for r in rows if r['label'] == 'mass'} == boxes
     for s in scans:
-        with Image.open(tmp_path/'images'/f"{s['scan']}.png") as film, Image.open(tmp_path/'masks'/f"{s['scan']}.png") as mask:
+        with (
+            Image.open(tmp_path / 'images' / f"{s['scan']}.png") as film,
+            Image.open(tmp_path / 'masks' / f"{s['scan']}.png") as mask,
+        ):
             assert film.n_frames == mask.n_frames == int(s['n_frames']) and film.size == mask.size
             for b in (b for b in lesions if b['scan'] == s['scan']):
                 mask.seek(int(b['frame']))
@@ -193,7 +219,8 @@ def test_committed_sample_is_what_the_code_makes(study):
 def test_samples_are_a_taster():
     assert sum(f.stat().st_size for f in (ROOT/'data_samples').rglob('*') if f.is_file()) <= 40e6
 
-@pytest.mark.parametrize('left', [('images',), ('images', 'masks', '.parts'), ('.sample.json.lock',), ('images', '.sample.json.12ab34cd.part')])
+@pytest.mark.parametrize('left', [('images',), ('images', 'masks', '.parts'), ('.sample.json.lock',), ('images',
+    '.sample.json.12ab34cd.part')])
 def test_an_interruption_before_the_first_marker_is_no_obstacle(tmp_path, left):
     "Such a folder was refused for ever, after 'it goes on where it stopped' was promised"
     for name in left: (tmp_path/name).write_text('{') if name.startswith('.sample') else (tmp_path/name).mkdir()
@@ -202,8 +229,12 @@ def test_an_interruption_before_the_first_marker_is_no_obstacle(tmp_path, left):
 
 def test_four_at_once_into_one_folder(tmp_path):
     "9 of 24 processes failed"
-    code = f"from usbook.phantoms.samples import make_sample; print(make_sample('lung_signs', {str(tmp_path/'p')!r}, n=6, size=64, workers=1, progress=False))"
-    runs = [subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    code = (f"from usbook.phantoms.samples import make_sample; print(make_sample('lung_signs', "
+            f"{str(tmp_path / 'p')!r}, n=6, size=64, workers=1, progress=False))")
+    runs = [
+        subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
     said = [(r.communicate(timeout=300), r.returncode) for r in runs]
     assert all(code == 0 for _, code in said), said
     assert len(list((tmp_path/'p'/'images').iterdir())) == 6 and not list((tmp_path/'p').glob('.*'))

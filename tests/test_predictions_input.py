@@ -31,7 +31,8 @@ def read(tmp_path, text, name='p.csv', encoding='utf-8'):
 def test_dialects(tmp_path, text):
     assert_good(read(tmp_path, text))
 
-def test_utf_16_as_spreadsheets_write_unicode_text(tmp_path): assert_good(read(tmp_path, GOOD.replace(',', '\t'), encoding='utf-16'))
+def test_utf_16_as_spreadsheets_write_unicode_text(tmp_path):
+    assert_good(read(tmp_path, GOOD.replace(',', '\t'), encoding='utf-16'))
 def test_sep_line(tmp_path): assert_good(read(tmp_path, 'sep=;\n' + GOOD.replace(',', ';')))
 
 def assert_good(p):
@@ -39,20 +40,28 @@ def assert_good(p):
 
 
 @pytest.mark.parametrize('text,says', [
-    ('', 'is empty; the first line'), ('\n\n', 'is empty; the first line'), ('hello', "no column image and no column patient"),
+    ('', 'is empty; the first line'), ('\n\n', 'is empty; the first line'), ('hello', "no column image and no column "
+                                                                                      "patient"),
     ('image,patient,target\n1,1,a\n', '0 columns p_'), ('image,patient,target,p_a\n1,1,a,1\n', '1 column p_'),
-    (GOOD.splitlines()[0] + '\n', 'no image'), (GOOD.replace('patient', 'person'), "no column patient;.*rename person to patient"),
-    (GOOD.replace('p_b', 'p_a'), 'row 1: column p_a is there twice; keep one'), (GOOD.replace('p_b', 'p_'), 'names no class'),
+    (GOOD.splitlines()[0] + '\n', 'no image'), (GOOD.replace('patient', 'person'), "no column patient;.*rename person "
+                                                                                   "to patient"),
+    (GOOD.replace('p_b', 'p_a'), 'row 1: column p_a is there twice; keep one'), (GOOD.replace('p_b', 'p_'),
+        'names no class'),
     (GOOD.replace('0.75', ''), 'row 2: p_a is missing'), (GOOD.replace('0.75', 'nan'), 'row 2: p_a is missing or NaN'),
-    (GOOD.replace('0.75', '-0.75'), 'negative'), (GOOD.replace('0.75', '0.8'), 'row 2: the probabilities sum to 1.05; they must sum to 1 within 0.02'),
+    (GOOD.replace('0.75', '-0.75'), 'negative'), (GOOD.replace('0.75', '0.8'), 'row 2: the probabilities sum to 1.05; '
+                                                                               'they must sum to 1 within 0.02'),
     (GOOD.replace('0.75', 'much'), "p_a is 'much'"), (GOOD.replace('0.75', 'inf'), 'finite'),
     (GOOD.replace('0.75', '75').replace('0.25', '25').replace('0.5', '50'), 'divide by 100'),
-    (GOOD.replace('2.png,007,b', '2.png,007,c'), "row 3: target is 'c'"), (GOOD.replace('2.png,007,b', '2.png,007,'), 'row 3: target is empty'),
+    (GOOD.replace('2.png,007,b', '2.png,007,c'), "row 3: target is 'c'"), (GOOD.replace('2.png,007,b', '2.png,007,'),
+        'row 3: target is empty'),
     (GOOD.replace('2.png,007', '2.png,'), 'row 3: patient is empty'), (GOOD.replace('2.png', '1.png'), 'second time'),
-    (GOOD.replace('2.png', ''), 'row 3: image is empty'), (GOOD + '3.png,8,a,0.5,0.5,9\n', 'row 4: has 6 cells where the header has 5'),
-    ('image,patient,target,p_a,p_b\n1,1,a,.5,.5,9\n', 'row 2: has 6 cells where the header has 5'), (GOOD + '3.png,8\n', 'row 4: p_a is missing|row 4: target is empty'),
+    (GOOD.replace('2.png', ''), 'row 3: image is empty'), (GOOD + '3.png,8,a,0.5,0.5,9\n', 'row 4: has 6 cells where '
+                                                                                           'the header has 5'),
+    ('image,patient,target,p_a,p_b\n1,1,a,.5,.5,9\n', 'row 2: has 6 cells where the header has 5'), (GOOD + '3.png,8\n',
+        'row 4: p_a is missing|row 4: target is empty'),
     ('image,patient,target,p_a,"p_b', 'no image'), (b'PK\3\4', 'is a spreadsheet file; save it as CSV UTF-8'),
-    (b'\x89PNG\r\n', 'a PNG image'), (GOOD + '3\0', 'not a text file'), ('胸腔积液,patient\n'.encode('gbk') * 50, 'UTF-8'),
+    (b'\x89PNG\r\n', 'a PNG image'), (GOOD + '3\0', 'not a text file'), 
+    ('胸腔积液,patient\n'.encode('gbk') * 50, 'UTF-8'),
     (GOOD.encode() + b'\xff\xfe', 'UTF-8'),
 ])
 def test_slips(tmp_path, text, says):
@@ -77,23 +86,43 @@ def test_classes_that_look_like_something_else(tmp_path):
     for end in ('csv', 'parquet'):
         q = Predictions.read(p.write(tmp_path/f'odd.{end}'))
         assert q.classes == names and q.target.tolist() == list(range(9)) and q.patient[0] == 'None'
-        assert q.table['image'].tolist() == p.table['image'].tolist() and q.meta == {'note': 'x'} and (q.prob == p.prob).all()
+        assert (
+            q.table['image'].tolist() == p.table['image'].tolist()
+            and q.meta == {'note': 'x'}
+            and (q.prob == p.prob).all()
+        )
 
 
-text = st.text(string.ascii_letters + string.digits + ' ,;"\'-_/.积液é', min_size=1, max_size=8).map(str.strip).filter(bool)
+text = (
+    st.text(string.ascii_letters + string.digits + ' ,;"\'-_/.积液é', min_size=1, max_size=8)
+    .map(str.strip)
+    .filter(bool)
+)
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(text, min_size=2, max_size=5, unique=True), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_round_trip(tmp_path, classes, n, seed):
     rng = np.random.default_rng(seed)
-    p = Predictions.from_arrays([f'i{i}' for i in range(n)], rng.integers(0, 3, n).astype(str), rng.integers(0, len(classes), n),
-                                rng.dirichlet(np.ones(len(classes)), n), classes, readers={'r': rng.integers(-1, len(classes), n)})
+    p = Predictions.from_arrays(
+        [f'i{i}' for i in range(n)],
+        rng.integers(0, 3, n).astype(str),
+        rng.integers(0, len(classes), n),
+        rng.dirichlet(np.ones(len(classes)), n),
+        classes,
+        readers={'r': rng.integers(-1, len(classes), n)},
+    )
     q = Predictions.read(p.write(tmp_path/'r.csv'))
-    assert q.classes == p.classes and (q.prob == p.prob).all() and (q.target == p.target).all() and (q.readers['r'] == p.readers['r']).all()
+    assert (
+        q.classes == p.classes
+        and (q.prob == p.prob).all()
+        and (q.target == p.target).all()
+        and (q.readers['r'] == p.readers['r']).all()
+    )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda s: ('image,patient,target,p_a,p_b\n' + s).encode('utf-8', 'ignore'))
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda s: ('image,patient,target,p_a,p_b\n' + s).encode(
+    'utf-8', 'ignore'))
        | st.text('1ab,;\n".\t-0p_', max_size=120).map(lambda s: ('image,patient,target,p_a,p_b\n' + s).encode()))
 def test_any_bytes_give_predictions_or_one_sentence(tmp_path, raw):
     try: read(tmp_path, raw)
@@ -104,8 +133,10 @@ def test_paired(tmp_path):
     p = read(tmp_path, GOOD)
     q = read(tmp_path, 'image,patient,target,p_b,p_a\n2.png,007,b,0.5,0.5\n1.png,007,a,0.25,0.75\n', 'q.csv')
     assert (paired(p, q).prob == p.prob).all() and paired(p, q).classes == p.classes
-    for text, says in ((GOOD.replace('2.png', '3.png'), "'2.png'"), (GOOD.replace('2.png,007', '2.png,008'), 'patient of image'),
-                       (GOOD.replace('2.png,007,b', '2.png,007,a'), 'target of image'), (GOOD + '9.png,1,a,1,0\n', "'9.png'"),
+    for text, says in ((GOOD.replace('2.png', '3.png'), "'2.png'"), (GOOD.replace('2.png,007', '2.png,008'),
+        'patient of image'),
+                       (GOOD.replace('2.png,007,b', '2.png,007,a'), 'target of image'), (GOOD + '9.png,1,a,1,0\n',
+                           "'9.png'"),
                        (GOOD.replace('p_b', 'p_c').replace(',b,', ',c,'), 'class')):
         with pytest.raises(BadInput, match=says): paired(p, read(tmp_path, text, 'z.csv'))
 
@@ -114,12 +145,25 @@ SCANS = pd.DataFrame(dict(scan=['01', '2'], patient=['1', '2'], n_frames=[2, 2])
 BOX = pd.DataFrame(dict(scan=['01', '2'], frame=[0, 1], x=[1., 2], y=[1, 2], w=[3, 4], h=[3, 4]))
 LESIONS, MARKS = BOX.assign(lesion=['1', '1']), BOX.assign(score=[.5, .25])
 
-@pytest.mark.parametrize('which,change,says', [
-    (0, dict(scan=['01', '01']), 'second time'), (0, dict(patient=['', 'x']), 'patient is empty'), (0, dict(n_frames=[0, 1]), 'n_frames'),
-    (0, dict(n_frames=['two', 1]), 'not a number'), (1, dict(scan=['1', '2']), 'not listed'), (1, dict(w=[-1, 2]), 'no size'),
-    (1, dict(h=[np.nan, 2]), 'h is missing'), (1, dict(x=[np.inf, 2]), 'finite'), (1, dict(frame=[2, 1]), 'counted from 0'),
-    (1, dict(frame=[.5, 1]), 'frame is 0.5'), (1, dict(scan=['2', '2'], frame=[1, 1]), 'twice'), (1, dict(lesion=['', '1']), 'lesion is empty'),
-    (2, dict(score=['', 1]), 'score is missing'), (2, dict(scan=['01', '3']), "row 3: scan '3' is not listed")])
+@pytest.mark.parametrize(
+    'which,change,says',
+    [
+        (0, dict(scan=['01', '01']), 'second time'),
+        (0, dict(patient=['', 'x']), 'patient is empty'),
+        (0, dict(n_frames=[0, 1]), 'n_frames'),
+        (0, dict(n_frames=['two', 1]), 'not a number'),
+        (1, dict(scan=['1', '2']), 'not listed'),
+        (1, dict(w=[-1, 2]), 'no size'),
+        (1, dict(h=[np.nan, 2]), 'h is missing'),
+        (1, dict(x=[np.inf, 2]), 'finite'),
+        (1, dict(frame=[2, 1]), 'counted from 0'),
+        (1, dict(frame=[0.5, 1]), 'frame is 0.5'),
+        (1, dict(scan=['2', '2'], frame=[1, 1]), 'twice'),
+        (1, dict(lesion=['', '1']), 'lesion is empty'),
+        (2, dict(score=['', 1]), 'score is missing'),
+        (2, dict(scan=['01', '3']), "row 3: scan '3' is not listed"),
+    ],
+)
 def test_detections(which, change, says):
     tables = [SCANS, LESIONS, MARKS]
     tables[which] = tables[which].assign(**change)
@@ -132,7 +176,8 @@ def test_detections_without_marks_or_lesions(tmp_path):
     assert len(Detections.read(f/'detections.csv', f/'lesions.csv', f/'scans.csv')) == 2
     assert read_table(f/'lesions.csv').empty
     for k in ('scans', 'lesions', 'detections'):
-        with pytest.raises(BadInput, match='no column scan'): Detections(**dict(dict(scans=SCANS, lesions=LESIONS, detections=MARKS), **{k: pd.DataFrame()}))
+        with pytest.raises(BadInput, match='no column scan'):
+            Detections(**dict(dict(scans=SCANS, lesions=LESIONS, detections=MARKS), **{k: pd.DataFrame()}))
 
 
 # Everything at once, and nothing that hangs -----------------------------------------------------------------
@@ -143,10 +188,19 @@ def problems(f, *args, **kwargs):
 
 def test_every_problem_is_collected(tmp_path):
     text = GOOD + '3.png,,c,0.9,0.9\n1.png,8,a,x,0.5\n5.png,8,a,0.5,0.5,7\n'
-    assert problems(read, tmp_path, text) == [(4, 'patient'), (4, 'target'), (4, 'p_a'), (5, 'image'), (5, 'p_a'), (6, 'image')]
+    assert problems(read, tmp_path, text) == [
+        (4, 'patient'),
+        (4, 'target'),
+        (4, 'p_a'),
+        (5, 'image'),
+        (5, 'p_a'),
+        (6, 'image'),
+    ]
 
 def test_the_tables_of_a_detector_are_collected_too():
-    found = problems(Detections, SCANS.assign(patient=['', 'x']), LESIONS.assign(w=[0, 1]), MARKS.assign(score=['high', None]))
+    found = problems(
+        Detections, SCANS.assign(patient=['', 'x']), LESIONS.assign(w=[0, 1]), MARKS.assign(score=['high', None])
+    )
     assert found == [(2, 'patient'), (2, 'w'), (2, 'score'), (3, 'score')]
 
 def test_a_thousand_rows_alike_are_counted_not_listed():
@@ -184,8 +238,10 @@ def test_a_file_name_that_is_not_utf_8_is_read(tmp_path):
     assert_good(Predictions.read(f))
 
 @pytest.mark.parametrize('text,says', [
-    ('image,' + 'x'*140_000 + '\n1,2\n', 'more than 32767 characters'), ('image,' + 'x'*300 + '\n1,2\n', "a column's name has 300 characters"),
-    ('image,x\n1,' + 'y'*40_000 + '\n', 'row 2: has a cell of more than 32767 characters'), ('image,"x\ny"\n1,2\n', 'runs over several lines'),
+    ('image,' + 'x'*140_000 + '\n1,2\n', 'more than 32767 characters'), ('image,' + 'x'*300 + '\n1,2\n',
+        "a column's name has 300 characters"),
+    ('image,x\n1,' + 'y'*40_000 + '\n', 'row 2: has a cell of more than 32767 characters'), ('image,"x\ny"\n1,2\n',
+        'runs over several lines'),
     ('image,x\n1,"y\n2,z\n', 'row 2: has a line break inside a cell')])
 def test_long_and_broken_cells(tmp_path, text, says):
     (tmp_path/'a.csv').write_text(text)
@@ -203,7 +259,9 @@ def test_columns_of_other_programs_are_named(tmp_path, text, says):
 
 def test_probabilities_rounded_to_two_decimals(tmp_path):
     p = read(tmp_path, GOOD.replace('0.75', '0.76'))
-    assert abs(p.prob.sum(1) - 1).max() < 1e-12 and p.notes == ('The probabilities of 1 of 2 rows were divided by their sum, which was off by up to 0.010.',)
+    assert abs(p.prob.sum(1) - 1).max() < 1e-12 and p.notes == (
+        'The probabilities of 1 of 2 rows were divided by their sum, which was off by up to 0.010.',
+    )
     assert read(tmp_path, GOOD.replace('0.75', '0.7505')).notes == () == read(tmp_path, GOOD).notes
     with pytest.raises(BadInput, match='sum to 1.03'): read(tmp_path, GOOD.replace('0.75', '0.78'))
 
@@ -241,10 +299,14 @@ def test_a_readers_answers_are_collected_too(tmp_path):
 def test_the_top_takes_a_path_a_table_or_the_object(tmp_path):
     import usbook
     from usbook.predictions.predictions import toy_predictions
-    assert {'evaluate', 'compare', 'froc', 'audit', 'reproduce', 'Manifest', 'Predictions', 'Detections'} <= set(dir(usbook))
+    assert {'evaluate', 'compare', 'froc', 'audit', 'reproduce', 'Manifest', 'Predictions', 'Detections'} <= set(
+        dir(usbook)
+    )
     p, q = (toy_predictions(8, 4, model=m) for m in (0, 1))
     f = p.write(tmp_path/'p.csv')
-    values = [usbook.evaluate(given).overall['accuracy'].value for given in (p, p.table, f, str(f), usbook.Predictions(f))]
+    values = [
+        usbook.evaluate(given).overall['accuracy'].value for given in (p, p.table, f, str(f), usbook.Predictions(f))
+    ]
     assert len(set(values)) == 1
     q.write(tmp_path/'q.csv')
     said = [usbook.compare(f, b) for b in (q, q.table, tmp_path/'q.csv', str(tmp_path/'q.csv'))]

@@ -28,7 +28,8 @@ def copy(tmp_path_factory):
     for p in (ROOT/'usbook').rglob('__*__.py'): # written by hand
         (d/p.relative_to(ROOT)).parent.mkdir(exist_ok=True)
         shutil.copy(p, d/p.relative_to(ROOT))
-    for code in ('from nbdev.doclinks import nbdev_export; nbdev_export()', 'from nbdev.clean import nbdev_clean; nbdev_clean()'):
+    for code in ('from nbdev.doclinks import nbdev_export; nbdev_export()', 'from nbdev.clean import nbdev_clean; '
+                                                                            'nbdev_clean()'):
         subprocess.run([sys.executable, '-c', code], cwd=d, check=True, capture_output=True, text=True)
     return d
 
@@ -59,7 +60,9 @@ def test_citation_names_this_version():
     import usbook
     cff = yaml.safe_load((ROOT/'CITATION.cff').read_text(encoding='utf-8'))
     assert cff['version'] == usbook.__version__ and len(cff['references']) == 5
-    assert re.search(rf'^## (Unreleased|{re.escape(usbook.__version__)})', (ROOT/'CHANGELOG.md').read_text(encoding='utf-8'), re.M)
+    assert re.search(
+        rf'^## (Unreleased|{re.escape(usbook.__version__)})', (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8'), re.M
+    )
 
 def test_rooms_are_on_the_map():
     text = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8')
@@ -71,7 +74,8 @@ def test_every_setting_is_explained():
     from usbook.core.settings import Settings, read_settings
     text = (ROOT/'settings.ini').read_text(encoding='utf-8')
     for f in fields(Settings):
-        if f.name != 'home': assert re.search(rf'^#.*\n(#.*\n)*{f.name} =', text, re.M), f'settings.ini does not explain {f.name}'
+        if f.name != 'home':
+            assert re.search(rf'^#.*\n(#.*\n)*{f.name} =', text, re.M), f'settings.ini does not explain {f.name}'
     read_settings(ROOT)
 
 def test_no_machine_speaks_through():
@@ -89,7 +93,19 @@ def test_no_file_is_too_large():
 
 # Arrows between rooms --------------------------------------------------------------------------------------
 
-ROOMS = ('core', 'data', 'phantoms', 'predictions', 'learn', 'evidence', 'studies', 'runs', 'widgets', 'classroom', 'cli')  # an arrow may only go to a room further left
+ROOMS = (
+    'core',
+    'data',
+    'phantoms',
+    'predictions',
+    'learn',
+    'evidence',
+    'studies',
+    'runs',
+    'widgets',
+    'classroom',
+    'cli',
+)  # an arrow may only go to a room further left
 NO_TORCH = {'core', 'data', 'phantoms', 'predictions', 'evidence', 'widgets', 'classroom', 'cli'}
 
 def modules():
@@ -101,7 +117,8 @@ def imported(p, rel):
     "(room, module) of every usbook import, wherever in the file it stands"
     for node in ast.walk(ast.parse(p.read_text(encoding='utf-8'))):
         names = []
-        if isinstance(node, ast.Import): names = [a.name.split('.') for a in node.names if a.name.split('.')[0] == 'usbook']
+        if isinstance(node, ast.Import): names = [a.name.split('.') for a in node.names if a.name.split('.')[0] ==
+            'usbook']
         elif isinstance(node, ast.ImportFrom):
             mod = (node.module or '').split('.') if node.module else []
             if node.level: base = ['usbook', *rel.parts[:-1]][:len(rel.parts) - node.level + 1] + mod
@@ -125,14 +142,20 @@ def test_studies_know_nothing_of_one_another():
     ids = {s.stem[3:] for s in (ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb')}
     for rel, p in modules():
         if rel.parts[0] == 'studies' and rel.stem in ids:
-            assert not [n for _, n in imported(p, rel) if n.split('.')[2:3] and n.split('.')[2] in ids - {rel.stem}], rel
+            assert not [n for _, n in imported(p, rel) if n.split('.')[2:3] and n.split('.')[2] in ids - {rel.stem}], (
+                rel
+            )
 
 def module_name(rel): return '.'.join(['usbook', *rel.with_suffix('').parts])
 
 def test_no_circle_between_modules():
     "An import inside a function counts too: it only hides a circle"
     made = {module_name(r): {n for _, n in imported(p, r)} for r, p in modules()}
-    edges = {m: {max((k for k in made if n == k or n.startswith(k + '.')), key=len, default='') for n in ns} - {'', m} for m, ns in made.items() if m != 'usbook.all'}
+    edges = {
+        m: {max((k for k in made if n == k or n.startswith(k + '.')), key=len, default='') for n in ns} - {'', m}
+        for m, ns in made.items()
+        if m != 'usbook.all'
+    }
     done, path = set(), []
     def visit(m):
         assert m not in path, ' -> '.join([*path[path.index(m):], m])
@@ -144,19 +167,32 @@ def test_no_circle_between_modules():
     for m in sorted(edges): visit(m)
 
 def test_no_private_name_crosses_a_module():
-    found = [f'{rel}: {node.module} {a.name}' for rel, p in modules() for node in ast.walk(ast.parse(p.read_text(encoding='utf-8')))
-             if isinstance(node, ast.ImportFrom) and (node.level or (node.module or '').startswith('usbook')) for a in node.names
-             if a.name.startswith('_') and a.name != '__version__']
+    found = [
+        f'{rel}: {node.module} {a.name}'
+        for rel, p in modules()
+        for node in ast.walk(ast.parse(p.read_text(encoding='utf-8')))
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or '').startswith('usbook'))
+        for a in node.names
+        if a.name.startswith('_') and a.name != '__version__'
+    ]
     assert not found, found
 
 def public(p):
     "(name, node) of what a module offers"
     for n in ast.parse(p.read_text(encoding='utf-8')).body:
-        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_') and not _patched(n): yield n.name, n
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_') and not _patched(n):
+            yield n.name, n
 
 def _patched(n): return any('patch' in ast.unparse(d) for d in n.decorator_list)
 
-PROTOCOL = {'measure', 'figures', 'plots', 'train', 'read', 'compare'}  # a study's own part in a run, always asked of its module
+PROTOCOL = {
+    'measure',
+    'figures',
+    'plots',
+    'train',
+    'read',
+    'compare',
+}  # a study's own part in a run, always asked of its module
 
 def test_no_two_public_names_alike():
     seen = {}
@@ -174,7 +210,12 @@ def parameters(p):
     lines = text.splitlines()
     def own(node):
         for f in ast.walk(node):
-            if isinstance(f, ast.FunctionDef) and not f.name.startswith('_') and (f is node or any(f in c.body for c in ast.walk(node) if isinstance(c, ast.ClassDef))): yield f
+            if (
+                isinstance(f, ast.FunctionDef)
+                and not f.name.startswith('_')
+                and (f is node or any(f in c.body for c in ast.walk(node) if isinstance(c, ast.ClassDef)))
+            ):
+                yield f
     for n in ast.parse(text).body:
         if not isinstance(n, (ast.FunctionDef, ast.ClassDef)) or n.name.startswith('_'): continue
         for f in own(n):
@@ -182,11 +223,26 @@ def parameters(p):
             if f.args.args and f.args.args[0].arg == 'cls': args = [a for a in args]
             last = {}
             for a in args: last[a.lineno] = a
-            yield f, args, [a for a in args if last[a.lineno] is a and '#' in lines[a.lineno - 1] and [x.lineno for x in args].count(a.lineno) == 1]
+            yield (
+                f,
+                args,
+                [
+                    a
+                    for a in args
+                    if last[a.lineno] is a
+                    and '#' in lines[a.lineno - 1]
+                    and [x.lineno for x in args].count(a.lineno) == 1
+                ],
+            )
 
 def test_parameters_are_few():
     "At most five in 9 of 10 public functions, never above eight"
-    counts = {f'{module_name(r)}.{f.name}': len(args) for r, p in modules() for f, args, _ in parameters(p) if r.parts[0] != 'cli'}
+    counts = {
+        f'{module_name(r)}.{f.name}': len(args)
+        for r, p in modules()
+        for f, args, _ in parameters(p)
+        if r.parts[0] != 'cli'
+    }
     many = {k: n for k, n in counts.items() if n > 8}
     assert not many, many
     assert sum(n <= 5 for n in counts.values()) >= .9*len(counts), sorted((k for k, n in counts.items() if n > 5))
@@ -201,20 +257,35 @@ def test_parameters_are_explained():
 
 def test_rooms_that_need_no_torch():
     mods = [module_name(r) for r, _ in modules() if room_of(r) in NO_TORCH] + ['usbook', 'usbook.studies.study']
-    code = f'import sys, importlib\nfor m in {mods!r}:\n importlib.import_module(m)\n assert not {{"torch","fastai"}} & set(sys.modules), m'
+    code = (f'import sys, importlib\nfor m in {mods!r}:\n importlib.import_module(m)\n assert not {{"torch","fastai"}} '
+            f'& set(sys.modules), m')
     r = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
     assert r.returncode == 0, r.stderr[-500:]
 
 def test_style():
     "ruff, with the rules that agree with the house style (pyproject.toml)"
-    r = subprocess.run([sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', 'nbs', 'tests', 'tools', 'benchmarks'], cwd=ROOT, capture_output=True, text=True)
+    r = subprocess.run(
+        [sys.executable, '-m', 'ruff', 'check', '--output-format', 'concise', 'nbs', 'tests', 'tools', 'benchmarks'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert r.returncode == 0, r.stdout[-3000:]
 
 def test_at_most_two_packed_names():
     "`a, b = 1, 2` is a pair; three in a row are a riddle. A function's answer may be unpacked"
-    found = [f'{nb.relative_to(ROOT)}: {ast.unparse(n)[:90]}' for nb in NBS for c in cells(nb) if c['cell_type'] == 'code'
-             for n in ast.walk(_tree(source(c))) if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Tuple) and isinstance(n.value, ast.Tuple)
-             and len(n.targets[0].elts) > 2 and not any(isinstance(v, ast.Starred) for v in n.value.elts)]
+    found = [
+        f'{nb.relative_to(ROOT)}: {ast.unparse(n)[:90]}'
+        for nb in NBS
+        for c in cells(nb)
+        if c['cell_type'] == 'code'
+        for n in ast.walk(_tree(source(c)))
+        if isinstance(n, ast.Assign)
+        and isinstance(n.targets[0], ast.Tuple)
+        and isinstance(n.value, ast.Tuple)
+        and len(n.targets[0].elts) > 2
+        and not any(isinstance(v, ast.Starred) for v in n.value.elts)
+    ]
     assert not found, found
 
 def _tree(text):
@@ -224,16 +295,33 @@ def _tree(text):
 def test_chapters_and_library_never_import_nbdev():
     for _, p in modules(): assert not re.search(r'^\s*(from|import) nbdev', p.read_text(encoding='utf-8'), re.M), p
     for nb in CHAPTERS:
-        assert not any(re.search(r'^\s*(from|import) nbdev', source(c), re.M) for c in cells(nb) if c['cell_type'] == 'code'), nb
+        assert not any(
+            re.search(r'^\s*(from|import) nbdev', source(c), re.M) for c in cells(nb) if c['cell_type'] == 'code'
+        ), nb
 
 # The anatomy of a chapter ----------------------------------------------------------------------------------
 
-SECTIONS = ["The paper's numbers", 'The data', 'The model', 'The evidence', 'Play', 'The claims', 'Your turn', 'What to read next']
+SECTIONS = [
+    "The paper's numbers",
+    'The data',
+    'The model',
+    'The evidence',
+    'Play',
+    'The claims',
+    'Your turn',
+    'What to read next',
+]
 
 @pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
 class TestAnatomy:
     def test_sections_in_order(self, nb):
-        heads = [l[3:].strip() for c in cells(nb) if c['cell_type'] == 'markdown' for l in source(c).splitlines() if l.startswith('## ')]
+        heads = [
+            l[3:].strip()
+            for c in cells(nb)
+            if c['cell_type'] == 'markdown'
+            for l in source(c).splitlines()
+            if l.startswith('## ')
+        ]
         assert [h for h in heads if h in SECTIONS] == SECTIONS, heads
 
     def test_opening(self, nb):
@@ -243,7 +331,11 @@ class TestAnatomy:
     def test_leak_check_before_first_learner(self, nb):
         code = [source(c) for c in cells(nb) if c['cell_type'] == 'code']
         leak = next(i for i, c in enumerate(code) if 'check_leaks(' in c)
-        train = next(i for i, c in enumerate(code) if re.search(r'Learner\(|\btrain\(|_learner\(|fit_head\(', c) and '#| export' not in c)
+        train = next(
+            i
+            for i, c in enumerate(code)
+            if re.search(r'Learner\(|\btrain\(|_learner\(|fit_head\(', c) and '#| export' not in c
+        )
         assert leak < train
 
     def test_widget_has_static_figure_beneath(self, nb):
@@ -261,33 +353,60 @@ class TestAnatomy:
 
 @pytest.mark.parametrize('nb', NBS, ids=lambda p: p.stem)
 def test_cells_are_short(nb):
-    "One idea a cell: where it is a lesson, median at most 5 lines, 9 in 10 at most 15; exported code, 9 in 10 at most 30"
-    def lines(which): return sorted(len([l for l in source(c).splitlines() if l.strip()]) for c in cells(nb) if c['cell_type'] == 'code' and which(c))
+    ("One idea a cell: where it is a lesson, median at most 5 lines, 9 in 10 at most 15; exported code, 9 in 10 at "
+     "most 30")
+    def lines(which):
+        return sorted(
+            len([l for l in source(c).splitlines() if l.strip()])
+            for c in cells(nb)
+            if c['cell_type'] == 'code' and which(c)
+        )
     def nine_in_ten(n): return n[int(.9*len(n)) - 1] if n else 0
-    lesson, export = lines(lambda c: nb in CHAPTERS or '#| export' not in source(c)), lines(lambda c: '#| export' in source(c))
+    lesson, export = (
+        lines(lambda c: nb in CHAPTERS or '#| export' not in source(c)),
+        lines(lambda c: '#| export' in source(c)),
+    )
     if lesson: assert statistics.median(lesson) <= 5 and nine_in_ten(lesson) <= 15, lesson
     assert nine_in_ten(export) <= 30, export
 
 def test_every_widget_of_a_chapter_has_a_picture_beneath_it():
     "A printed page, or one that is not trusted to run scripts, still teaches"
     for nb in CHAPTERS:
-        figures = [c['outputs'] for c in cells(nb) if c['cell_type'] == 'code' and re.search(r'^\w+\.figure\(\)', source(c), re.M)]
-        assert figures and all(any('image/png' in o.get('data', {}) for o in outs) for outs in figures), f'{nb.name}: a cell with `.figure()` shows none; no semicolon after it'
+        figures = [
+            c['outputs']
+            for c in cells(nb)
+            if c['cell_type'] == 'code' and re.search(r'^\w+\.figure\(\)', source(c), re.M)
+        ]
+        assert figures and all(any('image/png' in o.get('data', {}) for o in outs) for outs in figures), (
+            f'{nb.name}: a cell with `.figure()` shows none; no semicolon after it'
+        )
 
 def test_settings_of_jupyterlab_are_known_to_it():
     "A misspelt one would be ignored in silence"
     share = Path(sys.prefix)/'share'/'jupyter'
-    ours = json.loads((ROOT/'usbook'/'widgets'/'static'/'labconfig'/'default_setting_overrides.json').read_text(encoding='utf-8'))
+    ours = json.loads(
+        (ROOT / 'usbook' / 'widgets' / 'static' / 'labconfig' / 'default_setting_overrides.json').read_text(
+            encoding='utf-8'
+        )
+    )
     for plugin, values in ours.items():
         package, name = plugin.split(':')
-        file = next(f for f in (share/'lab'/'schemas'/package/f'{name}.json', share/'labextensions'/package/'schemas'/package/f'{name}.json') if f.exists())
+        file = next(
+            f
+            for f in (
+                share / 'lab' / 'schemas' / package / f'{name}.json',
+                share / 'labextensions' / package / 'schemas' / package / f'{name}.json',
+            )
+            if f.exists()
+        )
         known = json.loads(file.read_text(encoding='utf-8'))['properties']
         for k, v in values.items():
             assert k in known, f'{plugin}: {k}'
             if isinstance(v, dict): assert set(v) <= set(known[k]['default']), f'{plugin}: {k}'
 
 def test_no_notebook_uses_interact():
-    "Run by nbconvert, a figure inside ipywidgets' Output can stand still for ever (nbconvert 2029); an observed slider and an Image can't"
+    ("Run by nbconvert, a figure inside ipywidgets' Output can stand still for ever (nbconvert 2029); an observed "
+     "slider and an Image can't")
     for nb in NBS:
         code = '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'code')
         assert not re.search(r'\binteract(ive)?(_output)?\(|\bOutput\(', code), nb
@@ -296,5 +415,10 @@ def test_no_dead_widgets_are_kept():
     "The view of a widget whose kernel is gone shows nothing, and its state makes megabytes"
     for nb in NBS:
         d = json.loads(nb.read_text(encoding='utf-8'))
-        views = [o for c in d['cells'] for o in c.get('outputs', []) if 'application/vnd.jupyter.widget-view+json' in o.get('data', {})]
+        views = [
+            o
+            for c in d['cells']
+            for o in c.get('outputs', [])
+            if 'application/vnd.jupyter.widget-view+json' in o.get('data', {})
+        ]
         assert 'widgets' not in d['metadata'] and not views, nb

@@ -34,10 +34,15 @@ def folds(realdata):
 
 def arm(folds, recipe, mode, settings):
     "Marks of every still by a detector that never saw it, and the fits"
-    fits = [train_detector(c, Job(recipe, mode, settings=settings, seed=0, progress=False), splits=('test',)) for c in folds]
+    fits = [
+        train_detector(c, Job(recipe, mode, settings=settings, seed=0, progress=False), splits=('test',)) for c in folds
+    ]
     marks = pd.concat([merge_places(f.marks['test']) for f in fits], ignore_index=True)
     tests = [c.subset('test') for c in folds]
-    scans, boxes = (pd.concat([getattr(t, k) if k == 'scans' else t.boxes() for t in tests], ignore_index=True) for k in ('scans', 'boxes'))
+    scans, boxes = (
+        pd.concat([getattr(t, k) if k == 'scans' else t.boxes() for t in tests], ignore_index=True)
+        for k in ('scans', 'boxes')
+    )
     return Detections(scans, boxes, marks), fits
 
 
@@ -53,7 +58,11 @@ def test_masses_are_found_on_real_stills(folds, realdata, tmp_path):
         d, (fit,) = arm(folds[:1], QUICK, mode, settings)
         assert fit.weights.source == 'folder' and (mode == 'finetuned' or fit.frozen['moved'] == 0)
         f, luck = froc(d, RATES, n_boot=400, **HIT), chance(d).chance
-        assert f.sensitivity[.5].value > luck['0.5'] + .15 and f.sensitivity[.5].low > luck['0.5'], (mode, f.sensitivity, luck)
+        assert f.sensitivity[0.5].value > luck['0.5'] + 0.15 and f.sensitivity[0.5].low > luck['0.5'], (
+            mode,
+            f.sensitivity,
+            luck,
+        )
         assert f.sensitivity[.5].high - f.sensitivity[.5].low > .05
 
 
@@ -62,11 +71,18 @@ def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
     started, arms = time.perf_counter(), {}
     for name, weights in dict(imagenet=str(realdata/'weights'), random='random').items():
         for mode in ('frozen', 'finetuned'):
-            d, fits = arm(folds, FULLER, mode, Settings(weights=weights, cache=str(tmp_path), device='cpu', offline=True))
+            d, fits = arm(
+                folds, FULLER, mode, Settings(weights=weights, cache=str(tmp_path), device='cpu', offline=True)
+            )
             f, strict = froc(d, RATES, **HIT), froc(d, RATES, min_iou=.5)
-            arms[f'{name}-{mode}'] = dict(weights=fits[0].weights.name, seconds=round(sum(x.seconds for x in fits)), jafroc=f.jafroc.as_dict(), chance=chance(d).chance.to_dict(),
-                                          sensitivity={f'{r:g}': i.as_dict() for r, i in f.sensitivity.items()},
-                                          sensitivity_iou_half={f'{r:g}': i.as_dict() for r, i in strict.sensitivity.items()})
+            arms[f'{name}-{mode}'] = dict(
+                weights=fits[0].weights.name,
+                seconds=round(sum(x.seconds for x in fits)),
+                jafroc=f.jafroc.as_dict(),
+                chance=chance(d).chance.to_dict(),
+                sensitivity={f'{r:g}': i.as_dict() for r, i in f.sensitivity.items()},
+                sensitivity_iou_half={f'{r:g}': i.as_dict() for r, i in strict.sensitivity.items()},
+            )
     n = dict(stills=150, with_mass=int((folds[0].table.label == 'mass').sum()), parts=3)
     assert all(a['sensitivity']['0.5']['low'] > a['chance']['0.5'] for k, a in arms.items() if k.startswith('imagenet'))
     RECORD.write_text(json.dumps(n | dict(recipe=vars(FULLER), hit='centre', arms=arms), indent=1) + '\n')

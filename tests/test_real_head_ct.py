@@ -1,8 +1,11 @@
-"""Both modes on real head CT slices, three folds of patients, ImageNet weights; and whether the network reads the letters in the corners.
+"""Both modes on real head CT slices, three folds of patients, ImageNet weights; and whether the network reads the
+letters in the corners.
 
-The set gives every slice its own patient, yet some slices are plainly of one head: neighbours in a stack, or a picture taken twice
+The set gives every slice its own patient, yet some slices are plainly of one head: neighbours in a stack, or a
+picture taken twice
 with another letter on it. Slices that look alike are therefore merged into one patient before anything is split.
-The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/records/real_head_ct.json.
+The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to
+nbs/records/real_head_ct.json.
 """
 import json
 import time
@@ -36,7 +39,9 @@ FULLER = Recipe(arch='squeezenet1_0', size=128, epochs=6, batch=16, flip=True)
 
 def letters_of(a, head):
     "Letters and numbers: small bright things that stand clear of the head (H, W)"
-    parts, n = ndimage.label(ndimage.binary_dilation((a > 110) & ~ndimage.binary_dilation(head, iterations=5), iterations=2))
+    parts, n = ndimage.label(
+        ndimage.binary_dilation((a > 110) & ~ndimage.binary_dilation(head, iterations=5), iterations=2)
+    )
     boxes = ndimage.find_objects(parts)
     small = [k + 1 for k, b in enumerate(boxes) if all(5 < s.stop - s.start < 45 for s in b)]
     return np.isin(parts, small)
@@ -54,12 +59,20 @@ def slices(realdata):
 
 
 def settings_for(realdata, cache, weights='folder'):
-    return Settings(weights=str(realdata/'weights') if weights == 'folder' else 'random', cache=str(cache), device='cpu', offline=True)
+    return Settings(
+        weights=str(realdata / 'weights') if weights == 'folder' else 'random',
+        cache=str(cache),
+        device='cpu',
+        offline=True,
+    )
 
 
 def arm(m, recipe, mode, settings, by='patient', seed=0):
     "Each slice tested once: predictions in the order of the manifest, and the fits"
-    folds = [m.with_split(f.table.split) for f in folds_by_patient(replace(m, table=m.table.assign(patient=m.table[by])), 3, seed=seed)]
+    folds = [
+        m.with_split(f.table.split)
+        for f in folds_by_patient(replace(m, table=m.table.assign(patient=m.table[by])), 3, seed=seed)
+    ]
     fits = [train(f, Job(recipe, mode, settings=settings, seed=seed, progress=False)) for f in folds]
     table = pd.concat([f.predictions['test'].table for f in fits]).sort_values('image', ignore_index=True)
     return Predictions(table, CLASSES, {}, mode), fits, folds
@@ -100,7 +113,9 @@ def test_letters_are_found_where_they_are():
     a[190:192, 20:180] = 200
     head = head_of(a.astype('uint8'))
     letters = letters_of(a, head)
-    assert head[100, 110] and not head[10, 10] and letters[10, 10] and not letters[191, 100] and not (letters & head).any()
+    assert (
+        head[100, 110] and not head[10, 10] and letters[10, 10] and not letters[191, 100] and not (letters & head).any()
+    )
 
 
 def variant(m, images, folder):
@@ -116,8 +131,14 @@ def says(fits, folds, m):
     prob = np.zeros((len(m), 2))
     for fit, fold, r in zip(fits, folds, rows):
         dls = dataloaders(replace(fold, root=m.root), fit.recipe, fit.weights)
-        with torch.no_grad(): prob[r] = np.concatenate([torch.softmax(fit.network.eval()(x), 1).double().numpy() for x, in rows_loader(dls, r)])
-    return Predictions(m.table[['image', 'patient']].assign(target=m.table.label, p_finding=prob[:, 0], p_no_finding=prob[:, 1]), CLASSES)
+        with torch.no_grad():
+            prob[r] = np.concatenate(
+                [torch.softmax(fit.network.eval()(x), 1).double().numpy() for (x,) in rows_loader(dls, r)]
+            )
+    return Predictions(
+        m.table[['image', 'patient']].assign(target=m.table.label, p_finding=prob[:, 0], p_no_finding=prob[:, 1]),
+        CLASSES,
+    )
 
 
 def auc(p): return evaluate(p).per_class['finding']['auc'].as_dict()
@@ -128,9 +149,15 @@ def test_letters_as_a_shortcut(slices, realdata, tmp_path):
     "Do the surroundings tell the label, does the network look there, and does it say otherwise without the letters?"
     started, (m, grey, heads, letters) = time.perf_counter(), slices
     settings, record = settings_for(realdata, tmp_path), {}
-    others = {'without letters': variant(m, [np.where(k, np.median(a[~h]) if (~h).any() else 0, a) for a, h, k in zip(grey, heads, letters)], tmp_path/'a'),
-              'head alone': variant(m, [np.where(h, a, 0) for a, h in zip(grey, heads)], tmp_path/'b'),
-              'surroundings alone': variant(m, [np.where(h, 0, a) for a, h in zip(grey, heads)], tmp_path/'c')}
+    others = {
+        'without letters': variant(
+            m,
+            [np.where(k, np.median(a[~h]) if (~h).any() else 0, a) for a, h, k in zip(grey, heads, letters)],
+            tmp_path / 'a',
+        ),
+        'head alone': variant(m, [np.where(h, a, 0) for a, h in zip(grey, heads)], tmp_path / 'b'),
+        'surroundings alone': variant(m, [np.where(h, 0, a) for a, h in zip(grey, heads)], tmp_path / 'c'),
+    }
     lettered = np.array([k.any() for k in letters])
     for mode in MODES:
         p, fits, folds = arm(m, FULLER, mode, settings)
@@ -138,20 +165,49 @@ def test_letters_as_a_shortcut(slices, realdata, tmp_path):
         assert np.allclose(as_is.prob, p.prob, atol=.02)
         for name, v in others.items():
             q = says(fits, folds, v)
-            out[f'tested on {name}'] = dict(auc=auc(q), differences={k: v for k, v in compare(as_is, q)['differences'].items() if k in ('accuracy', 'macro_auc')}, calls_changed=int((q.pred != as_is.pred).sum()))
+            out[f'tested on {name}'] = dict(
+                auc=auc(q),
+                differences={
+                    k: v for k, v in compare(as_is, q)['differences'].items() if k in ('accuracy', 'macro_auc')
+                },
+                calls_changed=int((q.pred != as_is.pred).sum()),
+            )
             if name == 'without letters':
                 moved = (as_is.prob - q.prob)[lettered, 0]
-                out['letters'] = dict(slices=int(lettered.sum()), mean_change=float(moved.mean()), largest_change=float(np.abs(moved).max()),
-                                      calls_changed=int((q.pred != as_is.pred)[lettered].sum()))
-        for name in ('head alone', 'surroundings alone'): out[f'trained and tested on {name}'] = auc(arm(others[name], FULLER, mode, settings)[0])
+                out['letters'] = dict(
+                    slices=int(lettered.sum()),
+                    mean_change=float(moved.mean()),
+                    largest_change=float(np.abs(moved).max()),
+                    calls_changed=int((q.pred != as_is.pred)[lettered].sum()),
+                )
+        for name in ('head alone', 'surroundings alone'):
+            out[f'trained and tested on {name}'] = auc(arm(others[name], FULLER, mode, settings)[0])
         out['given patients'] = auc(arm(m, FULLER, mode, settings, by='given')[0])
         size = FULLER.size
         outside = [~(np.asarray(replace(others['head alone']).load(i, size).convert('L')) > 0) for i in range(len(m))]
-        heat = [energy_in_mask(c, outside[i]) for fit, fold in zip(fits, folds)
-                for i, c in zip(split_rows(fold, 'test'), heat_maps(fit.network, fit, m, split_rows(fold, 'test'), 'finding'))]
+        heat = [
+            energy_in_mask(c, outside[i])
+            for fit, fold in zip(fits, folds)
+            for i, c in zip(
+                split_rows(fold, 'test'), heat_maps(fit.network, fit, m, split_rows(fold, 'test'), 'finding')
+            )
+        ]
         out['heat outside the head'] = dict(heat=float(np.nanmean(heat)), area=float(np.mean(outside)))
         record[mode] = dict(auc=auc(p), **out)
     share = pd.Series(lettered).groupby(m.table.label).agg(['sum', 'size'])
-    RECORD.write_text(json.dumps(dict(slices=len(m), given_patients=199, patients=int(m.table.patient.nunique()), folds=3, recipe=vars(FULLER),
-                                      lettered={c: share.loc[c].tolist() for c in CLASSES}, arms=record), indent=1) + '\n')
+    RECORD.write_text(
+        json.dumps(
+            dict(
+                slices=len(m),
+                given_patients=199,
+                patients=int(m.table.patient.nunique()),
+                folds=3,
+                recipe=vars(FULLER),
+                lettered={c: share.loc[c].tolist() for c in CLASSES},
+                arms=record,
+            ),
+            indent=1,
+        )
+        + '\n'
+    )
     print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')

@@ -100,7 +100,9 @@ def films(rng, n=96, features=30, folds=3):
     fold = rng.permutation(np.arange(n) % folds)
     for f in range(folds):
         a, b = np.c_[x[fold != f], np.ones((fold != f).sum())], 2. * y[fold != f] - 1
-        s[fold == f] = np.c_[x[fold == f], np.ones((fold == f).sum())] @ np.linalg.solve(a.T @ a + np.eye(features + 1), a.T @ b)
+        s[fold == f] = np.c_[x[fold == f], np.ones((fold == f).sum())] @ np.linalg.solve(
+            a.T @ a + np.eye(features + 1), a.T @ b
+        )
     p = stats.norm.cdf(s)
     return Predictions.from_arrays(range(n), range(n), y, np.c_[1 - p, p], ['a', 'b'], folds=folds)
 
@@ -110,7 +112,9 @@ def folded(rng, sims):
     done = [films(rng) for _ in range(sims)]
     pooled = [evaluate(p).overall['macro_auc'] for p in done]
     plain = [evaluate(Predictions(p.table, p.classes)).overall['macro_auc'] for p in done]
-    return dict(pooled_auc=held(pooled, .5) | dict(sd=float(np.std([i.value for i in pooled]))), without=held(plain, .5))
+    return dict(
+        pooled_auc=held(pooled, 0.5) | dict(sd=float(np.std([i.value for i in pooled]))), without=held(plain, 0.5)
+    )
 
 
 def run(sims=1000, seed=0, patients=PATIENTS):
@@ -136,10 +140,17 @@ def main():
     a = p.parse_args()
     start, rows = time.time(), run(a.sims, a.seed)
     older = [dict(zip(('metric', 'sizes', 'patients', 'icc', 'level', 'coverage'), o)) for o in OLDER]
-    record = dict(study='coverage', arm='intervals', command=f'python tools/coverage.py --sims {a.sims} --seed {a.seed}',
-                  date=time.strftime('%Y-%m-%d'), seconds=round(time.time() - start), data='simulated patients',
-                  versions=dict(python=platform.python_version(), numpy=np.__version__, scipy=scipy.__version__),
-                  figures=rows, older=older)
+    record = dict(
+        study='coverage',
+        arm='intervals',
+        command=f'python tools/coverage.py --sims {a.sims} --seed {a.seed}',
+        date=time.strftime('%Y-%m-%d'),
+        seconds=round(time.time() - start),
+        data='simulated patients',
+        versions=dict(python=platform.python_version(), numpy=np.__version__, scipy=scipy.__version__),
+        figures=rows,
+        older=older,
+    )
     write_file(a.out, json.dumps(record, indent=1) + '\n')
     low = [r for r in rows if r['coverage'] is not None and r['coverage'] < .93]
     print(f'{len(rows)} cases in {record["seconds"]} s; {len(low)} below .93')

@@ -1,4 +1,5 @@
-"""The real set of head CT calls each slice a patient, yet some are neighbours of one head: who is whose, from the pictures."""
+"""The real set of head CT calls each slice a patient, yet some are neighbours of one head: who is whose, from the
+pictures."""
 import numpy as np
 from PIL import Image
 from scipy import ndimage

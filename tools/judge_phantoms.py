@@ -1,8 +1,10 @@
-"""How hard the committed samples are: a plain reference beside networks, all judged on patients they have not seen. `make difficulty` runs this.
+"""How hard the committed samples are: a plain reference beside networks, all judged on patients they have not seen.
+`make difficulty` runs this.
 
 Plain: logistic regression on `simple_statistics` (means and spreads of 8 x 8 tiles, a histogram). Networks: the shipped
 backbone, frozen and fine-tuned, exactly as `judge_backbone.py` trains it on real images. Nothing is tuned here. What
-must hold: the plain reference clearly below the better network (interval of the difference above zero), the network below 1.
+must hold: the plain reference clearly below the better network (interval of the difference above zero), the network
+below 1.
 """
 import json
 import sys
@@ -48,20 +50,39 @@ def load(study, cache):
 
 def judge(study, cache, say=print):
     x, y, patients = load(study, cache)
-    probs = dict(plain=probe(simple_statistics(x), y, patients, 0, .03), frozen=frozen('usbook', None, x, y, patients, 0), finetuned=finetuned('usbook', None, x, y, patients, 0))
+    probs = dict(
+        plain=probe(simple_statistics(x), y, patients, 0, 0.03),
+        frozen=frozen('usbook', None, x, y, patients, 0),
+        finetuned=finetuned('usbook', None, x, y, patients, 0),
+    )
     b = bootstrap(y, patients, {k: p[None] for k, p in probs.items()})
     best = max(('frozen', 'finetuned'), key=lambda k: b[k][0])
-    alike = icc(probs[best].argmax(1) == y, np.unique(patients, return_inverse=True)[1]) # in being right; None with one image a patient
-    row = dict(study=study, task=TASKS[study], images=len(y), patients=len(set(patients)), **{k: interval(*v) for k, v in b.items()},
-               accuracy={k: round(float((p.argmax(1) == y).mean()), 3) for k, p in probs.items()}, commonest=round(float(np.bincount(y).max()/len(y)), 3),
-               icc=alike and round(alike, 3),
-               best=best, best_minus_plain=interval(b[best][0] - b['plain'][0], b[best][1] - b['plain'][1]))
+    alike = icc(
+        probs[best].argmax(1) == y, np.unique(patients, return_inverse=True)[1]
+    )  # in being right; None with one image a patient
+    row = dict(
+        study=study,
+        task=TASKS[study],
+        images=len(y),
+        patients=len(set(patients)),
+        **{k: interval(*v) for k, v in b.items()},
+        accuracy={k: round(float((p.argmax(1) == y).mean()), 3) for k, p in probs.items()},
+        commonest=round(float(np.bincount(y).max() / len(y)), 3),
+        icc=alike and round(alike, 3),
+        best=best,
+        best_minus_plain=interval(b[best][0] - b['plain'][0], b[best][1] - b['plain'][1]),
+    )
     say(row)
     return row
 
 if __name__ == '__main__':
-    how = dict(metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients', folds=FOLDS, image_size=SIZE,
-               finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds', pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks')
+    how = dict(
+        metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients',
+        folds=FOLDS,
+        image_size=SIZE,
+        finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds',
+        pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks',
+    )
     old = {r['study']: r for r in json.loads(RECORD.read_text())['rows']} if RECORD.exists() else {}
     for s in sys.argv[1:] or TASKS:
         old[s] = judge(s, read_settings().path('cache')/'samples')

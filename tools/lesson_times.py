@@ -16,8 +16,16 @@ def record()->dict: # what is known on this machine
     kept = read_settings(ROOT).path('cache')/'lesson_times.json'
     if not kept.is_file(): sys.exit('nothing is measured yet: run the chapters first (make notebooks)')
     import torch
-    return dict(study='all', arm='lessons', figure='seconds of the long cells', seconds=read_json(kept), speed=machine_speed(),
-                threads=torch.get_num_threads(), command='python tools/lesson_times.py', date=time.strftime('%Y-%m-%d'))
+    return dict(
+        study='all',
+        arm='lessons',
+        figure='seconds of the long cells',
+        seconds=read_json(kept),
+        speed=machine_speed(),
+        threads=torch.get_num_threads(),
+        command='python tools/lesson_times.py',
+        date=time.strftime('%Y-%m-%d'),
+    )
 
 if __name__ == '__main__':
     from usbook.core.files import as_json, write_file

@@ -38,7 +38,9 @@ def rates(patients, unequal, share, icc, runs, seed=0):
     for _ in range(runs):
         a, b = pair(rng, who, patients, share, icc)
         target, w = rng.integers(0, 2, len(who)), rng.multinomial(patients, np.full(patients, 1 / patients), 500)
-        old = boot_interval((a * 1. - b).mean(), (w @ np.bincount(who, a * 1. - b, patients)) / (w @ m), patients, least=0)
+        old = boot_interval(
+            (a * 1.0 - b).mean(), (w @ np.bincount(who, a * 1.0 - b, patients)) / (w @ m), patients, least=0
+        )
         new = compare(*(as_predictions(o, target, who) for o in (a, b))).differences
         wrong += sign(old) != 0, sign(new['accuracy']) != 0, sign(new['macro_f1']) != 0, new['accuracy'].low is None
     return wrong / runs
@@ -56,7 +58,11 @@ def main():
         for unequal in (False, True):
             for share, icc in zip(args.share, args.icc):
                 r = rates(k, unequal, share, icc, args.runs)
-                print(f"{k:8d} {'unequal' if unequal else 'equal':8s} {share:5.2f} {icc:3.1f} {r[0]:12.3f} {r[1]:12.3f} {r[2]:12.3f} {r[3]:12.3f}", flush=True)
+                print(
+                    f"{k:8d} {'unequal' if unequal else 'equal':8s} {share:5.2f} {icc:3.1f} {r[0]:12.3f} {r[1]:12.3f} "
+                    f"{r[2]:12.3f} {r[3]:12.3f}",
+                    flush=True,
+                )
 
 
 if __name__ == '__main__': main()

@@ -13,7 +13,18 @@ from importlib import import_module
 import usbook
 
 # %% ../nbs/all.ipynb #a12ee54b
-ROOMS_OF_A_LESSON = ('core', 'data', 'phantoms', 'predictions', 'evidence', 'learn', 'studies', 'runs', 'widgets', 'classroom')
+ROOMS_OF_A_LESSON = (
+    'core',
+    'data',
+    'phantoms',
+    'predictions',
+    'evidence',
+    'learn',
+    'studies',
+    'runs',
+    'widgets',
+    'classroom',
+)
 _STUDIES = 'usbook.studies.'
 _SHARED = ('study', 'formula', 'images', 'machinery')  # modules of the room that all studies use
 

@@ -24,16 +24,23 @@ def params(args:ast.arguments, notes:dict, skip=0)->list: # Markdown list: what 
     if args.kwarg: rows.append((args.kwarg, None))
     lines = {}
     for a, d in rows: lines.setdefault(max(a.end_lineno, getattr(d, 'end_lineno', 0) or 0), []).append(a.arg)
-    return [f'- {", ".join(f"`{n}`" for n in names)}: {plain(notes[l])}' for l, names in sorted(lines.items()) if l in notes]
+    return [
+        f'- {", ".join(f"`{n}`" for n in names)}: {plain(notes[l])}' for l, names in sorted(lines.items()) if l in notes
+    ]
 
 def fields(node:ast.ClassDef)->list:
     return [s for s in node.body if isinstance(s, ast.AnnAssign) and not s.target.id.startswith('_')]
 
-def decorators(node): return {ast.unparse(d.func if isinstance(d, ast.Call) else d).split('.')[-1]: ast.unparse(d) for d in node.decorator_list}
+def decorators(node):
+    return {
+        ast.unparse(d.func if isinstance(d, ast.Call) else d).split('.')[-1]: ast.unparse(d)
+        for d in node.decorator_list
+    }
 
 def signature(args:ast.arguments, skip=0)->str:
     text = ast.unparse(args)
-    for a in [*args.posonlyargs, *args.args][:skip]: text = text.removeprefix(ast.unparse(a)).removeprefix('=None').lstrip(', ')
+    for a in [*args.posonlyargs, *args.args][:skip]:
+        text = text.removeprefix(ast.unparse(a)).removeprefix('=None').lstrip(', ')
     return re.sub(r'\s+', ' ', text)
 
 def directive(kind, sig, body, depth)->str:
@@ -46,7 +53,15 @@ def function(node, notes, owner='', depth=5)->str:
         owner = ast.unparse(node.args.args[0].annotation).strip("'")
     if owner:
         prop = 'property' in deco or 'as_prop=True' in deco.get('patch', '')
-        kind = 'property' if prop else 'staticmethod' if 'staticmethod' in deco else 'classmethod' if 'classmethod' in deco or 'cls_method=True' in deco.get('patch', '') else 'method'
+        kind = (
+            'property'
+            if prop
+            else 'staticmethod'
+            if 'staticmethod' in deco
+            else 'classmethod'
+            if 'classmethod' in deco or 'cls_method=True' in deco.get('patch', '')
+            else 'method'
+        )
         skip = 0 if kind == 'staticmethod' else 1
     end, row = '', node.returns.end_lineno if node.returns else 0
     given = notes.get(row) if row < node.body[0].lineno else None
@@ -55,7 +70,8 @@ def function(node, notes, owner='', depth=5)->str:
     if given: said.append(f'- returns: {plain(given)}')
     name = f'{owner}.{node.name}' if owner and depth == 5 else node.name
     body = [plain(re.sub(r'\s+', ' ', ast.get_docstring(node) or '')), '', *said]
-    if kind == 'property': return directive(kind, name, [f':type: {ast.unparse(node.returns)}' if node.returns else '', '', *body], depth)
+    if kind == 'property':
+        return directive(kind, name, [f':type: {ast.unparse(node.returns)}' if node.returns else '', '', *body], depth)
     return directive(kind, f'{name}({signature(node.args, skip)}){end}', body, depth)
 
 def klass(node, notes)->str:
@@ -63,11 +79,23 @@ def klass(node, notes)->str:
     if init: sig, said = signature(init.args, 1), params(init.args, notes, 1)
     else:
         own = fields(node)
-        sig = ', '.join(f'{ast.unparse(f.target)}: {ast.unparse(f.annotation)}' + (f' = {ast.unparse(f.value)}' if f.value else '') for f in own)
+        sig = ', '.join(
+            f'{ast.unparse(f.target)}: {ast.unparse(f.annotation)}' + (f' = {ast.unparse(f.value)}' if f.value else '')
+            for f in own
+        )
         if 'field(' in sig: sig = re.sub(r' = field\([^)]*\)', ' = ...', sig)
         said = [f'- `{f.target.id}`: {plain(notes[f.end_lineno])}' for f in own if f.end_lineno in notes]
-    inner = [function(s, notes, node.name, 4) for s in node.body if isinstance(s, ast.FunctionDef) and not s.name.startswith('_') and ast.get_docstring(s)]
-    return directive('class', f'{node.name}({sig})' if sig else node.name, [plain(re.sub(r'\s+', ' ', ast.get_docstring(node) or '')), '', *said, '', *inner], 6)
+    inner = [
+        function(s, notes, node.name, 4)
+        for s in node.body
+        if isinstance(s, ast.FunctionDef) and not s.name.startswith('_') and ast.get_docstring(s)
+    ]
+    return directive(
+        'class',
+        f'{node.name}({sig})' if sig else node.name,
+        [plain(re.sub(r'\s+', ' ', ast.get_docstring(node) or '')), '', *said, '', *inner],
+        6,
+    )
 
 def entries(src:str)->list: # (name, first line of its docstring, MyST text) of what a cell defines
     notes, out = comments(src), []

@@ -12,26 +12,56 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 import api
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
-ALONE = '*This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath shows its state.*'
+ALONE = ('*This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath '
+         'shows its state.*')
 DIRECTIVE = re.compile(r'^#\s*\|\s*(.*)\n?', re.M)
-TAGS = {'hide_input': 'remove-input', 'echo: false': 'remove-input', 'hide_output': 'remove-output', 'output: false': 'remove-output',
-        'code-fold: true': 'hide-input'}
+TAGS = {
+    'hide_input': 'remove-input',
+    'echo: false': 'remove-input',
+    'hide_output': 'remove-output',
+    'output: false': 'remove-output',
+    'code-fold: true': 'hide-input',
+}
 EXERCISES = 'classroom/exercises'
-ROOMS = ('chapters', EXERCISES, 'classroom', 'core', 'data', 'phantoms', 'predictions', 'learn', 'evidence', 'studies', 'runs', 'widgets', 'cli')
+ROOMS = (
+    'chapters',
+    EXERCISES,
+    'classroom',
+    'core',
+    'data',
+    'phantoms',
+    'predictions',
+    'learn',
+    'evidence',
+    'studies',
+    'runs',
+    'widgets',
+    'cli',
+)
 CAPTIONS = {'chapters': 'Chapters', EXERCISES: 'Exercises', 'classroom': 'For teachers'}
-FOLDED = {'solution': 'A solution', 'check': 'What the check says to it', 'wrong': 'A wrong answer that comes up', 'export': 'How the answer is checked'} # in exercises
+FOLDED = {
+    'solution': 'A solution',
+    'check': 'What the check says to it',
+    'wrong': 'A wrong answer that comes up',
+    'export': 'How the answer is checked',
+}  # in exercises
 
 EXPLAINED = ('chapters', EXERCISES) # where the first use of a term leads to its entry
 
 def notebooks()->list: # paths relative to nbs/, in the order of the book
-    found = [p.relative_to(NBS) for p in NBS.rglob('*.ipynb') if not any(s.startswith(('_', '.')) for s in p.relative_to(NBS).parts)]
+    found = [
+        p.relative_to(NBS)
+        for p in NBS.rglob('*.ipynb')
+        if not any(s.startswith(('_', '.')) for s in p.relative_to(NBS).parts)
+    ]
     room = lambda p: p.parent.as_posix().removeprefix('.')
     order = lambda p: (ROOMS.index(room(p)) if room(p) in ROOMS else len(ROOMS), p.as_posix())
     return sorted((p for p in found if p.name != 'index.ipynb'), key=order)
 
 def output(o:dict)->dict|None: # a cell's output, fit for a page
     data = o.get('data', {})
-    if VIEW in data and not {'text/html', 'image/png', 'text/markdown'} & set(data): return None if _is_progress(data) else _says(ALONE)
+    if VIEW in data and not {'text/html', 'image/png', 'text/markdown'} & set(data):
+        return None if _is_progress(data) else _says(ALONE)
     if re.fullmatch(r'\s*<style>.*?</style>\s*', ''.join(data.get('text/html', '')), re.S): return None
     if 'text/html' in data: data.pop('text/markdown', None)
     if 'text/html' in data: data['text/html'] = aligned(''.join(data['text/html']))
@@ -50,12 +80,20 @@ def wraps(o:dict)->bool: # printed text without columns: its long lines may be b
     return not re.search(r'\S {2,}\S|array\(|^ *\[+ *-?\d', text, re.M)
 
 def shows_widget(source:str)->bool: # a widget is made, and stands in the last line
-    return bool(re.search(r'\b(explore|play)_\w+\(', source) and re.match(r'(\w+$|(explore|play)_\w+\()', source.splitlines()[-1]))
+    return bool(
+        re.search(r'\b(explore|play)_\w+\(', source)
+        and re.match(r'(\w+$|(explore|play)_\w+\()', source.splitlines()[-1])
+    )
 
 def twin(cells:list, i:int)->bool: # cell i is the still picture of a widget just above it that moves without a kernel
     above = next((c for c in reversed(cells[:i]) if c['cell_type'] == 'code'), None)
     still = re.fullmatch(r'(\w+)\.figure\(\)', ''.join(cells[i]['source']).strip())
-    return bool(still and above and shows_widget(''.join(above['source'])) and any('text/html' in o.get('data', {}) for o in above['outputs']))
+    return bool(
+        still
+        and above
+        and shows_widget(''.join(above['source']))
+        and any('text/html' in o.get('data', {}) for o in above['outputs'])
+    )
 
 def _is_progress(data): return 'Progress' in ''.join(data.get('text/plain', ''))
 
@@ -85,7 +123,15 @@ def merged(cells:list)->list:
     "Folded imports that follow one another become one"
     out = []
     for c in cells:
-        both = [x['metadata'].get('mystnb', {}).get('code_prompt_show') == 'Imports' and not x['outputs'] for x in (out[-1], c) if x['cell_type'] == 'code'] if out else []
+        both = (
+            [
+                x['metadata'].get('mystnb', {}).get('code_prompt_show') == 'Imports' and not x['outputs']
+                for x in (out[-1], c)
+                if x['cell_type'] == 'code'
+            ]
+            if out
+            else []
+        )
         if len(both) == 2 and all(both): out[-1]['source'] += '\n' + c['source']
         else: out.append(c)
     return out
@@ -97,21 +143,30 @@ def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module n
         c['id'], text = f'cell{i}', ''.join(c['source'])
         if c['cell_type'] != 'code':
             if room in EXPLAINED: text = link_terms(text, terms, '../'*(room.count('/') + 1) + f'{PAGE}.html')
-            if text.strip() and not (room == EXERCISES and text.startswith('**For the teacher')): cells.append(markdown(text, c['id']))
+            if text.strip() and not (room == EXERCISES and text.startswith('**For the teacher')):
+                cells.append(markdown(text, c['id']))
             continue
         said, source = [d.strip() for d in DIRECTIVE.findall(text)], DIRECTIVE.sub('', text).strip('\n')
         module = next((d.split()[1] for d in said if d.startswith('default_exp')), module)
         if 'hide' in said or not source.strip(): continue
-        fold = next((FOLDED[w] for d in said for w in [d.split()[0].rstrip(':')] if w in FOLDED), '') if room == EXERCISES else ''
-        if room == 'chapters' and twin(nb['cells'], i): cells.append(code(c, source, 'hide-cell', prompt='The same as a picture'))
+        fold = (
+            next((FOLDED[w] for d in said for w in [d.split()[0].rstrip(':')] if w in FOLDED), '')
+            if room == EXERCISES
+            else ''
+        )
+        if room == 'chapters' and twin(nb['cells'], i): cells.append(code(c, source, 'hide-cell', prompt=
+            'The same as a picture'))
         elif fold: cells.append(code(c, source, 'hide-cell' if c['outputs'] else 'hide-input', prompt=fold))
-        elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d): cells += exported(c, source, seen, module)
+        elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d):
+            cells += exported(c, source, seen, module)
         else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}))
     cells = merged(cells)
     if module and seen:
         at = next((i for i, c in enumerate(cells) if c['cell_type'] == 'markdown'), -1) + 1
         cells.insert(at, markdown(f'```{{py:module}} usbook.{module}\n```', 'module'))
-    kernel = dict(kernelspec=dict(name='python3', display_name='Python 3', language='python'), language_info=dict(name='python'))
+    kernel = dict(
+        kernelspec=dict(name='python3', display_name='Python 3', language='python'), language_info=dict(name='python')
+    )
     return dict(nbformat=4, nbformat_minor=5, metadata=kernel, cells=cells), module, seen
 
 def toctree(caption, pages)->str:
@@ -119,10 +174,16 @@ def toctree(caption, pages)->str:
 
 def names_page(modules:dict)->str:
     "Every public name of the library, with its first line"
-    out = ['# Every name\n\n> What the library offers, module by module; each name leads to its entry, with examples beneath.\n']
+    out = [
+        '# Every name\n\n> What the library offers, module by module; each name leads to its entry, with examples '
+        'beneath.\n'
+    ]
     for module, (doc, names) in modules.items():
         out += [f'\n## [usbook.{module}]({doc}.ipynb)\n']
-        out += [f'- {{py:obj}}`{n} <usbook.{module}.{n}>`' + (f': {api.plain(said)}' if said else '') for n, said in sorted(names.items(), key=lambda x: x[0].lower())]
+        out += [
+            f'- {{py:obj}}`{n} <usbook.{module}.{n}>`' + (f': {api.plain(said)}' if said else '')
+            for n, said in sorted(names.items(), key=lambda x: x[0].lower())
+        ]
     return '\n'.join(out) + '\n'
 
 def prepare(src:Path):
@@ -133,12 +194,15 @@ def prepare(src:Path):
         nb = json.loads((NBS/p).read_text(encoding='utf-8'))
         room = p.parent.as_posix().removeprefix('.')
         made, module, seen = page(nb, room not in EXPLAINED, room)
-        if p.with_suffix('').as_posix() == PAGE: made['cells'][1:1] = [markdown(text, key) for key, text in glossary_page()] # the terms before the code
+        if p.with_suffix('').as_posix() == PAGE:
+            made['cells'][1:1] = [markdown(text, key) for key, text in glossary_page()]  # the terms before the code
         if seen: modules[module] = p.with_suffix('').as_posix(), seen
         if p.name != 'index.ipynb': rooms.setdefault(room, []).append(p.with_suffix('').as_posix())
         else: index = made
         if p.name != 'index.ipynb': write(src/p, made)
-    trees = [toctree(CAPTIONS.get(r, f'Library: {r}'), pages) for r, pages in rooms.items()] + [toctree('Library: reference', ['names'])]
+    trees = [toctree(CAPTIONS.get(r, f'Library: {r}'), pages) for r, pages in rooms.items()] + [
+        toctree('Library: reference', ['names'])
+    ]
     index['cells'].append(markdown('\n'.join(trees), 'contents'))
     write(src/'index.ipynb', index)
     (src/'names.md').write_text(names_page(modules), encoding='utf-8')
@@ -155,7 +219,24 @@ def build(out:Path, jobs='1')->int: # Sphinx's exit code: anything it warns of i
         prepare(src)
         if (out/'objects.inv').exists(): shutil.rmtree(out)      # pages of notebooks that are gone
         with contextlib.redirect_stderr(said):
-            code = main(['-q', '-E', '-W', '--keep-going', '-j', jobs, '-b', 'html', '-c', str(HERE), '-d', f'{d}/doctrees', str(src), str(out)])
+            code = main(
+                [
+                    '-q',
+                    '-E',
+                    '-W',
+                    '--keep-going',
+                    '-j',
+                    jobs,
+                    '-b',
+                    'html',
+                    '-c',
+                    str(HERE),
+                    '-d',
+                    f'{d}/doctrees',
+                    str(src),
+                    str(out),
+                ]
+            )
         print(said.getvalue().replace(f'{src}/', 'nbs/'), end='', file=sys.stderr)
     return code
 

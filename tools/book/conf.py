@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[2]
 
 project, author = 'usbook', 'The usbook authors'
 copyright = author
-version = release = re.search(r"__version__ = ['\"]([^'\"]+)", (ROOT/'usbook'/'__init__.py').read_text(encoding='utf-8'))[1]
+version = release = re.search(
+    r"__version__ = ['\"]([^'\"]+)", (ROOT / 'usbook' / '__init__.py').read_text(encoding='utf-8')
+)[1]
 extensions = ['myst_nb']
 root_doc = 'index'
 

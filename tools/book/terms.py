@@ -5,11 +5,15 @@ from html import escape
 from usbook.evidence.glossary import GLOSSARY, GROUPS
 
 PAGE = 'evidence/06_glossary'
-_OTHER = re.compile(r'```.*?```|`[^`]*`|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|https?://\S+|^#[^\n]*$|^\|?[ :|-]+\|$', re.S | re.M)
+_OTHER = re.compile(
+    r'```.*?```|`[^`]*`|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|https?://\S+|^#[^\n]*$|^\|?[ :|-]+\|$', re.S | re.M
+)
 
 def _pattern(term):
     names = sorted(term.names, key=len, reverse=True)
-    return re.compile(r'(?<![\w-])(' + '|'.join(re.escape(n) + ('s?' if n[-1].isalpha() else '') for n in names) + r')(?![\w-])', re.I)
+    return re.compile(
+        r'(?<![\w-])(' + '|'.join(re.escape(n) + ('s?' if n[-1].isalpha() else '') for n in names) + r')(?![\w-])', re.I
+    )
 
 PATTERNS = {t.key: _pattern(t) for t in GLOSSARY}
 
@@ -18,7 +22,8 @@ def used_terms(text:str)->list: # Markdown -> Terms, in the order of the glossar
     plain = _OTHER.sub(' ', text)
     return [t for t in GLOSSARY if PATTERNS[t.key].search(plain)]
 
-def link_terms(text:str, seen:set, address:str)->str: # Markdown; keys that were linked before; address of the glossary's page -> Markdown
+# Markdown; keys that were linked before; address of the glossary's page -> Markdown
+def link_terms(text:str, seen:set, address:str)->str:
     "Lead from the first use of each term to its entry; `seen` grows"
     keep = []
     def hide(m): keep.append(m[0]); return f'\0{len(keep) - 1}\0'
@@ -26,14 +31,25 @@ def link_terms(text:str, seen:set, address:str)->str: # Markdown; keys that were
     for t in GLOSSARY:
         if t.key in seen or not (m := PATTERNS[t.key].search(plain)): continue
         seen.add(t.key)
-        title = ' · '.join(filter(None, (t.zh, t.formula))).replace('"', '&quot;').replace('<', '&lt;').replace('|', '&#124;')
-        plain = plain[:m.start()] + hide([f'<a class="term" href="{address}#term-{t.key}" title="{title}">{m[0]}</a>']) + plain[m.end():]
+        title = (
+            ' · '.join(filter(None, (t.zh, t.formula)))
+            .replace('"', '&quot;')
+            .replace('<', '&lt;')
+            .replace('|', '&#124;')
+        )
+        plain = (
+            plain[: m.start()]
+            + hide([f'<a class="term" href="{address}#term-{t.key}" title="{title}">{m[0]}</a>'])
+            + plain[m.end() :]
+        )
     while '\0' in plain: plain = re.sub('\0(\\d+)\0', lambda m: keep[int(m[1])], plain)
     return plain
 
 def glossary_html(terms)->str: # Terms
     "A table of terms; each row is a place that links can lead to"
-    def row(t): return f'<tr id="term-{t.key}"><td><b>{escape(t.en)}</b><td lang="zh">{escape(t.zh)}<td>{escape(t.formula)}<td>{escape(t.note)}</tr>'
+    def row(t):
+        return (f'<tr id="term-{t.key}"><td><b>{escape(t.en)}</b><td '
+                f'lang="zh">{escape(t.zh)}<td>{escape(t.formula)}<td>{escape(t.note)}</tr>')
     head = '<tr><th>English<th>中文<th>formula<th>note</tr>'
     return f'<table class="glossary"><thead>{head}</thead><tbody>{"".join(map(row, terms))}</tbody></table>'
 

@@ -10,7 +10,18 @@ import os
 import platform
 
 # %% ../../nbs/core/07_environment.ipynb #42363a27
-PACKAGES = ('usbook', 'torch', 'torchvision', 'fastai', 'timm', 'numpy', 'scipy', 'scikit-learn', 'statsmodels', 'pandas')
+PACKAGES = (
+    'usbook',
+    'torch',
+    'torchvision',
+    'fastai',
+    'timm',
+    'numpy',
+    'scipy',
+    'scikit-learn',
+    'statsmodels',
+    'pandas',
+)
 
 def versions()->dict: # package -> version; None where it is not installed
     "What is installed of the packages that a number may depend on"
@@ -23,5 +34,11 @@ def versions()->dict: # package -> version; None where it is not installed
 def environment()->dict: # python, system, machine, cores, threads, packages
     "Versions and machine"
     import torch
-    return dict(python=platform.python_version(), system=platform.system(), machine=platform.machine(), cores=os.cpu_count(),
-                threads=torch.get_num_threads(), packages=versions())
+    return dict(
+        python=platform.python_version(),
+        system=platform.system(),
+        machine=platform.machine(),
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        packages=versions(),
+    )

@@ -52,7 +52,9 @@ class BadInput(ValueError):
 
     def as_dict(self)->dict: # the parts that are there, for a program
         parts = dict(error=self.sentence, what=self.what, where=self.where, row=self.row, remedy=self.remedy)
-        return {k: v for k, v in parts.items() if v not in (None, '')} | dict(problems=[p._asdict() for p in self.problems])
+        return {k: v for k, v in parts.items() if v not in (None, '')} | dict(
+            problems=[p._asdict() for p in self.problems]
+        )
 
 # %% ../../nbs/core/00_errors.ipynb #4961cdb3
 class LeakageError(BadInput):

@@ -96,7 +96,8 @@ def digest(content # bytes, or the path of a file
           )->str:  # 64 hexadecimal digits
     "SHA-256"
     if isinstance(content, bytes): return hashlib.sha256(content).hexdigest()
-    with open(content, 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _digest(f)
+    with open(content, 'rb') as f:
+        return hashlib.file_digest(f, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _digest(f)
 
 def _digest(f): # Python 3.10
     h = hashlib.sha256()
@@ -120,7 +121,8 @@ def read_json(path:str|Path,  # a JSON file
     try: return json.loads(Path(path).read_text(encoding='utf-8-sig'))
     except FileNotFoundError: raise BadInput('no such file', path, remedy='check the name and the folder') from None
     except OSError as e: raise BadInput(f"can't be opened ({e.strerror})", path) from None
-    except (ValueError, RecursionError) as e: raise BadInput(f'is no JSON ({str(e)[:80]})', path, remedy='write it again') from None
+    except (ValueError, RecursionError) as e: raise BadInput(f'is no JSON ({str(e)[:80]})', path, remedy=
+        'write it again') from None
 
 # %% ../../nbs/core/01_files.ipynb #da36282e
 def regular_file(path:str|Path,     # what was given
@@ -134,7 +136,10 @@ def regular_file(path:str|Path,     # what was given
     except ValueError: raise BadInput('is not a possible file name', path) from None
     except OSError as e: raise BadInput(f"can't be read ({e.strerror})", path) from None
     if stat.S_ISDIR(s.st_mode): raise BadInput(f'is a folder, not {kind}', path)
-    if not stat.S_ISREG(s.st_mode): raise BadInput(f'is a pipe or a device, not {kind}', path, remedy='give an ordinary file')
+    if not stat.S_ISREG(s.st_mode):
+        raise BadInput(f'is a pipe or a device, not {kind}', path, remedy='give an ordinary file')
     if most is not None and s.st_size > most:
-        raise BadInput(f'has {s.st_size/1e6:,.1f} MB and may have {most/1e6:,.0f} MB', path, remedy='give a smaller file')
+        raise BadInput(
+            f'has {s.st_size / 1e6:,.1f} MB and may have {most / 1e6:,.0f} MB', path, remedy='give a smaller file'
+        )
     return s.st_size

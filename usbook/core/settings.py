@@ -66,7 +66,9 @@ def _seed(name, text, where):
     "A whole number that every random generator takes"
     try: seed = int(text)
     except ValueError:
-        raise BadInput(f'{name} = {text[:40]!r} is not a whole number', where, remedy=f'write for example {name} = 0') from None
+        raise BadInput(
+            f'{name} = {text[:40]!r} is not a whole number', where, remedy=f'write for example {name} = 0'
+        ) from None
     if not 0 <= seed < SEEDS:
         raise BadInput(f'{name} = {text[:40]} is out of range', where, remedy='give a whole number from 0 to 2^64 - 1')
     return seed
@@ -76,7 +78,9 @@ def _home(name, text, where):
     try: Path(text).expanduser()
     except RuntimeError:
         user = text.split('/')[0]
-        raise BadInput(f'{name} = {text!r}: this computer has no user {user[1:]!r}', where, remedy='write the whole path') from None
+        raise BadInput(
+            f'{name} = {text!r}: this computer has no user {user[1:]!r}', where, remedy='write the whole path'
+        ) from None
 
 
 # %% ../../nbs/core/05_settings.ipynb #67db3c74
@@ -106,7 +110,8 @@ def read_settings(start:Path|None=None, # folder to start from; the current fold
             remedy = 'compare it with the file that came with usbook'
             raise BadInput(f"can't be read as settings ({str(e).splitlines()[0]})", ini, remedy=remedy) from None
         for k, v in cp['usbook'].items():
-            if k not in names: raise BadInput(f'unknown setting {k!r}', ini, remedy=f"known are {', '.join(sorted(names))}")
+            if k not in names:
+                raise BadInput(f'unknown setting {k!r}', ini, remedy=f"known are {', '.join(sorted(names))}")
             found[k] = _parse(k, v, ini)
     if os.environ.get('IN_TEST') == '1': found['profile'] = 'test'
     for k in names:

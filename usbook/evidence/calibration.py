@@ -36,7 +36,8 @@ def _index(preds, cls):
 def reliability(preds:Predictions, # probabilities and the truth
                 cls:str|None=None, # one class; None: the most probable class of each image
                 bins:int=10,       # of equal width
-               )->pd.DataFrame:    # a row per bin that is not empty: low, n, confidence, observed, observed_low, observed_high
+               # a row per bin that is not empty: low, n, confidence, observed, observed_low, observed_high
+               )->pd.DataFrame:
     "Mean confidence and observed frequency in bins of equal width, with intervals over patients"
     p, y = _confidence(preds, cls)
     table = calibration_bins(p, y, bins)
@@ -52,8 +53,13 @@ def calibration_line(preds:Predictions, # probabilities and the truth
     i, who = _index(preds, cls), preds.patient_codes
     y, x = (preds.target == i).astype(float), special.logit(np.clip(preds.prob[:, i], 1e-12, 1 - 1e-12))
     with_, without = (np.bincount(who, o) for o in (y, 1 - y))
-    s = Support(int(min((with_ > 0).sum(), (without > 0).sum())), float(min(kish(with_), kish(without))),
-                float(min(kish(with_), kish(without))), int(min(y.sum(), (1 - y).sum())), int(min(y.sum(), (1 - y).sum())))
+    s = Support(
+        int(min((with_ > 0).sum(), (without > 0).sum())),
+        float(min(kish(with_), kish(without))),
+        float(min(kish(with_), kish(without))),
+        int(min(y.sum(), (1 - y).sum())),
+        int(min(y.sum(), (1 - y).sum())),
+    )
     return dict(slope=_fitted(y, np.column_stack([x, np.ones(len(x))]), None, who, s),
                 intercept=_fitted(y, np.ones((len(x), 1)), x, who, s))
 

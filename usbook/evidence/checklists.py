@@ -13,11 +13,13 @@ from ..core.errors import BadInput
 
 # %% ../../nbs/evidence/05_checklists.ipynb #ccd891be
 CITATIONS = {
-    'CLAIM': 'Tejani AS, Klontzas ME, Gatti AA, et al. Checklist for Artificial Intelligence in Medical Imaging (CLAIM): '
-             '2024 update. Radiol Artif Intell 2024;6(4):e240300. doi:10.1148/ryai.240300',
+    'CLAIM': 'Tejani AS, Klontzas ME, Gatti AA, et al. Checklist for Artificial Intelligence in Medical Imaging '
+             '(CLAIM): '
+    '2024 update. Radiol Artif Intell 2024;6(4):e240300. doi:10.1148/ryai.240300',
     'TRIPOD+AI': 'Collins GS, Moons KGM, Dhiman P, et al. TRIPOD+AI statement: updated guidance for reporting clinical '
-                 'prediction models that use regression or machine learning methods. BMJ 2024;385:e078378. '
-                 'doi:10.1136/bmj-2023-078378'}
+    'prediction models that use regression or machine learning methods. BMJ 2024;385:e078378. '
+    'doi:10.1136/bmj-2023-078378',
+}
 
 # %% ../../nbs/evidence/05_checklists.ipynb #b98bef1e
 @dataclass(frozen=True)

@@ -231,9 +231,14 @@ _RANKING = ('auc', 'average_precision', 'brier', 'log_loss', 'macro_auc', 'macro
 def _bases(one, two):
     "Effective patients of each class, of all others, and of what was predicted by the weaker of the two, (k,) each"
     def of(*counts): return np.min([kish(np.asarray(o.todense())) for o in counts], axis=0)
-    def others(s, counts): return type(counts)(np.bincount(s.cluster, minlength=s.n_clusters) - np.asarray(counts.todense()))
-    return dict(recall=of(one.truth), specificity=of(others(one, one.truth)), precision=of(one.predicted, two.predicted),
-                npv=of(others(one, one.predicted), others(two, two.predicted)))
+    def others(s, counts):
+        return type(counts)(np.bincount(s.cluster, minlength=s.n_clusters) - np.asarray(counts.todense()))
+    return dict(
+        recall=of(one.truth),
+        specificity=of(others(one, one.truth)),
+        precision=of(one.predicted, two.predicted),
+        npv=of(others(one, one.predicted), others(two, two.predicted)),
+    )
 
 def _rests_on(name, bases, whole, c=None):
     "Effective patients that a metric rests on, overall or of class `c`"

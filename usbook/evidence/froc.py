@@ -272,7 +272,9 @@ def as_dict(self:Froc)->dict: # JSON-able; what does not exist is absent
 @patch(as_prop=True)
 def overall(self:Froc)->dict: # name -> Interval
     "The metrics by name, as an `Evaluation` of a classifier has them"
-    return {f'sensitivity_at_{r:g}': i for r, i in self.sensitivity.items()} | dict(jafroc=self.jafroc, wafroc=self.wafroc)
+    return {f'sensitivity_at_{r:g}': i for r, i in self.sensitivity.items()} | dict(
+        jafroc=self.jafroc, wafroc=self.wafroc
+    )
 
 @patch(as_prop=True)
 def per_class(self:Froc)->dict: return {}
@@ -348,7 +350,8 @@ def _shortfall(points, rates):
     "Say so when the detector never makes as many false positives as asked"
     most = points['fp_rate'].max() if len(points) else 0.
     over = ' and '.join(f'{r:g}' for r in rates if r > most + 1e-12)
-    text = f'the lowest threshold gives {most:.3g} false positives, so the sensitivity at {over} is the one with every mark'
+    text = (f'the lowest threshold gives {most:.3g} false positives, so the sensitivity at {over} is the one with '
+            f'every mark')
     return [text] if over else []
 
 def froc_summary(dets:Detections, # scans, lesions, marks

@@ -35,7 +35,8 @@ class Evaluation:
     @property
     def n(self): return int(self.confusion.sum())
 
-    def __repr__(self): return f"{self.n} images: accuracy {self.overall['accuracy']}, macro F1 {self.overall['macro_f1']}"
+    def __repr__(self):
+        return f"{self.n} images: accuracy {self.overall['accuracy']}, macro F1 {self.overall['macro_f1']}"
 
     def as_dict(self)->dict:
         "Ready for JSON; what does not exist is absent, with a note"

@@ -86,7 +86,9 @@ def _apart_by_chance(truth, predicted):
     n, m = truth.sum(-1), predicted.sum(-1)
     t, p = truth.cumsum(-1), predicted.cumsum(-1)
     one = (t * (m[..., None] - p) + p * (n[..., None] - t)).sum(-1)
-    two = (i**2 * truth).sum(-1) * m + (i**2 * predicted).sum(-1) * n - 2 * (i * truth).sum(-1) * (i * predicted).sum(-1)
+    two = (
+        (i**2 * truth).sum(-1) * m + (i**2 * predicted).sum(-1) * n - 2 * (i * truth).sum(-1) * (i * predicted).sum(-1)
+    )
     return np.array([ratio(one, n), ratio(two, n)])
 
 def _kappas(tp, truth, predicted, off):

@@ -90,8 +90,14 @@ class Frames:
 def clip_augmentation(recipe:DetectRecipe)->v2.Compose: # of an image and its boxes
     "Left-right flips, shifts, zoom, light; boxes that leave the frame are dropped"
     r = recipe
-    return v2.Compose([v2.RandomHorizontalFlip(.5*r.flip), v2.RandomAffine(0, translate=(r.shift, r.shift), scale=(1/r.zoom, r.zoom)),
-                       v2.ColorJitter(brightness=r.lighting, contrast=r.lighting), v2.SanitizeBoundingBoxes(min_size=4)])
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(0.5 * r.flip),
+            v2.RandomAffine(0, translate=(r.shift, r.shift), scale=(1 / r.zoom, r.zoom)),
+            v2.ColorJitter(brightness=r.lighting, contrast=r.lighting),
+            v2.SanitizeBoundingBoxes(min_size=4),
+        ]
+    )
 
 # %% ../../nbs/learn/03_detect.ipynb #0ce4d99e
 BOXES_PER_FRAME = 8 # boxes of a frame that a batch has room for
@@ -109,7 +115,13 @@ class Batches:
         if self.augment: k = min(k + int(torch.randint(f.recipe.every, ())), len(f.clip(scan)) - 1)
         x, b = f.look(scan, k, self.n_frames), f.boxes(scan, k)
         if self.augment:
-            d = self.augment(dict(image=tv_tensors.Image(x), boxes=tv_tensors.BoundingBoxes(b, format='XYXY', canvas_size=f.canvas), labels=torch.ones(len(b))))
+            d = self.augment(
+                dict(
+                    image=tv_tensors.Image(x),
+                    boxes=tv_tensors.BoundingBoxes(b, format='XYXY', canvas_size=f.canvas),
+                    labels=torch.ones(len(b)),
+                )
+            )
             x, b = (d[k].as_subclass(torch.Tensor) for k in ('image', 'boxes'))
         return x, nn.functional.pad(b[:BOXES_PER_FRAME], (0, 0, 0, max(0, BOXES_PER_FRAME - len(b))))
 
@@ -138,14 +150,19 @@ class Pyramid(nn.Module):
         super().__init__()
         trunk = unwrap(body)
         taken = stages(trunk)
-        if not taken: raise BadInput(f"{recipe.arch} gives no feature maps of stride 8, 16 or 32; choose another architecture, for example resnet18")
+        if not taken:
+            raise BadInput(
+                f"{recipe.arch} gives no feature maps of stride 8, 16 or 32; choose another architecture, for example "
+                f"resnet18"
+            )
         self.body = IntermediateLayerGetter(trunk, {n: str(i) for i, (n, _) in enumerate(taken)})
         c, self.levels = recipe.channels, recipe.levels
         self.fpn = FeaturePyramidNetwork([n for _, n in taken], c, LastLevelP6P7(c, c) if recipe.levels > 3 else None)
         self.out_channels, self.frozen = c, False
         self.dtype = None
         self.store, self.rows = None, None
-        for n in ('mean', 'std'): self.register_buffer(n, torch.tensor(getattr(weights, n))[:, None, None]*255, persistent=False)
+        for n in ('mean', 'std'):
+            self.register_buffer(n, torch.tensor(getattr(weights, n))[:, None, None] * 255, persistent=False)
 
     def train(self, mode=True  # True: training; a frozen body stays in eval mode
              ):
@@ -163,7 +180,11 @@ class Pyramid(nn.Module):
 
     def forward(self, x     # images (n, 3, h, w) uint8
                ):
-        maps = self.maps(x) if self.rows is None else OrderedDict((k, v[self.rows.to(v.device)].to(x.device)) for k, v in self.store.items())
+        maps = (
+            self.maps(x)
+            if self.rows is None
+            else OrderedDict((k, v[self.rows.to(v.device)].to(x.device)) for k, v in self.store.items())
+        )
         with self.cast(x.device): maps = self.fpn(maps)
         return OrderedDict((k, v.float()) for k, v in list(maps.items())[:self.levels])
 
@@ -175,7 +196,8 @@ class _Ready(nn.Module):
 
 # %% ../../nbs/learn/03_detect.ipynb #18586776
 class Detector(nn.Module):
-    "FCOS as a fastai learner wants it: losses where boxes come along, else marks (n, marks, 5): left, top, right, bottom, score"
+    ("FCOS as a fastai learner wants it: losses where boxes come along, else marks (n, marks, 5): left, top, right, "
+     "bottom, score")
     def __init__(self, pyramid:Pyramid, recipe:DetectRecipe, canvas:tuple):
         super().__init__()
         n = recipe.levels
@@ -201,7 +223,9 @@ class Detector(nn.Module):
         return dict(boxes=b, labels=torch.ones(len(b), dtype=torch.long, device=b.device))
 
     def _found(self, results):
-        out = [torch.cat([clip_boxes_to_image(r['boxes'], self.canvas), r['scores'][:, None]], 1).float() for r in results]
+        out = [
+            torch.cat([clip_boxes_to_image(r['boxes'], self.canvas), r['scores'][:, None]], 1).float() for r in results
+        ]
         return torch.stack([nn.functional.pad(o, (0, 0, 0, self.marks - len(o))) for o in out])
 
 # %% ../../nbs/learn/03_detect.ipynb #945b4990
@@ -211,7 +235,8 @@ def detector(recipe:DetectRecipe, # of a detector
              seed:int=0           # of all that is random
             )->Detector:
     "A pretrained body with a new pyramid and head, whose first weights depend on the seed alone"
-    with no_random(seed): return Detector(Pyramid(backbone(recipe.arch, weights, seed), weights, recipe), recipe, canvas).eval()
+    with no_random(seed):
+        return Detector(Pyramid(backbone(recipe.arch, weights, seed), weights, recipe), recipe, canvas).eval()
 
 # %% ../../nbs/learn/03_detect.ipynb #0663ba0c
 class GiveBoxes(Callback):
@@ -241,8 +266,13 @@ def frame_loaders(frames:Frames,             # the clips as the network wants th
     "fastai's loaders for the training and validation frames"
     train, valid = _both_items(frames, recipe)
     some, plain = Batches(frames, n_frames, clip_augmentation(recipe), device), Batches(frames, n_frames, None, device)
-    return DataLoaders(DataLoader(train, bs=min(recipe.batch, len(train)), shuffle=True, drop_last=True, create_batch=some, device=device),
-                       DataLoader(valid, bs=16, create_batch=plain, device=device), device=device)
+    return DataLoaders(
+        DataLoader(
+            train, bs=min(recipe.batch, len(train)), shuffle=True, drop_last=True, create_batch=some, device=device
+        ),
+        DataLoader(valid, bs=16, create_batch=plain, device=device),
+        device=device,
+    )
 
 def _both_items(frames, recipe):
     "(scan, frame) of the training and of the validation frames"
@@ -259,7 +289,9 @@ def detector_learner(dls:DataLoaders,     # from `frame_loaders` or `stored_load
                     )->Learner:
     "A fastai learner for a torchvision detector"
     follow = Follow(recipe.epochs, say or None)
-    learn = Learner(dls, net, loss_func=summed, splitter=body_and_rest, cbs=[GiveBoxes(), GradientClip(5.), follow, *cbs], wd=.01)
+    learn = Learner(
+        dls, net, loss_func=summed, splitter=body_and_rest, cbs=[GiveBoxes(), GradientClip(5.0), follow, *cbs], wd=0.01
+    )
     learn.follow = follow
     return learn if say is None else silence(learn)
 
@@ -282,7 +314,8 @@ def find_marks(learn:Learner,  # from `detector_learner`, trained
 def _marks_table(items, marks, frames):
     "Marks (n, k, 5) as a table"
     which, nth = np.nonzero(marks[..., 4].numpy() > 0)
-    if not np.isfinite(marks.numpy()).all(): raise BadInput("the training diverged (boxes are not finite); use a smaller learning rate")
+    if not np.isfinite(marks.numpy()).all():
+        raise BadInput("the training diverged (boxes are not finite); use a smaller learning rate")
     b, scan = marks[which, nth].numpy().astype(float), np.array([s for s, _ in items], object)[which]
     scale = np.array([frames.scale[s] for s in scan])[:, None]
     edge = np.array([frames.shape[s][::-1] for s in scan]).reshape(-1, 2)
@@ -340,8 +373,18 @@ def stored_loaders(net:Detector,   # with a frozen body
     mixed = lambda items: tuple(torch.cat(o) for o in zip(*((plain if w else some)([i]) for i, w in items)))
     items = [(i, k == 0) for k in range(v) for i in train] + [(i, True) for i in valid]
     boxes = store_maps(net, mixed, items, say)
-    return DataLoaders(DataLoader(list(range(n)), bs=min(recipe.batch, n), shuffle=True, drop_last=True, create_batch=Stored(boxes, n, 0, v), device=device),
-                       DataLoader(list(range(len(valid))), bs=16, create_batch=Stored(boxes, 0, n*v), device=device), device=device)
+    return DataLoaders(
+        DataLoader(
+            list(range(n)),
+            bs=min(recipe.batch, n),
+            shuffle=True,
+            drop_last=True,
+            create_batch=Stored(boxes, n, 0, v),
+            device=device,
+        ),
+        DataLoader(list(range(len(valid))), bs=16, create_batch=Stored(boxes, 0, n * v), device=device),
+        device=device,
+    )
 
 # %% ../../nbs/learn/03_detect.ipynb #6109e623
 @dataclass(eq=False)
@@ -380,7 +423,10 @@ def _train(clips, job, n_frames, splits, started):
     net = detector(recipe, weights, frames.canvas, job.seed).to(device)
     pyramid = net.net.backbone
     dls, proof = None, None
-    pyramid.dtype, pyramid.frozen = pick_dtype(pyramid.body, device, recipe.precision, training=mode == 'finetuned'), mode == 'frozen'
+    pyramid.dtype, pyramid.frozen = (
+        pick_dtype(pyramid.body, device, recipe.precision, training=mode == 'finetuned'),
+        mode == 'frozen',
+    )
     before = snapshot(pyramid.body)
     if pyramid.frozen:
         pyramid.body.requires_grad_(False)
@@ -391,9 +437,30 @@ def _train(clips, job, n_frames, splits, started):
     pyramid.store = pyramid.rows = None
     if pyramid.frozen: proof = assert_frozen(before, pyramid.body)
     marks = {s: find_marks(learn, frames, s, n_frames) for s in splits}
-    meta = dict(mode=mode, n_frames=n_frames, weights=weights.as_dict(), recipe=asdict(recipe), seed=job.seed, split=split_hash(clips),
-                device=device.type, dtype=str(pyramid.dtype or torch.float32), torch=torch.__version__)
-    return DetectorFit(mode, n_frames, recipe, weights, learn, frames, marks, learn.follow.history(), time.perf_counter() - started, meta, proof)
+    meta = dict(
+        mode=mode,
+        n_frames=n_frames,
+        weights=weights.as_dict(),
+        recipe=asdict(recipe),
+        seed=job.seed,
+        split=split_hash(clips),
+        device=device.type,
+        dtype=str(pyramid.dtype or torch.float32),
+        torch=torch.__version__,
+    )
+    return DetectorFit(
+        mode,
+        n_frames,
+        recipe,
+        weights,
+        learn,
+        frames,
+        marks,
+        learn.follow.history(),
+        time.perf_counter() - started,
+        meta,
+        proof,
+    )
 
 # %% ../../nbs/learn/03_detect.ipynb #6b2cd3bf
 def plot_losses(*fits:DetectorFit):
@@ -417,7 +484,10 @@ def merge_places(marks:pd.DataFrame, # of single frames
                  least:float=.2      # boxes that overlap (IoU) by more are one place
                 )->pd.DataFrame:     # the same columns, fewer rows
     "Keep the best mark of each place of a clip, whatever its frame"
-    keep = [g.index.to_numpy()[nms(_xyxy(g), torch.as_tensor(g.score.to_numpy(float, copy=True)), least).numpy()] for _, g in marks.groupby('scan')]
+    keep = [
+        g.index.to_numpy()[nms(_xyxy(g), torch.as_tensor(g.score.to_numpy(float, copy=True)), least).numpy()]
+        for _, g in marks.groupby('scan')
+    ]
     return marks.loc[np.sort(np.concatenate(keep))].reset_index(drop=True) if keep else marks
 
 # %% ../../nbs/learn/03_detect.ipynb #dcae07d7
@@ -531,7 +601,8 @@ def linked(marks:pd.DataFrame, # of single frames
            keep:int=10,        # tracks kept of each clip
            **kw                # of `link`
           )->pd.DataFrame:
-    "The best tracks of each clip by step (b), as the temporal network wants them: the detector's own score, the track's in `start`"
+    ("The best tracks of each clip by step (b), as the temporal network wants them: the detector's own score, the "
+     "track's in `start`")
     t = link(marks, rescore='max', **kw)
     t = t.assign(own=t.score)
     best = t.groupby(['scan', 'track']).own.agg(lambda s: s.nlargest(8).sum()/8)
@@ -545,7 +616,12 @@ def is_lesion(t:pd.DataFrame,     # tracks
               least:float=.3      # overlap (IoU) from which a box counts as the lesion
              )->np.ndarray: # (n,) 0 or 1
     "Whether the best box of each track overlaps a lesion"
-    best = t.sort_values('score', ascending=False, kind='stable').drop_duplicates(['scan', 'track']).set_index(['scan', 'track']).loc[index]
+    best = (
+        t.sort_values('score', ascending=False, kind='stable')
+        .drop_duplicates(['scan', 'track'])
+        .set_index(['scan', 'track'])
+        .loc[index]
+    )
     by = {k: g for k, g in boxes.groupby(['scan', 'frame'])}
     def hit(scan, row):
         g = by.get((scan, row.frame))
@@ -565,7 +641,13 @@ def fit_tracks(x,             # features (n, f, T)
     batch = lambda i: (x[list(i)], mask[list(i)], y[list(i)])
     with no_random(seed):
         dl = DataLoader(list(range(n)), bs=min(64, n), shuffle=True, drop_last=True, create_batch=batch)
-        learn = Learner(DataLoaders(dl, DataLoader([], bs=1, create_batch=batch)), TrackNet(x.shape[1]), loss_func=nn.BCEWithLogitsLoss(), wd=.1, cbs=Follow(epochs))
+        learn = Learner(
+            DataLoaders(dl, DataLoader([], bs=1, create_batch=batch)),
+            TrackNet(x.shape[1]),
+            loss_func=nn.BCEWithLogitsLoss(),
+            wd=0.1,
+            cbs=Follow(epochs),
+        )
         silence(learn).fit_one_cycle(epochs, lr)
     return learn.model.eval()
 

@@ -47,9 +47,18 @@ def fit_inputs(m:Manifest,  # images with a split
     t, w = m.table, job.weights
     kept = [c for c in t if c in (*KEPT, 'label', 'split') or c.startswith('reader_')]
     table = t[kept].assign(digest=image_digests(m)).to_csv(index=False)
-    return dict(images=digest(table.encode()), classes=list(m.classes), kind=type(job.recipe).__name__, recipe=asdict(job.recipe),
-                mode=job.mode, weights=[w.arch, w.sha256 or w.source, *w.mean, *w.std], seed=job.seed,
-                device=job.device.type, bfloat16=fast_bf16(job.device), code=code_version())
+    return dict(
+        images=digest(table.encode()),
+        classes=list(m.classes),
+        kind=type(job.recipe).__name__,
+        recipe=asdict(job.recipe),
+        mode=job.mode,
+        weights=[w.arch, w.sha256 or w.source, *w.mean, *w.std],
+        seed=job.seed,
+        device=job.device.type,
+        bfloat16=fast_bf16(job.device),
+        code=code_version(),
+    )
 
 def fit_key(inputs:dict # of `fit_inputs`
            )->str:      # 24 hexadecimal digits
@@ -77,8 +86,20 @@ def save_fit(fit:Fit,      # a trained network
         probs = {f'prob.{k}': torch.tensor(p.prob.copy(order='C')) for k, p in fit.predictions.items()}
         save_file(_moved_part(fit) | probs, part/'network.safetensors')
         files = {f.name: digest(f) for f in sorted(part.iterdir())}
-        write_file(part/'card.json', as_json(dict(inputs=inputs, files=files, seconds=fit.seconds, times=fit.times,
-                                                  frozen=fit.frozen, notes=list(fit.notes), made=time.strftime('%Y-%m-%d'))))
+        write_file(
+            part / 'card.json',
+            as_json(
+                dict(
+                    inputs=inputs,
+                    files=files,
+                    seconds=fit.seconds,
+                    times=fit.times,
+                    frozen=fit.frozen,
+                    notes=list(fit.notes),
+                    made=time.strftime('%Y-%m-%d'),
+                )
+            ),
+        )
     return path
 
 def _moved_part(fit):
@@ -106,7 +127,9 @@ def read_fit(path:Path,   # a fit's folder
         return Fit(job.mode, job.recipe, job.weights, net.to(job.device).eval(), None, preds, history,
                    card['seconds'], card['times'], card['frozen'], card['notes'])
     except (KeyError, TypeError, AttributeError, ValueError, OSError, RuntimeError, SafetensorError) as e:
-        raise BadInput(f'is damaged or no fit of usbook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})', path.name) from None
+        raise BadInput(
+            f'is damaged or no fit of usbook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})', path.name
+        ) from None
 
 # %% ../../nbs/learn/07_fits.ipynb #9350380f
 def _history(path):
@@ -133,11 +156,15 @@ def kept_fits(settings     # whose cache it is
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name.startswith('.') or not path.is_dir(): continue
         size = sum(f.stat().st_size for f in path.iterdir() if f.is_file())
-        row = dict(key=path.name, mode='damaged', arch='', epochs=None, seconds=None, bytes=size, used=path.stat().st_mtime)
+        row = dict(
+            key=path.name, mode='damaged', arch='', epochs=None, seconds=None, bytes=size, used=path.stat().st_mtime
+        )
         try:
             card = read_json(path/'card.json')
             recipe = card['inputs']['recipe']
-            row |= dict(mode=card['inputs']['mode'], arch=recipe['arch'], epochs=recipe['epochs'], seconds=card['seconds'])
+            row |= dict(
+                mode=card['inputs']['mode'], arch=recipe['arch'], epochs=recipe['epochs'], seconds=card['seconds']
+            )
         except (BadInput, KeyError, TypeError): pass
         out.append(row)
     return sorted(out, key=lambda r: (-r['used'], r['key']))
@@ -182,7 +209,9 @@ def stored_fit(m:Manifest,    # with splits train, valid and test
                 save_fit(fit, path, inputs)
         except OSError as e:
             fit = fit if 'fit' in locals() and fit else train(m, job)
-            notes.append(f'The fit could not be kept ({e.strerror or e}); free some space or set cache = another folder.')
+            notes.append(
+                f'The fit could not be kept ({e.strerror or e}); free some space or set cache = another folder.'
+            )
         if full := _over_limit(job.settings): notes.append(full)
         fit.notes.extend(notes)
         return fit
@@ -205,7 +234,8 @@ LIMIT = 5*10**9 # bytes of fits; more is said
 def _over_limit(settings):
     size = sum(k['bytes'] for k in kept_fits(settings))
     if size <= LIMIT: return ''
-    return f'The store of fits holds {size/1e9:.1f} GB, more than {LIMIT/1e9:.0f}; `usbook.learn.fits.prune_fits` makes room.'
+    return (f'The store of fits holds {size / 1e9:.1f} GB, more than {LIMIT / 1e9:.0f}; `usbook.learn.fits.prune_fits` '
+            f'makes room.')
 
 # %% ../../nbs/learn/07_fits.ipynb #07d67540
 def worker_count(workers='auto', # 'auto', or a whole number from 1
@@ -237,7 +267,11 @@ def stored_fits(tasks:list,     # pairs of images and job
         retrain = False
     out = []
     for i, (m, job) in enumerate(tasks):
-        inner = say.part(i/len(tasks), (i + 1)/len(tasks), f'fit {i + 1} of {len(tasks)}') if n == 1 and say.sink else None
+        inner = (
+            say.part(i / len(tasks), (i + 1) / len(tasks), f'fit {i + 1} of {len(tasks)}')
+            if n == 1 and say.sink
+            else None
+        )
         out.append(stored_fit(m, job.but(progress=inner) if inner else job, retrain))
     return out
 
@@ -257,8 +291,10 @@ def _side_by_side(tasks, n, say, retrain):
                 if problem: problems.append(problem)
                 say(f'fit {k} of {len(tasks)}', k/len(tasks))
     except TerminatedWorkerError:
-        raise BadInput('a training was ended from outside (too little memory?); the finished ones are kept, so the same '
-                       'command goes on; workers = 1 needs less memory') from None
+        raise BadInput(
+            'a training was ended from outside (too little memory?); the finished ones are kept, so the same '
+            'command goes on; workers = 1 needs less memory'
+        ) from None
     if problems: raise BadInput(problems[0])
 
 def _one(m, job, retrain):
@@ -271,8 +307,13 @@ def save_network(fit:Fit,     # a trained network
                  path:str|Path # a .safetensors file
                 )->Path:       # the same path
     "The whole network in one file"
-    facts = dict(format='usbook network 1', recipe=asdict(fit.recipe), classes=next(iter(fit.predictions.values())).classes,
-                 mode=fit.mode, weights=fit.weights.as_dict())
+    facts = dict(
+        format='usbook network 1',
+        recipe=asdict(fit.recipe),
+        classes=next(iter(fit.predictions.values())).classes,
+        mode=fit.mode,
+        weights=fit.weights.as_dict(),
+    )
     state = {k: v.detach().cpu().contiguous() for k, v in fit.network.state_dict().items()}
     return write_file(path, lambda part: save_file(state, part, metadata=dict(usbook=json.dumps(facts))))
 

@@ -76,7 +76,10 @@ def make_pool(recipe:PretextRecipe,  # its categories, families and pool size
     step, folder = 1000, Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(repr((n, recipe.pool_size, recipe.families)).encode()).hexdigest()[:8]
-    jobs = [(folder/f'pool-{key}-{a:06d}.npy', a, min(a+step, n), recipe.pool_size, recipe.families) for a in range(0, n, step)]
+    jobs = [
+        (folder / f'pool-{key}-{a:06d}.npy', a, min(a + step, n), recipe.pool_size, recipe.families)
+        for a in range(0, n, step)
+    ]
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     files = map(_shard, jobs)
     if workers > 1: pool = ProcessPoolExecutor(workers); files = pool.map(_shard, jobs)
@@ -154,7 +157,12 @@ def losses(model:Pretext,        # network and heads
     simclr, naming = nt_xent(z, recipe.temperature), F.cross_entropy(named, family)
     err = (params[torch.arange(len(x)), family] - u).pow(2).mean()*12    # 1: as bad as guessing the mean
     loss = recipe.contrast*simclr + recipe.name_it*(naming + err)
-    return loss, dict(loss=loss.detach(), simclr=simclr.detach(), family=(named.argmax(1) == family).float().mean(), parameters=1 - err.detach())
+    return loss, dict(
+        loss=loss.detach(),
+        simclr=simclr.detach(),
+        family=(named.argmax(1) == family).float().mean(),
+        parameters=1 - err.detach(),
+    )
 
 # %% ../../nbs/learn/06_pretrain.ipynb #df06f560
 class Trainer:
@@ -166,7 +174,9 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(pretext_rng(_START, recipe.seed).integers(2**31)))
             self.model = Pretext(recipe.arch, recipe.families).to(device, memory_format=torch.channels_last)
-        self.mean_net = torch.optim.swa_utils.AveragedModel(self.model.net, use_buffers=True, multi_avg_fn=self._average)
+        self.mean_net = torch.optim.swa_utils.AveragedModel(
+            self.model.net, use_buffers=True, multi_avg_fn=self._average
+        )
         self.opt = torch.optim.AdamW(self.model.parameters(), lr=recipe.lr, weight_decay=recipe.decay)
         self.u = np.stack([parameters(c)[:4] for c in range(recipe.categories)]).astype(np.float32)
         some = pool[::max(1, len(pool)//2000)]/np.float32(255)
@@ -220,8 +230,15 @@ def train_step(self:Trainer):
 def save(self:Trainer, file:Path     # checkpoint
         ):
     "A checkpoint: tensors and numbers only"
-    state = dict(recipe=json.dumps(asdict(self.recipe)), model=self.model.state_dict(), mean_net=self.mean_net.state_dict(),
-                 opt=self.opt.state_dict(), step=self.step, seconds=self.seconds, log=self.log)
+    state = dict(
+        recipe=json.dumps(asdict(self.recipe)),
+        model=self.model.state_dict(),
+        mean_net=self.mean_net.state_dict(),
+        opt=self.opt.state_dict(),
+        step=self.step,
+        seconds=self.seconds,
+        log=self.log,
+    )
     write_file(file, lambda part: torch.save(state, part))
 
 # %% ../../nbs/learn/06_pretrain.ipynb #d62041dc
@@ -230,8 +247,10 @@ def load(self:Trainer, file:Path     # checkpoint
         ):
     "Go on from a checkpoint of the same recipe"
     try: s = torch.load(file, map_location=self.device, weights_only=True)
-    except Exception as e: raise BadInput(f"{Path(file).name} can't be read as a checkpoint ({type(e).__name__}); remove it to start anew") from None
-    if s['recipe'] != json.dumps(asdict(self.recipe)): raise BadInput(f"{Path(file).name} belongs to another recipe; remove it to start anew")
+    except Exception as e: raise BadInput(f"{Path(file).name} can't be read as a checkpoint ({type(e).__name__}); "
+                                          f"remove it to start anew") from None
+    if s['recipe'] != json.dumps(asdict(self.recipe)):
+        raise BadInput(f"{Path(file).name} belongs to another recipe; remove it to start anew")
     for name in ('model', 'mean_net', 'opt'): getattr(self, name).load_state_dict(s[name])
     self.step = s['step']
     self.seconds, self.log = s['seconds'], s['log']
@@ -252,7 +271,12 @@ def pretrain(trainer:Trainer,    # the network and what it learns from
         done = trainer.step == steps
         now = time.perf_counter(); trainer.seconds += now - t; t = now
         if trainer.step % log_every == 0 or done:
-            row = dict(step=trainer.step, seconds=round(trainer.seconds, 1), size=size, **{k: round(float(v), 4) for k, v in log.items()})
+            row = dict(
+                step=trainer.step,
+                seconds=round(trainer.seconds, 1),
+                size=size,
+                **{k: round(float(v), 4) for k, v in log.items()},
+            )
             trainer.log.append(row); say(_line(row, trainer.recipe.steps))
         if trainer.step % every == 0 or done: trainer.save(file)
     return trainer
@@ -263,7 +287,8 @@ def _line(row, steps):
     return ' '.join(f'{k} {v}' for k, v in row.items()) + f', about {left:.0f} min left'
 
 # %% ../../nbs/learn/06_pretrain.ipynb #e9847cc0
-def _where(device): return torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
+def _where(device):
+    return torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
 
 # %% ../../nbs/learn/06_pretrain.ipynb #cab022a9
 def card(trainer:Trainer, # the network and what it learns from
@@ -272,15 +297,25 @@ def card(trainer:Trainer, # the network and what it learns from
     "What a reader should know before using the weights"
     r, last = trainer.recipe, trainer.log[-20:]
     return dict(
-        arch=r.arch, file=file.name, sha256=digest(file), mean=[trainer.mean]*3, std=[trainer.std]*3, input='greyscale, copied into three equal channels',
+        arch=r.arch,
+        file=file.name,
+        sha256=digest(file),
+        mean=[trainer.mean] * 3,
+        std=[trainer.std] * 3,
+        input='greyscale, copied into three equal channels',
         made='from random weights by usbook.learn.pretrain: SimCLR, family and parameters of procedural images',
-        data=f'{2*r.categories} images of {len(r.families)} procedural families ({", ".join(r.families)}), no photographs, no patients, no labels of any chapter',
-        seeds=f'every random number from SeedSequence([{SPACE}, ...]), recipe seed {r.seed}', command='make backbone', recipe=asdict(r),
-        trained=dict(image_passes=r.images, minutes=round(trainer.seconds/60, 1), on=_where(trainer.device)),
+        data=f'{2 * r.categories} images of {len(r.families)} procedural families ({", ".join(r.families)}), no '
+             f'photographs, no patients, no labels of any chapter',
+        seeds=f'every random number from SeedSequence([{SPACE}, ...]), recipe seed {r.seed}',
+        command='make backbone',
+        recipe=asdict(r),
+        trained=dict(image_passes=r.images, minutes=round(trainer.seconds / 60, 1), on=_where(trainer.device)),
         metrics={k: round(float(np.mean([row[k] for row in last])), 3) for k in ('simclr', 'family', 'parameters')},
         good_for='greyscale medical images of 64 to 256 pixels, frozen or as a start for fine-tuning, without network',
         not_good_for='colour photographs; any use on patients; where ImageNet weights can be had, compare first '
-                     '(nbs/learn/06_pretrain.ipynb has a table)', licence='Apache-2.0')
+        '(nbs/learn/06_pretrain.ipynb has a table)',
+        licence='Apache-2.0',
+    )
 
 # %% ../../nbs/learn/06_pretrain.ipynb #7f6b7d3d
 def ship(trainer:Trainer,       # the network and what it learns from
@@ -290,8 +325,12 @@ def ship(trainer:Trainer,       # the network and what it learns from
     from safetensors.torch import save
     folder, arch = Path(folder or shipped_folder()), trainer.recipe.arch
     folder.mkdir(parents=True, exist_ok=True)
-    net = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in trainer.mean_net.module.state_dict().items()}
-    if bad := [k for k, v in net.items() if v.is_floating_point() and not v.isfinite().all()]: raise BadInput(f'{bad[0]} is not finite; nothing written')
+    net = {
+        k: (v.half() if v.is_floating_point() else v).cpu().contiguous()
+        for k, v in trainer.mean_net.module.state_dict().items()
+    }
+    if bad := [k for k, v in net.items() if v.is_floating_point() and not v.isfinite().all()]:
+        raise BadInput(f'{bad[0]} is not finite; nothing written')
     data = save(net)
     file = folder/f'{arch}-{hashlib.sha256(data).hexdigest()[:8]}.safetensors'
     write_file(file, data)

@@ -125,8 +125,11 @@ class Job:
         if self.mode not in MODES: raise BadInput(f'mode {self.mode!r} is unknown; choose {" or ".join(MODES)}')
         if self.recipe.epochs < 1: raise BadInput(f'epochs = {self.recipe.epochs}: at least one epoch is needed')
         s = self.settings or read_settings()
-        found = dict(settings=s, seed=s.seed if self.seed is None else self.seed, weights=self.weights or _found(self.recipe, s))
-        if self.progress is not None: found['progress'] = silent if self.progress is False else Progress.of(self.progress)
+        found = dict(
+            settings=s, seed=s.seed if self.seed is None else self.seed, weights=self.weights or _found(self.recipe, s)
+        )
+        if self.progress is not None:
+            found['progress'] = silent if self.progress is False else Progress.of(self.progress)
         for k, v in found.items(): object.__setattr__(self, k, v)
 
     @property

@@ -24,8 +24,19 @@ from torch import nn
 from torch.nn import functional as F
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')
-    from fastai.vision.all import (CrossEntropyLossFlat, DataBlock, DataLoaders, DiceMulti, DynamicUnet, ImageBlock, Learner,
-                                   MaskBlock, PILMask, no_random, params)
+    from fastai.vision.all import (
+        CrossEntropyLossFlat,
+        DataBlock,
+        DataLoaders,
+        DiceMulti,
+        DynamicUnet,
+        ImageBlock,
+        Learner,
+        MaskBlock,
+        PILMask,
+        no_random,
+        params,
+    )
 
 # %% ../../nbs/learn/04_segment.ipynb #07970381
 from ..data.manifest import Manifest
@@ -66,7 +77,10 @@ def read_lungs(path:Path|str # mask file
     grey = ((a > 50) & (a < 205)).mean()                         # a smoothed edge is grey, and thin
     if a.max() >= 205 and grey < .05: return tell_apart(a > 127)
     some = ', '.join(map(str, values[:6])) + (' ...' if len(values) > 6 else '')
-    raise BadInput(f"{path}: holds the values {some}; write 0 background, 1 the patient's right lung, 2 the left, or 0 and 255 (white: lung)")
+    raise BadInput(
+        f"{path}: holds the values {some}; write 0 background, 1 the patient's right lung, 2 the left, or 0 and 255 "
+        f"(white: lung)"
+    )
 
 # %% ../../nbs/learn/04_segment.ipynb #6fb62c84
 def _thumb(im): return np.asarray(im.convert('L').resize((32, 32), Image.Resampling.BOX)).astype(float)
@@ -97,12 +111,18 @@ def _film_problems(m, i, row):
     "What makes film i unusable"
     name = m.table.image[i]
     if view := _view(m.paths[i]):
-        yield Problem(row, 'image', f'{name} is a lateral view (its header says {view}); take it out, films from the front only')
+        yield Problem(
+            row, 'image', f'{name} is a lateral view (its header says {view}); take it out, films from the front only'
+        )
     if not (mask := _mask_of(m, i)): return
     try: a = read_lungs(m.root/mask)
-    except BadInput as e: yield Problem(row, 'mask', f"mask {str(e).replace(str(m.root/mask) + ': ', mask + ' ')}"); return
-    if not a.any(): yield Problem(row, 'mask', f'mask {mask} is empty; draw the lungs, or leave the cell empty if nobody did')
-    elif _swapped(a): yield Problem(row, 'mask', f"mask {mask} has its sides swapped; 1 is the patient's right lung and lies on the left of the film")
+    except BadInput as e:
+        yield Problem(row, 'mask', f"mask {str(e).replace(str(m.root/mask) + ': ', mask + ' ')}")
+        return
+    if not a.any(): yield Problem(row, 'mask', f'mask {mask} is empty; draw the lungs, or leave the cell empty if '
+                                               f'nobody did')
+    elif _swapped(a): yield Problem(row, 'mask', f"mask {mask} has its sides swapped; 1 is the patient's right lung "
+                                                 f"and lies on the left of the film")
 
 def _mask_of(m, i): return m.table['mask'][i] if 'mask' in m.table else ''
 
@@ -115,8 +135,10 @@ def _swapped(a):
 def _film_notes(m, i, row):
     "What is odd about film i"
     im, where = m.load(i), f'row {row}: {m.table.image[i]}'
-    if mirror_likeness(im) < .4: yield f'{where} is not symmetric at all: a lateral view, or one side white? Films from the front only'
-    elif middle_minus_lungs(im) < 0: yield f'{where} looks inverted (lungs brighter than the middle of the chest); air has to be black'
+    if mirror_likeness(im) < .4: yield (f'{where} is not symmetric at all: a lateral view, or one side white? Films '
+                                        f'from the front only')
+    elif middle_minus_lungs(im) < 0: yield (f'{where} looks inverted (lungs brighter than the middle of the chest); '
+                                            f'air has to be black')
     if mask := _mask_of(m, i):
         seen = set(np.unique(read_lungs(m.root/mask))) - {0}
         if len(seen) == 1: yield f'{where} has only one lung in its mask (the {SIDES[seen.pop() - 1]} one)'
@@ -150,7 +172,10 @@ def unet(recipe:SegRecipe, # of a U-Net
     try:
         with torch.inference_mode(): same = torch.equal(layers(x), body(x))
     except (RuntimeError, TypeError): same = False
-    if not same: raise BadInput(f'{recipe.arch} is not a plain sequence of layers, so no U-Net can be built on it; choose a ResNet')
+    if not same:
+        raise BadInput(
+            f'{recipe.arch} is not a plain sequence of layers, so no U-Net can be built on it; choose a ResNet'
+        )
     with no_random(seed): return Network(DynamicUnet(layers, len(CODES), x.shape[-2:], last_cross=recipe.last_cross))
 
 # %% ../../nbs/learn/04_segment.ipynb #50462e2f
@@ -180,8 +205,13 @@ def mask_loaders(m:Manifest,                # films with splits and masks
     drawn = has_mask(m)
     train, valid = ([i for i in split_rows(m, s) if drawn[i]] for s in ('train', 'valid'))
     if not train: raise BadInput(f"{m.root}: no training film has a mask; fill the column mask, or train on phantoms")
-    block = DataBlock(blocks=(ImageBlock, MaskBlock(codes=list(CODES))), get_x=Pixels(m, recipe.size), get_y=MaskPixels(m, recipe.size),
-                      splitter=lambda _: (train, valid), batch_tfms=[*augmentation(recipe), normalize(weights, device)])
+    block = DataBlock(
+        blocks=(ImageBlock, MaskBlock(codes=list(CODES))),
+        get_x=Pixels(m, recipe.size),
+        get_y=MaskPixels(m, recipe.size),
+        splitter=lambda _: (train, valid),
+        batch_tfms=[*augmentation(recipe), normalize(weights, device)],
+    )
     return block.dataloaders(range(len(m)), bs=min(recipe.batch, len(train)), device=device, num_workers=0)
 
 # %% ../../nbs/learn/04_segment.ipynb #8a7e9dc0
@@ -214,14 +244,26 @@ def train_unet(m:Manifest,    # films with splits and masks
         learn, follow = _learner(net, mask_loaders(m, recipe, weights, device), recipe, job.progress)
         lr = recipe.lr
         learn.fit_one_cycle(recipe.epochs, slice(lr/recipe.lr_mult, lr) if weights.pretrained else lr)
-    history = pd.DataFrame([r[:3] for r in follow.rows]).set_axis(['train_loss', 'valid_loss', 'dice'][:len(follow.rows[0])], axis=1)
-    return Segmenter(net.eval(), recipe, weights, history.astype(float), time.perf_counter() - started, len(learn.dls.train_ds), learn)
+    history = pd.DataFrame([r[:3] for r in follow.rows]).set_axis(
+        ['train_loss', 'valid_loss', 'dice'][: len(follow.rows[0])], axis=1
+    )
+    return Segmenter(
+        net.eval(),
+        recipe,
+        weights,
+        history.astype(float),
+        time.perf_counter() - started,
+        len(learn.dls.train_ds),
+        learn,
+    )
 
 # %% ../../nbs/learn/04_segment.ipynb #faca5bd0
 def _learner(net, dls, recipe, progress):
     "A learner and what follows it"
     follow = Follow(recipe.epochs, progress or None)
-    learn = Learner(dls, net, loss_func=CrossEntropyLossFlat(axis=1), metrics=DiceMulti(), cbs=follow, splitter=_two_groups)
+    learn = Learner(
+        dls, net, loss_func=CrossEntropyLossFlat(axis=1), metrics=DiceMulti(), cbs=follow, splitter=_two_groups
+    )
     return learn if progress is None else silence(learn), follow
 
 # %% ../../nbs/learn/04_segment.ipynb #2040d534
@@ -235,7 +277,9 @@ def lung_scores(seg:Segmenter, # from `train_unet`
     pixels.keep, norm = False, normalize(seg.weights, device)
     rows = [int(r) for r in rows]
     for start in range(0, len(rows), batch):
-        x = torch.stack([torch.as_tensor(np.asarray(pixels(i)).copy()).permute(2, 0, 1) for i in rows[start:start + batch]])
+        x = torch.stack(
+            [torch.as_tensor(np.asarray(pixels(i)).copy()).permute(2, 0, 1) for i in rows[start : start + batch]]
+        )
         x = (x.to(device).float()/255 - norm.mean)/norm.std
         with torch.inference_mode(): yield from F.softmax(seg.network(x), 1).float().cpu()
 
@@ -245,7 +289,12 @@ def to_film(prob:torch.Tensor, # (3, s, s)
            )->np.ndarray: # (H, W) uint8
     "Enlarge the scores to the film and take the largest: the square's black borders fall away"
     h, w = shape
-    big = F.interpolate(prob[None], size=(max(h, w),)*2, mode='bilinear', align_corners=False)[0].argmax(0).numpy().astype(np.uint8)
+    big = (
+        F.interpolate(prob[None], size=(max(h, w),) * 2, mode='bilinear', align_corners=False)[0]
+        .argmax(0)
+        .numpy()
+        .astype(np.uint8)
+    )
     y, x = (max(h, w) - h)//2, (max(h, w) - w)//2
     return big[y:y + h, x:x + w]
 
@@ -285,7 +334,9 @@ def find_lungs(seg:Segmenter, # from `train_unet`
         w, h = m.load(int(i)).size
         mask, counted = tidy_lungs(to_film(prob, (h, w)))
         masks.append(mask)
-        table.append(dict(image=m.table.image[i], patient=m.patients[i], row=m.rows[i], found=what_was_found(mask), **counted))
+        table.append(
+            dict(image=m.table.image[i], patient=m.patients[i], row=m.rows[i], found=what_was_found(mask), **counted)
+        )
     return masks, pd.DataFrame(table)
 
 # %% ../../nbs/learn/04_segment.ipynb #15393bfe
@@ -329,7 +380,8 @@ def hd95(a,           # (H, W) booleans
 def pixel_mm(m:Manifest, # films
              i:int       # number of a row
             )->float|None: # None where nobody says
-    "Size of a pixel: the column `pixel_mm`, else the DICOM header (at the detector, so slightly too large for the lungs)"
+    ("Size of a pixel: the column `pixel_mm`, else the DICOM header (at the detector, so slightly too large for the "
+     "lungs)")
     if v := str(m.table['pixel_mm'][i] if 'pixel_mm' in m.table else '').strip(): return float(v)
     from usbook.data.images import is_dicom
     if not is_dicom(m.paths[i]): return None
@@ -350,8 +402,19 @@ def score_lungs(m:Manifest, # films with masks
         for k, side in enumerate(SIDES, 1):
             a, b = mask == k, truth == k
             if not (a.any() or b.any()): continue
-            out.append(dict(row=i, image=m.table.image[i], patient=m.patients[i], lung=side, dice=dice(a, b), iou=mask_iou(a, b),
-                            hd95=hd95(a, b, mm or 1.), unit='mm' if mm else 'pixels', found=what_was_found(mask)))
+            out.append(
+                dict(
+                    row=i,
+                    image=m.table.image[i],
+                    patient=m.patients[i],
+                    lung=side,
+                    dice=dice(a, b),
+                    iou=mask_iou(a, b),
+                    hd95=hd95(a, b, mm or 1.0),
+                    unit='mm' if mm else 'pixels',
+                    found=what_was_found(mask),
+                )
+            )
     return pd.DataFrame(out)
 
 # %% ../../nbs/learn/04_segment.ipynb #77a741db

@@ -416,7 +416,8 @@ def fit_frozen(net:Network,      # body and head
                m:Manifest,       # with splits train and valid
                dls:DataLoaders,  # from `dataloaders`
                job:Job           # see `train`
-              )->tuple:          # learner of the head, `Follow`, loader of features for given rows, seconds for the features
+              # learner of the head, `Follow`, loader of features for given rows, seconds for the features
+              )->tuple:
     "Train the head on cached features; the body is not touched"
     started, recipe = time.perf_counter(), job.recipe
     x = features(net, m, dls, job)

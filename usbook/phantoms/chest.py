@@ -284,7 +284,13 @@ def extra_soft(c:Thorax, # the chest
               ):
     "Centimetres of breast and chest muscle in front"
     ax, cy = np.abs(x), .98*c.height
-    muscle = .8*soft_edge(.78*c.height-y-.35*(1.1*c.width-ax), 26)*soft_edge(ax-.42*c.width, 22)*soft_edge(y-12, 40)*(1-.4*c.female)
+    muscle = (
+        0.8
+        * soft_edge(0.78 * c.height - y - 0.35 * (1.1 * c.width - ax), 26)
+        * soft_edge(ax - 0.42 * c.width, 22)
+        * soft_edge(y - 12, 40)
+        * (1 - 0.4 * c.female)
+    )
     r = np.hypot((ax-.56*c.width)/(.5*c.width), (y-cy)/np.where(y > cy, 38+.7*c.fat, 110))
     if c.female: breast = (1.2+.06*c.fat)*np.clip(1-r*r, 0, 1)**np.where(y > cy, .5, .9)
     else: breast = .35*soft_edge(1-r, .6)*(c.fat > 28)

@@ -397,9 +397,14 @@ def draw_fluid(head:Head,       # the head
     rim = soft_border(t.depth-(.2+2.3*a)*np.clip(.75+P.y/140, .3, 1.4), 1.6)
     cleft = soft_border(P.ax-(.35+1.5*a), 1.4)*_between(P)*(.45+.5*a)
     leaf = soft_border(np.abs((np.abs(P.y+45)-.2*P.ax+2*t.fold) % 6-3)-.3-a, 1.6)*(.12+.5*a)*t.hind*(t.depth < 16)
-    deep = np.maximum(soft_border(cisterns(head, P)), soft_border(sylvian(head, P)))*(1-.7*(0 if full is None else full))
+    deep = np.maximum(soft_border(cisterns(head, P)), soft_border(sylvian(head, P))) * (
+        1 - 0.7 * (0 if full is None else full)
+    )
     t.space = most(sulcus*(1-t.hind), rim, cleft*(1-t.hind), leaf, deep+0*rim)
-    v = np.maximum(soft_border(ventricles(head, P, squeeze))*np.clip((P.ax-.1)/1.1, 0, 1), soft_border(midline_ventricles(head, P)))
+    v = np.maximum(
+        soft_border(ventricles(head, P, squeeze)) * np.clip((P.ax - 0.1) / 1.1, 0, 1),
+        soft_border(midline_ventricles(head, P)),
+    )
     t.ventricle = v*(1-.95*soft_border(ellipsoid(P, (12+3.4*head.vent, 21, 69), (5.5, 11, 14), both=True, lean=-.3)))
     t.ventricle = t.ventricle+0*t.space
     return t
@@ -644,7 +649,14 @@ def add_calcification(l,    # the finding
     for k in range(1+int(abs(l.jit[0])*2) % 4):
         jx, jy, js = l.jit[3*k+1:3*k+4]
         r = np.clip(.25*l.radii[0]*np.exp(.25*js), 2, 4.5)
-        share = most(share, soft_border(np.hypot(t.P.x-l.centre[0]-5*jx*k, t.P.y-l.centre[1]-5*jy*k)-r*up*(1+.15*rough), 1.6))
+        share = most(
+            share,
+            soft_border(
+                np.hypot(t.P.x - l.centre[0] - 5 * jx * k, t.P.y - l.centre[1] - 5 * jy * k)
+                - r * up * (1 + 0.15 * rough),
+                1.6,
+            ),
+        )
     paint(hu, share, l.hu)
     return share
 

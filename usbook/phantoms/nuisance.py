@@ -25,7 +25,9 @@ class Knobs:
     images_per_patient: int = 4      # on average; one patient may have half as many or half as many again
     site: str = 'mixed'              # A, B, C: a hospital's machines and presets; mixed: A or B, patient by patient
     label_noise: float = 0.          # chance that a label is recorded as the class it is confused with
-    noise_level: str = 'patient'     # patient: a slip is repeated through a patient's images of that class; image: drawn anew
+    noise_level: str = (
+        'patient'  # patient: a slip is repeated through a patient's images of that class; image: drawn anew
+    )
     prevalence: float|tuple|None = None  # share of the positive class, or of each class in order; None: the study's own
     burned_in_text: float = 0.       # chance of text burnt into the image (abdomen: the technologist's label itself)
     patient_texture: float = .5      # 0..1: how much of texture and anatomy a patient's images share
@@ -37,7 +39,15 @@ class Knobs:
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #b2d0848d
 _CHOICES = dict(site=SITES, noise_level=('patient', 'image'), probe=('convex', 'linear', 'mixed'))
-_SHARES = ('difficulty', 'label_noise', 'burned_in_text', 'patient_texture', 'patient_spread', 'mixed_signs', 'rib_shadows')
+_SHARES = (
+    'difficulty',
+    'label_noise',
+    'burned_in_text',
+    'patient_texture',
+    'patient_spread',
+    'mixed_signs',
+    'rib_shadows',
+)
 
 def _number(x): return isinstance(x, (int, float, np.number)) and not isinstance(x, bool)
 
@@ -56,7 +66,8 @@ def check_knobs(knobs:Knobs # to be checked
         if v not in known: raise BadInput(f"{name} = {v!r} is unknown; choose one of {', '.join(known)}")
     for name in ('images_per_patient', 'n_patients'):
         v = getattr(knobs, name)
-        if v is not None and not (isinstance(v, int) and v >= 1): raise BadInput(f"{name} = {v!r} must be a whole number, 1 or more")
+        if v is not None and not (isinstance(v, int) and v >= 1):
+            raise BadInput(f"{name} = {v!r} must be a whole number, 1 or more")
     pair, shares = knobs.overlay_shortcut, knobs.prevalence
     if pair is not None and not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_share, pair))):
         raise BadInput(f"overlay_shortcut = {pair!r} must be two chances, for example (.95, .05)")
@@ -119,11 +130,14 @@ def class_shares(knobs:Knobs, # what can be turned
     p = knobs.prevalence
     if p is None: p = own if own is not None else np.ones(len(classes))
     elif np.isscalar(p):
-        if len(classes) != 2: raise BadInput(f"prevalence = {p}: {len(classes)} classes need as many shares; give one for each")
+        if len(classes) != 2:
+            raise BadInput(f"prevalence = {p}: {len(classes)} classes need as many shares; give one for each")
         p = (1-p, p)
     p = np.asarray(p, float)
     if len(p) != len(classes) or (p < 0).any() or p.sum() <= 0:
-        raise BadInput(f"prevalence needs {len(classes)} shares that are not negative, in the order {', '.join(classes)}")
+        raise BadInput(
+            f"prevalence needs {len(classes)} shares that are not negative, in the order {', '.join(classes)}"
+        )
     return p/p.sum()
 
 # %% ../../nbs/phantoms/01_nuisance.ipynb #ea1be074
@@ -229,7 +243,8 @@ def side_by_side(images,         # (H, W) each
 def simple_statistics(images, # (N, H, W) uint8
                       n:int=8 # (N, H, W) uint8
                      )->np.ndarray: # (N, 2 n^2 + 16)
-    "Mean and standard deviation in n x n tiles, and a histogram of 16 bins: what can be said without looking for shapes"
+    ("Mean and standard deviation in n x n tiles, and a histogram of 16 bins: what can be said without looking for "
+     "shapes")
     x = np.asarray(images, np.float32)/255
     h, w = (s//n for s in x.shape[1:])
     tiles = x[:, :n*h, :n*w].reshape(len(x), n, h, n, w)

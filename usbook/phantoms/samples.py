@@ -48,36 +48,82 @@ class Sample:
 
 # %% ../../nbs/phantoms/07_samples.ipynb #bf7ddcf2
 SAMPLES = {
-    'lung_signs': Sample('lung', 'lung_image', 'LUNG_KNOBS', 480, 160, 'Lung ultrasound signs',
+    'lung_signs': Sample(
+        'lung',
+        'lung_image',
+        'LUNG_KNOBS',
+        480,
+        160,
+        'Lung ultrasound signs',
         'learning to tell A-lines, B-lines, effusion and consolidation apart; splits by patient and by image; sites',
         'judging how well anything works on people: no real scanner, no real lung',
-        '`pleura_mm` depth of the pleural line, `depth_mm` of the picture, `a_spacing_mm` distance of A-lines, `b_count` '
-        'number of B-lines, `thick_mm` greatest thickness of fluid or consolidation, `bronchograms` bright air in it, `rib` '
-        'whether a rib shadows, `mask` the fluid or consolidation'),
-    'abdomen': Sample('abdomen', 'abdomen_image', 'ABDOMEN_KNOBS', 780, 128, 'Eleven views of abdominal ultrasound',
+        '`pleura_mm` depth of the pleural line, `depth_mm` of the picture, `a_spacing_mm` distance of A-lines, '
+        '`b_count` '
+        'number of B-lines, `thick_mm` greatest thickness of fluid or consolidation, `bronchograms` bright air in it, '
+        '`rib` '
+        'whether a rib shadows, `mask` the fluid or consolidation',
+    ),
+    'abdomen': Sample(
+        'abdomen',
+        'abdomen_image',
+        'ABDOMEN_KNOBS',
+        780,
+        128,
+        'Eleven views of abdominal ultrasound',
         'frozen features, second guesses, burnt-in text as a shortcut, studies as clusters',
         'learning anatomy: organs are sketches, and the eleven classes are this project\'s own',
-        '`caliper` a measurement is drawn, `text` the technologist\'s label is burnt into the top eleventh (never, in the '
-        'committed sample), `wall_mm` thickness of the abdominal wall, `depth_mm` of the picture'),
-    'breast_cine': Sample('breast', 'breast_clip', 'BREAST_KNOBS', 46, 128, 'Breast ultrasound clips with boxes',
+        '`caliper` a measurement is drawn, `text` the technologist\'s label is burnt into the top eleventh (never, in '
+        'the '
+        'committed sample), `wall_mm` thickness of the abdominal wall, `depth_mm` of the picture',
+    ),
+    'breast_cine': Sample(
+        'breast',
+        'breast_clip',
+        'BREAST_KNOBS',
+        46,
+        128,
+        'Breast ultrasound clips with boxes',
         'finding masses in single frames and in sequences; free-response ROC curves',
         'telling benign from malignant: shapes carry no diagnosis here',
-        'one row a frame: `image` is an animated PNG (25 frames a second, 64 greys), `frame` counts from 0, `label` says what '
-        'that frame shows; `cine_mask` has the true pixels, frame by frame; `scan` the clip\'s id in scans.csv, lesions.csv and '
-        'mimics.csv (boxes in pixels, upper left corner; `kind` says what only looks like a mass); `n_frames`, `n_masses`; '
-        '`step_mm` distance between frames; `depth_mm` of the picture'),
-    'head_ct': Sample('head_ct', 'head_ct_image', 'HEAD_CT_KNOBS', 840, 160, 'Head CT slices with and without a finding',
+        'one row a frame: `image` is an animated PNG (25 frames a second, 64 greys), `frame` counts from 0, `label` '
+        'says what '
+        'that frame shows; `cine_mask` has the true pixels, frame by frame; `scan` the clip\'s id in scans.csv, '
+        'lesions.csv and '
+        'mimics.csv (boxes in pixels, upper left corner; `kind` says what only looks like a mass); `n_frames`, '
+        '`n_masses`; '
+        '`step_mm` distance between frames; `depth_mm` of the picture',
+    ),
+    'head_ct': Sample(
+        'head_ct',
+        'head_ct_image',
+        'HEAD_CT_KNOBS',
+        840,
+        160,
+        'Head CT slices with and without a finding',
         'slices against patients, thresholds, heat maps against known masks',
         'reading CT: one finding a patient, drawn by rule, and no scan of a person behind it',
-        '`slice` place in the examination from below, `height` of the slice in mm, `age`, `finding` which of nine kinds is in '
-        'this slice, `area_mm2` of its mask, `shift_mm` of the midline, `pixel_mm` size of a pixel; `mask` (only where there '
-        'is a finding) holds 1 + the kind\'s number in `head_ct.KINDS`'),
-    'pneumoconiosis': Sample('chest', 'chest_image', 'CHEST_KNOBS', 96, 400, 'Chest radiographs with small opacities',
+        '`slice` place in the examination from below, `height` of the slice in mm, `age`, `finding` which of nine '
+        'kinds is in '
+        'this slice, `area_mm2` of its mask, `shift_mm` of the midline, `pixel_mm` size of a pixel; `mask` (only where '
+        'there '
+        'is a finding) holds 1 + the kind\'s number in `head_ct.KINDS`',
+    ),
+    'pneumoconiosis': Sample(
+        'chest',
+        'chest_image',
+        'CHEST_KNOBS',
+        96,
+        400,
+        'Chest radiographs with small opacities',
         'lungs first, then opacities; ordered classes; thresholds',
         'staging pneumoconiosis: profusion is mapped to stages by our own assumption',
-        '`zones` profusion 0 to 3 of six zones (right and left upper, middle, lower), `kind` of small opacity (p, q, r), '
-        '`n_small` and `n_large` numbers of opacities, `gathered` small ones run together, `age`, `sex`, `pixel_mm` size of a '
-        'pixel; `mask` 1 the patient\'s right lung, 2 the left')}
+        '`zones` profusion 0 to 3 of six zones (right and left upper, middle, lower), `kind` of small opacity (p, q, '
+        'r), '
+        '`n_small` and `n_large` numbers of opacities, `gathered` small ones run together, `age`, `sex`, `pixel_mm` '
+        'size of a '
+        'pixel; `mask` 1 the patient\'s right lung, 2 the left',
+    ),
+}
 
 # %% ../../nbs/phantoms/07_samples.ipynb #cdc269ea
 def get_sample(study:str # id of the study
@@ -208,11 +254,22 @@ Licence: Apache-2.0, as the project.
 def _card(study, seed, size, knobs, rows):
     "README.md of a sample: what it is, how it was made, what it is good for"
     s, counts = get_sample(study), Counter(r['label'] for r in rows)
-    return _CARD.format(title=s.title, n=len(rows), unit='clips' if 'scan' in rows[0] else 'images', size=size, seed=seed,
-        patients=len({r['patient'] for r in rows}), module=s.module, study=study, good_for=s.good_for, not_for=s.not_for,
+    return _CARD.format(
+        title=s.title,
+        n=len(rows),
+        unit='clips' if 'scan' in rows[0] else 'images',
+        size=size,
+        seed=seed,
+        patients=len({r['patient'] for r in rows}),
+        module=s.module,
+        study=study,
+        good_for=s.good_for,
+        not_for=s.not_for,
         counts='\n'.join(f'| {k} | {v} |' for k, v in sorted(counts.items())),
         knobs=', '.join(f'`{k}={v!r}`' for k, v in asdict(knobs).items() if v is not None),
-        wrong=sum(r['label'] != r['true_label'] for r in rows), columns=s.columns or 'as in every manifest')
+        wrong=sum(r['label'] != r['true_label'] for r in rows),
+        columns=s.columns or 'as in every manifest',
+    )
 
 # %% ../../nbs/phantoms/07_samples.ipynb #a892ff0f
 def _read_json(path):
@@ -333,8 +390,10 @@ def make_sample(study:str,           # id of the study
         if manifest.is_file(): _resume(out, recipe)   # refuses other settings
         else: _fill(study, out, (n, seed, size, k), workers, progress)
     except OSError as e:
-        raise BadInput(f"{out}: can't be written ({e.strerror or e}); make room or give another folder, then run again: "
-                       "it goes on where it stopped") from None
+        raise BadInput(
+            f"{out}: can't be written ({e.strerror or e}); make room or give another folder, then run again: "
+            "it goes on where it stopped"
+        ) from None
     return manifest
 
 # %% ../../nbs/phantoms/07_samples.ipynb #2b1da4ee
@@ -356,7 +415,8 @@ def cached_sample(study:str,     # id of the study
 def sample_difference(folder,       # of a sample that was made here
                       numbers=None  # of images to make again; the first, a middle one and the last if None
                      )->int:        # largest difference in grey levels
-    "Make some images of a stored sample again and compare pixels: 0 on the same platform and versions, elsewhere at most 1"
+    ("Make some images of a stored sample again and compare pixels: 0 on the same platform and versions, elsewhere at "
+     "most 1")
     recipe = json.loads(Path(folder, 'sample.json').read_text())
     knobs = study_knobs(recipe['study'], **recipe['knobs'])
     n, worst = recipe['n'], 0

@@ -54,7 +54,8 @@ def spacing(probe:Probe, # the transducer
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #4334d7a2
 def grid(size:int # pixels per side
         )->tuple: # pixels of the picture; samples along a beam, beams
-    "Samples and beams that suit a picture: a scanner has about a hundred to two hundred beams, however large the screen"
+    ("Samples and beams that suit a picture: a scanner has about a hundred to two hundred beams, however large the "
+     "screen")
     return int(size*1.1), int(min(.75*size, 96 + size/4))
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #13e0246c

@@ -215,7 +215,9 @@ def _parquet(path):
     if not path.is_file(): raise BadInput('is missing (no such file)', path, remedy='check the name and the folder')
     try: return Sheet(pd.read_parquet(path).reset_index(drop=True), str(path))
     except ImportError:
-        raise BadInput('Parquet needs the package pyarrow', path, remedy='install it, or save the table as CSV') from None
+        raise BadInput(
+            'Parquet needs the package pyarrow', path, remedy='install it, or save the table as CSV'
+        ) from None
     except Exception: raise BadInput("can't be read as Parquet", path, remedy='write it again or use CSV') from None
 
 # %% ../../nbs/predictions/00_predictions.ipynb #8e50003d

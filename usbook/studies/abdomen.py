@@ -42,7 +42,8 @@ STUDY = get_study('abdomen')
 # %% ../../nbs/studies/07_abdomen.ipynb #ff532d04
 @dataclass(frozen=True)
 class NetsPlan(Plan):
-    "A plan for several networks: `recipe` is CaffeNet or stands for it, the first of `others` is VGGNet or stands for it"
+    ("A plan for several networks: `recipe` is CaffeNet or stands for it, the first of `others` is VGGNet or stands "
+     "for it")
     others: tuple = () # of Recipe
 
 def _sizes(arch, *sizes, **how): # one network at two sizes of image
@@ -160,7 +161,9 @@ def with_readers(p:Predictions,  # of the test images
 def human_readers(p:Predictions # of the test images
                  )->list:       # names, who read most first
     "Readers that were not simulated"
-    return sorted((r for r in p.readers if not r.startswith('simulated')), key=lambda r: (-(p.readers[r] >= 0).sum(), r))
+    return sorted(
+        (r for r in p.readers if not r.startswith('simulated')), key=lambda r: (-(p.readers[r] >= 0).sum(), r)
+    )
 
 # %% ../../nbs/studies/07_abdomen.ipynb #946df51f
 def rescued_by_second(p:Predictions  # of the test images
@@ -178,7 +181,10 @@ def _shortcut_of(work, job):
     tests, steps = {}, len(KINDS)*len(work.parts)
     both = copy_with_text(m, job.cache/'abdomen-text')
     for k, kind in enumerate(KINDS):
-        fits = [train(learn_from(both, kind, part.table.split), part_of(job, k*len(work.parts) + i, steps)) for i, part in enumerate(work.parts)]
+        fits = [
+            train(learn_from(both, kind, part.table.split), part_of(job, k * len(work.parts) + i, steps))
+            for i, part in enumerate(work.parts)
+        ]
         table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
         for other in KINDS: tests[kind, other] = tested_on(Predictions(table, m.classes), other)
     return text_shortcut(tests)
@@ -207,7 +213,10 @@ def train_nets(work:Work  # images, folds; its plan is a `NetsPlan`
     notes = dict(stand_ins=stand_ins(replace(plan, others=recipes[1:])))
     if set(m.classes) != set(STUDY.classes): return trained
     if 'frozen' in work.modes:
-        notes['text_shortcut'] = _shortcut_of(work, work.job('frozen', progress=work.progress.part(len(recipes)/(len(recipes) + 1), 1., 'burnt-in text')))
+        notes['text_shortcut'] = _shortcut_of(
+            work,
+            work.job('frozen', progress=work.progress.part(len(recipes) / (len(recipes) + 1), 1.0, 'burnt-in text')),
+        )
     folder = readers_folder(m, settings, plan.folds)
     def finish(p): return with_readers(Predictions(p.table, p.classes, p.meta | notes, p.name), folder, settings.seed)
     return {n: replace(t, test=finish(t.test)) for n, t in trained.items()}
@@ -225,7 +234,8 @@ def measure(trained:dict  # name -> `Trained`
            )->Measured:
     "What the claims stand on: the frozen networks, as in the paper"
     arms = [t for t in trained.values() if t.mode == 'frozen'][:2]
-    if not arms: return Measured(remarks=dict.fromkeys('abcde', 'the claims are about frozen networks, and none was trained'))
+    if not arms:
+        return Measured(remarks=dict.fromkeys('abcde', 'the claims are about frozen networks, and none was trained'))
     nets, roles = [t.test for t in arms], dict(zip(('caffenet', 'vggnet'), arms))
     meta, (against, why) = nets[0].meta, against_readers(nets)
     values = dict(rescued_by_second=rescued_by_second(nets[0])) | against
@@ -241,6 +251,8 @@ def text_to_draw(found:dict  # of `text_shortcut`
     "The text_shortcut as a figure of the report"
     rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
     if not rows: return {}
-    return {'Accuracy of the frozen network with and without burnt-in text': lambda: plot_intervals(rows, reference=1/11)}
+    return {
+        'Accuracy of the frozen network with and without burnt-in text': lambda: plot_intervals(rows, reference=1 / 11)
+    }
 
 MACHINERY = Machinery(STUDY, PLANS, measure, train_nets)

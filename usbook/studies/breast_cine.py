@@ -48,23 +48,32 @@ def read(what,               # folder, file or Manifest
     m = what if isinstance(what, Manifest) else None
     if m and (m.root/'clips'/'lesions.csv').is_file(): return _from_set(m)
     folder = m.root if m else Path(what).parent if Path(what).is_file() else Path(what)
-    if any((folder/f).is_file() for f in ('lesions.csv', 'boxes.csv')): return read_clips(folder, patients, image_level, same_patient)
-    if m is None and (folder/'manifest.csv').is_file(): m = Manifest.read(folder/'manifest.csv', same_patient=same_patient, image_level=image_level)
+    if any((folder / f).is_file() for f in ('lesions.csv', 'boxes.csv')):
+        return read_clips(folder, patients, image_level, same_patient)
+    if m is None and (folder / 'manifest.csv').is_file():
+        m = Manifest.read(folder / 'manifest.csv', same_patient=same_patient, image_level=image_level)
     return stills_with_masks(m) if m and 'mask' in m.table else read_clips(folder, patients, image_level, same_patient)
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #fd18e5b8
 def _from_set(m)->Clips: # of a public set, whose adapter wrote its clips
     "The clips of a public set, with its split and notes"
     c = read_clips(m.root/'clips')
-    split = m.table.drop_duplicates('scan').set_index('scan').split.reindex(c.table.scan).to_numpy() if m.splits else None
+    split = (
+        m.table.drop_duplicates('scan').set_index('scan').split.reindex(c.table.scan).to_numpy() if m.splits else None
+    )
     return replace(c.with_split(split), notes=[*m.notes, *c.notes])
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #cd35124f
 _LONG = dict(n=240, size=128)
-PLANS = {'test': Plan(DetectRecipe(size=64, epochs=1, every=6, views=1), patients=11, fractions=(.4, .3, .3)),
-         'quick': Plan(DetectRecipe(epochs=12), fractions=(.5, .2, .3)),
-         'workshop': Plan(DetectRecipe(epochs=12), phantom=_LONG, fractions=(.4, .2, .4)),
-         'full': Plan(DetectRecipe('resnet50', size=512, epochs=24, channels=256, convs=4, levels=5, batch=16, lr=5e-4), phantom=dict(n=506, size=512))}
+PLANS = {
+    'test': Plan(DetectRecipe(size=64, epochs=1, every=6, views=1), patients=11, fractions=(0.4, 0.3, 0.3)),
+    'quick': Plan(DetectRecipe(epochs=12), fractions=(0.5, 0.2, 0.3)),
+    'workshop': Plan(DetectRecipe(epochs=12), phantom=_LONG, fractions=(0.4, 0.2, 0.4)),
+    'full': Plan(
+        DetectRecipe('resnet50', size=512, epochs=24, channels=256, convs=4, levels=5, batch=16, lr=5e-4),
+        phantom=dict(n=506, size=512),
+    ),
+}
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #e0d2c12d
 HIT = dict(hit='centre')  # a mark hits when its centre lies in the mass's box
@@ -75,12 +84,21 @@ def sensitivities(d:Detections # of some clips
     "Sensitivity at the three rates, and their mean"
     m = match(d, **HIT)
     p = froc_points(m)
-    at = {f'{r:g}': float(p.sensitivity[p.fp_rate <= r + 1e-9].max()) if (p.fp_rate <= r + 1e-9).any() else 0. for r in RATES}
+    at = {
+        f'{r:g}': float(p.sensitivity[p.fp_rate <= r + 1e-9].max()) if (p.fp_rate <= r + 1e-9).any() else 0.0
+        for r in RATES
+    }
     return at | dict(mean=float(np.mean(list(at.values()))), jafroc=jafroc(m)[0])
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #5579f314
-STEPS = {'single frame': (1, 'places'), 'a: three frames': (3, 'places'), 'b: linked': (1, 'link'), 'a + b': (3, 'link'),
-         'c: temporal network': (1, 'temporal'), 'a + c': (3, 'temporal')}
+STEPS = {
+    'single frame': (1, 'places'),
+    'a: three frames': (3, 'places'),
+    'b: linked': (1, 'link'),
+    'a + b': (3, 'link'),
+    'c: temporal network': (1, 'temporal'),
+    'a + c': (3, 'temporal'),
+}
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #71454847
 @dataclass(eq=False)
@@ -110,7 +128,9 @@ class Steps:
     def detections(self, step, # the step
                    split       # which part
                   )->Detections:
-        return as_detections(self.one.frames.clips, split, self.marks(step, split), step=step, detector=self.fits[STEPS[step][0]].meta)
+        return as_detections(
+            self.one.frames.clips, split, self.marks(step, split), step=step, detector=self.fits[STEPS[step][0]].meta
+        )
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #16effb83
 def choose(s:Steps)->tuple: # name of the best sequence step, the table it was chosen from
@@ -127,10 +147,21 @@ def arms_of(s:Steps,     # of one mode
     "Single frame and the chosen sequence step, evaluated on the test patients"
     best, table = choose(s)
     out = {}
-    for arm, step in ((Arm(job.recipe.arch, job.mode, 'single', told='single frame'), 'single frame'), (Arm(job.recipe.arch, job.mode, 'sequence'), best)):
+    for arm, step in (
+        (Arm(job.recipe.arch, job.mode, 'single', told='single frame'), 'single frame'),
+        (Arm(job.recipe.arch, job.mode, 'sequence'), best),
+    ):
         d = s.detections(step, 'test')
-        out[arm.name] = Trained(arm, d, s.detections(step, 'valid'), job.weights.as_dict(), froc(d, RATES, seed=job.seed, **HIT),
-                                seconds=seconds, fits=[s], measured=dict(step=step, table=table))
+        out[arm.name] = Trained(
+            arm,
+            d,
+            s.detections(step, 'valid'),
+            job.weights.as_dict(),
+            froc(d, RATES, seed=job.seed, **HIT),
+            seconds=seconds,
+            fits=[s],
+            measured=dict(step=step, table=table),
+        )
     return out
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #74ab29f8
@@ -198,10 +229,18 @@ def keep_long(folder,       # where to
     folder, arms = Path(folder), trained.items()
     for k, t in arms: short(t.test).write(folder/k)
     one = in_mode(trained, 'finetuned').fits[0].one
-    short(as_detections(one.frames.clips, 'test', one.marks['test'])).detections.to_csv(folder/'single_frames.csv', index=False)
-    facts = dict(data=data, weights=next(iter(trained.values())).weights, seed=seed, cpu_seconds=round(seconds), threads=environment()['threads'],
-                 steps={k: t.measured['step'] for k, t in arms},
-                 valid={k: t.measured['table'].round(3).to_dict('index') for k, t in arms if t.arm.step == 'sequence'})
+    short(as_detections(one.frames.clips, 'test', one.marks['test'])).detections.to_csv(
+        folder / 'single_frames.csv', index=False
+    )
+    facts = dict(
+        data=data,
+        weights=next(iter(trained.values())).weights,
+        seed=seed,
+        cpu_seconds=round(seconds),
+        threads=environment()['threads'],
+        steps={k: t.measured['step'] for k, t in arms},
+        valid={k: t.measured['table'].round(3).to_dict('index') for k, t in arms if t.arm.step == 'sequence'},
+    )
     write_file(folder/'run.json', as_json(facts) + '\n')
     return folder
 
@@ -230,14 +269,20 @@ def measure(trained:dict  # name -> `Trained`
     if first.scans.n_frames.max() < 2:
         return Measured(remarks=all_claims('each scan is a single still: there is no sequence'), figures=figures)
     both = compare(trained)
-    n = f"{both['n']['lesions']} masses in {both['n']['scans']} test scans of {both['n']['patients']} patients" if both else 'one arm only'
+    n = (
+        f"{both['n']['lesions']} masses in {both['n']['scans']} test scans of {both['n']['patients']} patients"
+        if both
+        else 'one arm only'
+    )
     return Measured(differences(both), all_claims(n), figures)
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #02627347
 def train_all(work:Work  # clips, with a split
              )->dict:    # name -> `Trained`
     "Two detectors per mode, the steps on top of them, and the two arms"
-    clips = split_by_patient(work.images, work.plan.fractions, seed=work.settings.seed) # a split that came with the data is kept, and gets validation patients
+    clips = split_by_patient(
+        work.images, work.plan.fractions, seed=work.settings.seed
+    )  # a split that came with the data is kept, and gets validation patients
     jobs = [(mode, n) for mode in work.modes for n in (1, 3)]
     fits, out = {}, {}
     for i, (mode, n) in enumerate(jobs):
@@ -254,14 +299,21 @@ def train_all(work:Work  # clips, with a split
 def curves_to_draw(trained:dict  # name -> `Trained`, two per mode
                   )->dict:       # caption -> function that draws it
     "FROC curves with chance, and a strip of a clip"
-    out, pairs = {}, {m: [t for t in trained.values() if t.mode == m][:2] for m in dict.fromkeys(t.mode for t in trained.values())}
+    out, pairs = (
+        {},
+        {m: [t for t in trained.values() if t.mode == m][:2] for m in dict.fromkeys(t.mode for t in trained.values())},
+    )
     for mode, (a, *b) in pairs.items():
-        if b: out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = lambda a=a, b=b[0]: _curves(a, b)
+        if b:
+            out[f'FROC curves with 95 % bands, {mode}; the last one is chance: the same marks in other clips'] = (
+                lambda a=a, b=b[0]: _curves(a, b)
+            )
     pair = list(pairs.values())[-1]
     if len(pair) < 2 or not len(pair[0].test.lesions) or not pair[0].fits: return out
     les = pair[0].test.lesions
     scan = les.scan[(les.w*les.h).idxmax()]
-    text = f'Scan {scan}; white: the mass, orange: single frame, blue: sequence, at the thresholds for 0.5 false positives per scan'
+    text = (f'Scan {scan}; white: the mass, orange: single frame, blue: sequence, at the thresholds for 0.5 false '
+            f'positives per scan')
     return out | {text: lambda: cine_strip(*pair, scan)}
 
 def _curves(a, b):

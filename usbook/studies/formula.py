@@ -29,7 +29,8 @@ def _tokens(text):
     at, text = 0, text.replace('−', '-').rstrip()
     while at < len(text):
         m = _TOKEN.match(text, at)
-        if not m: raise BadInput(f"{text[at:].strip()[:12]!r} is no part of a formula; use names, numbers, + - * / and ( )")
+        if not m:
+            raise BadInput(f"{text[at:].strip()[:12]!r} is no part of a formula; use names, numbers, + - * / and ( )")
         number, name, sign = m.groups()
         out.append(('number', float(number)) if number else ('name', name) if name else ('sign', sign))
         at = m.end()
@@ -66,7 +67,8 @@ def factor(self:_Reader):
     if (kind, what) == ('sign', '('): return self.closed([self.total()])[0]
     if kind != 'name': self.wrong(token)
     if self.peek() != '(': return ('name', what)
-    if what not in _FUNCTIONS: raise BadInput(f"{self.text!r}: there is no {what}( ); known are {', '.join(_FUNCTIONS)}")
+    if what not in _FUNCTIONS:
+        raise BadInput(f"{self.text!r}: there is no {what}( ); known are {', '.join(_FUNCTIONS)}")
     self.take()
     parts = [self.total()]
     while self.peek() == ',': parts += [self.total() for _ in (self.take(),)]
@@ -92,7 +94,9 @@ class Condition:
     @property
     def bounds(self)->tuple: # (low, high): the whole interval has to lie between them
         wide = float('inf')
-        return {'above': (self.limit, wide), 'below': (-wide, self.limit), 'within': (-self.limit, self.limit)}[self.rule]
+        return {'above': (self.limit, wide), 'below': (-wide, self.limit), 'within': (-self.limit, self.limit)}[
+            self.rule
+        ]
 
     @property
     def names(self)->list: # every name in the expression, once
@@ -113,10 +117,12 @@ def read_condition(text:str  # 'expression > number', 'expression < number' or '
     "Read one comparison"
     if not isinstance(text, str): raise BadInput(f'{text!r} is no formula; write it between quotes')
     m = _RULE.match(text)
-    if not m: raise BadInput(f'{text[:80]!r} compares nothing', remedy="end it with > 0, < 0 or within .05, for example")
+    if not m:
+        raise BadInput(f'{text[:80]!r} compares nothing', remedy="end it with > 0, < 0 or within .05, for example")
     left, rule, right = (p.strip() for p in m.groups())
     try: limit = float(right.replace('−', '-'))
-    except ValueError: raise BadInput(f'{text[:80]!r}: {right[:20]!r} is no number; only a number may be on the right') from None
+    except ValueError:
+        raise BadInput(f'{text[:80]!r}: {right[:20]!r} is no number; only a number may be on the right') from None
     if not np.isfinite(limit) or (rule == 'within' and limit <= 0):
         raise BadInput(f'{text[:80]!r}: the limit has to be {"above 0" if rule == "within" else "a finite number"}')
     return Condition(' '.join(left.split()), {'>': 'above', '<': 'below'}.get(rule, rule), limit, read_expression(left))
@@ -179,7 +185,10 @@ def check_names(condition:Condition, # a condition
         first = name.split('.')[0]
         near = [f'{arm}.{k}' if arm else k for k in get_close_matches(rest, known, 3, .5)]
         near += [f'{a}.{rest}' for a in get_close_matches(first, arms, 1, .5)] if not near else []
-        raise BadInput(f'there is no {name!r}', remedy=f"near it: {', '.join(near)}" if near else 'usbook glossary lists the metrics')
+        raise BadInput(
+            f'there is no {name!r}',
+            remedy=f"near it: {', '.join(near)}" if near else 'usbook glossary lists the metrics',
+        )
 
 # %% ../../nbs/studies/00_formula.ipynb #3243100f
 class Resamples:
@@ -212,7 +221,9 @@ def aligned(first,       # Predictions
     def key(p): return list(zip(*(p.table[c].astype(str) for c in ('image', 'frame') if c in p.table)))
     place = {k: i for i, k in enumerate(key(other))}
     if set(place) != set(key(first)):
-        raise BadInput(f'{first.name} and {other.name} hold different images, so they can\'t be compared image by image')
+        raise BadInput(
+            f'{first.name} and {other.name} hold different images, so they can\'t be compared image by image'
+        )
     return other.subset(np.array([place[k] for k in key(first)]))
 
 # %% ../../nbs/studies/00_formula.ipynb #55d5d73b

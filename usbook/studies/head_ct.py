@@ -28,10 +28,14 @@ from .study import get_study
 STUDY = get_study('head_ct')
 
 # %% ../../nbs/studies/05_head_ct.ipynb #e0b4dc97
-PLANS = {'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
-         'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
-         'workshop': Plan(Recipe('resnet34', size=192, epochs=15, views=4, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)),
-         'full': Plan(Recipe('resnet50', size=224, epochs=30, views=4, flip=True), folds=5, phantom=dict(n=9350, size=256))}
+PLANS = {
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
+    'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
+    'workshop': Plan(
+        Recipe('resnet34', size=192, epochs=15, views=4, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)
+    ),
+    'full': Plan(Recipe('resnet50', size=224, epochs=30, views=4, flip=True), folds=5, phantom=dict(n=9350, size=256)),
+}
 
 # %% ../../nbs/studies/05_head_ct.ipynb #920ce13c
 def _slices(t): return t.image + ' ' + t.frame.astype(str) if 'frame' in t else t.image # a name for each slice
@@ -41,7 +45,8 @@ def cross_predict(m,              # manifest of slices
                   k:int=5,        # parts
                   by_slice=False  # split by slice, so that neighbours of a tested slice are learned from
                  )->Predictions:  # one row per slice, in the order of the manifest
-    "Each slice tested once by a frozen network that never saw its patient; with `by_slice`, that never saw this one slice"
+    ("Each slice tested once by a frozen network that never saw its patient; with `by_slice`, that never saw this one "
+     "slice")
     units, out = replace(m, table=m.table.assign(patient=_slices(m.table))) if by_slice else m, []
     job = job.but(recipe=replace(job.recipe, views=1, batch=32), mode='frozen', progress=False)
     for fold in folds_by_patient(units, k, job.seed, valid=0):
@@ -58,7 +63,8 @@ def _auc(p, n_boot): # predictions -> AUC of the first class, (n_boot,) the same
 def slice_gain(pairs,       # [(predictions by patient, predictions by slice)], one for each repeat of the splits
                n_boot=2000  # resamples of patients
               )->Interval:
-    "AUC under a split by slice minus AUC under a split by patient, mean over repeats; both see the same resamples of patients"
+    ("AUC under a split by slice minus AUC under a split by patient, mean over repeats; both see the same resamples of "
+     "patients")
     both = [[_auc(p, n_boot) for p in pair] for pair in pairs]
     value, reps = (np.mean([s[i] - p[i] for p, s in both], 0) for i in (0, 1))
     return boot_interval(float(value), reps, pairs[0][0].n_patients, least=0).replace(patients=pairs[0][0].n_patients)
@@ -89,7 +95,8 @@ def look(fit,            # a `Fit`
 def map_measures(judged:dict  # of `look`: network -> table
                 )->dict:      # measure -> `Interval`
     "The four differences that claim b stands on; an empty map counts as chance"
-    def said(t, metric): return t[metric].astype(float).where(t.energy.notna(), t.area).groupby(level=0, sort=False).mean()
+    def said(t, metric):
+        return t[metric].astype(float).where(t.energy.notna(), t.area).groupby(level=0, sort=False).mean()
     ours = judged['trained']
     rival, out = judged['random weights'], {}
     for metric in ('energy', 'pointing'):
@@ -143,14 +150,23 @@ def measure(trained:dict  # name -> `Trained`, from `train_and_look`
     "The measures of the fine-tuned network, as the paper trained all layers; of the frozen one if there is no other"
     t = in_mode(trained, 'finetuned')
     values = {k: v for k, v in t.measured.items() if k in STUDY.measures}
-    lost = {c.id: WHY[c.id] for c in STUDY.claims if c.id in WHY and not any(k.expression in values for k in c.conditions)}
-    return Measured(values, lost, maps_to_draw(trained), {t.mode: t.test}, {t.mode: t.evaluation} if t.evaluation else {})
+    lost = {
+        c.id: WHY[c.id] for c in STUDY.claims if c.id in WHY and not any(k.expression in values for k in c.conditions)
+    }
+    return Measured(
+        values, lost, maps_to_draw(trained), {t.mode: t.test}, {t.mode: t.evaluation} if t.evaluation else {}
+    )
 
 # %% ../../nbs/studies/05_head_ct.ipynb #b8c64d68
 def maps_to_draw(trained:dict  # name -> `Trained`
                 )->dict:        # caption -> function that draws them
     "Heat maps for the report"
-    return {f'Heat maps from the best to the worst ({t.mode}); blue: the finding, cross: the hottest spot': t.measured['gallery']
-            for t in trained.values() if 'gallery' in t.measured}
+    return {
+        f'Heat maps from the best to the worst ({t.mode}); blue: the finding, cross: the hottest spot': t.measured[
+            'gallery'
+        ]
+        for t in trained.values()
+        if 'gallery' in t.measured
+    }
 
 MACHINERY = Machinery(STUDY, PLANS, measure, train_and_look)

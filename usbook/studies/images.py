@@ -29,7 +29,8 @@ class Source:
     name: str = ''  # of a public set, or of the folder or file that was given
 
     def __post_init__(self):
-        if self.kind not in KINDS_OF_SOURCE: raise BadInput(f"source {self.kind!r} is none of {', '.join(KINDS_OF_SOURCE)}")
+        if self.kind not in KINDS_OF_SOURCE:
+            raise BadInput(f"source {self.kind!r} is none of {', '.join(KINDS_OF_SOURCE)}")
     def __str__(self):
         return {'sample': 'simulated (committed sample)', 'phantom': 'simulated (phantom)',
                 'open': f'public data set {self.name}', 'own': f'own images ({self.name})'}[self.kind]
@@ -48,7 +49,8 @@ class Reading:
     same_patient: bool = False   # merge patients who share identical images
     read: object = None          # a study's own way of reading, see `Machinery`; None: one file per image
 
-    def as_words(self): return dict(patients=self.patients, image_level=self.image_level, same_patient=self.same_patient)
+    def as_words(self):
+        return dict(patients=self.patients, image_level=self.image_level, same_patient=self.same_patient)
 
 # %% ../../nbs/studies/02_images.ipynb #d1bda152
 def find_images(study:Study,        # whose images
@@ -87,7 +89,9 @@ def _open_set(study, name, settings, reading):
 def _own_images(study, path, reading):
     "A class-per-folder tree or a manifest; its classes may be others than the study's"
     if not path.exists():
-        raise BadInput(f'{path}: no such folder or file; --data takes sample, phantom, open:NAME, a folder or a manifest.csv')
+        raise BadInput(
+            f'{path}: no such folder or file; --data takes sample, phantom, open:NAME, a folder or a manifest.csv'
+        )
     if reading.read: return reading.read(path, **reading.as_words())
     m = Manifest.open(path, reading.patients, image_level=reading.image_level, same_patient=reading.same_patient)
     ours = [c for c in study.classes if c in m.classes]

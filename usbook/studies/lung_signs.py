@@ -14,10 +14,14 @@ from .study import get_study
 STUDY = get_study('lung_signs')
 
 _PHANTOM = dict(views=4, flip=True)
-PLANS = {'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=48),
-         'quick': Plan(Recipe('resnet10t', size=160, epochs=10, **_PHANTOM)),
-         'workshop': Plan(Recipe('resnet34', size=192, epochs=12, **_PHANTOM), folds=5, seeds=3, phantom=dict(n=1600, size=192)),
-         'full': Plan(Recipe('resnet152', size=224, epochs=30, **_PHANTOM), folds=5, phantom=dict(n=5545, size=256))}
+PLANS = {
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=48),
+    'quick': Plan(Recipe('resnet10t', size=160, epochs=10, **_PHANTOM)),
+    'workshop': Plan(
+        Recipe('resnet34', size=192, epochs=12, **_PHANTOM), folds=5, seeds=3, phantom=dict(n=1600, size=192)
+    ),
+    'full': Plan(Recipe('resnet152', size=224, epochs=30, **_PHANTOM), folds=5, phantom=dict(n=5545, size=256)),
+}
 
 # %% ../../nbs/studies/04_lung_signs.ipynb #81c99358
 def measure(trained:dict  # name -> `Trained`

@@ -42,8 +42,12 @@ class Machinery:
     plans: dict                     # profile -> `Plan`
     measure: Callable               # function (dict name -> `Trained`) -> `Measured`: what the claims stand on
     train: Callable|None = None     # function `Work` -> dict name -> `Trained`; None: `train_arms`
-    read: Callable|None = None      # function (path or Manifest, patients, image_level, same_patient) -> Manifest; None: one file per image
-    compare: Callable|None = None   # function (dict name -> `Trained`, seed) -> dict or None; None: the two modes of the first network
+    read: Callable | None = (
+        None  # function (path or Manifest, patients, image_level, same_patient) -> Manifest; None: one file per image
+    )
+    compare: Callable | None = (
+        None  # function (dict name -> `Trained`, seed) -> dict or None; None: the two modes of the first network
+    )
 
 # %% ../../nbs/studies/03_machinery.ipynb #4a7a5efd
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class Trained:
     repeat_evaluations: list = field(default_factory=list) # the same for `repeats`
     seconds: float = 0.       # of training
     fits: list = field(default_factory=list, repr=False) # trained networks of the first seed, one per fold
-    measured: dict = field(default_factory=dict, repr=False) # what a study's own `train` measured beside the predictions
+    measured: dict = field(
+        default_factory=dict, repr=False
+    )  # what a study's own `train` measured beside the predictions
     notes: list = field(default_factory=list) # sentences of a study's own `train` for the top of the report
 
     @property
@@ -101,7 +107,9 @@ class Measured:
     values: dict = field(default_factory=dict)   # name of a measure -> `Interval`
     remarks: dict = field(default_factory=dict)  # claim -> what to keep in mind, or why it was not measured
     figures: dict = field(default_factory=dict)  # caption -> function that draws it
-    tables: dict = field(default_factory=dict)   # network -> `Predictions` for the formulas; the first where a formula names none
+    tables: dict = field(
+        default_factory=dict
+    )  # network -> `Predictions` for the formulas; the first where a formula names none
     evaluations: dict = field(default_factory=dict) # network -> `Evaluation` of its table, where there is one already
 
     def interval(self, condition, # a condition
@@ -169,7 +177,8 @@ def part_of(job:Job, # recipe, weights, seed and device
 # %% ../../nbs/studies/03_machinery.ipynb #01758660
 def train_arms(work:Work    # images, folds, plan
               )->dict:      # name -> `Trained`
-    "Frozen and fine-tuned on the same split; with folds, every image is tested once by a network that never saw its patient"
+    ("Frozen and fine-tuned on the same split; with folds, every image is tested once by a network that never saw its "
+     "patient")
     from usbook.learn.transfer import train
     plan, parts = work.plan, work.parts
     steps = [(mode, seed, k) for mode in work.modes for seed in range(plan.seeds) for k in range(len(parts))]
@@ -200,4 +209,7 @@ def pool(parts:list # of dicts with `Predictions` under test, and perhaps under 
     if len(parts) == 1: return parts[0]
     test = pd.concat([p['test'].table for p in parts], ignore_index=True)
     first = parts[0]['test']
-    return {'test': Predictions(test, first.classes, dict(first.meta, folds=len(parts))), 'valid': parts[0].get('valid')}
+    return {
+        'test': Predictions(test, first.classes, dict(first.meta, folds=len(parts))),
+        'valid': parts[0].get('valid'),
+    }

@@ -25,7 +25,17 @@ from ..data.manifest import Manifest
 from ..evidence.plots import plot_intervals
 from ..evidence.resample import boot_interval, mean_over_patients
 from ..learn.recipe import Job, MODES, Recipe, SegRecipe
-from ..learn.segment import SIDES, check_films, failures, find_lungs, has_mask, plot_worst, read_lungs, score_lungs, train_unet
+from usbook.learn.segment import (
+    SIDES,
+    check_films,
+    failures,
+    find_lungs,
+    has_mask,
+    plot_worst,
+    read_lungs,
+    score_lungs,
+    train_unet,
+)
 from ..learn.transfer import train
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bc20751e
@@ -47,7 +57,9 @@ def usable(m:Manifest    # radiographs
           )->Manifest:   # films of one frame each
     "Films that passed `check_films`"
     if 'frame' in m.table:
-        raise BadInput(f'{m.root}: the table has a column frame; a radiograph has one frame, so save each film as its own file')
+        raise BadInput(
+            f'{m.root}: the table has a column frame; a radiograph has one frame, so save each film as its own file'
+        )
     return check_films(m)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #0e8ea46f
@@ -60,14 +72,28 @@ class TwoStagePlan(Plan):
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #521ccd3e
 _PAPER = Recipe('resnet34', size=512, epochs=30, batch=16, views=2, flip=True)
 
-PLANS = {'test': TwoStagePlan(Recipe('resnet10t', size=96, epochs=2, batch=16, flip=True), patients=24,
-                              unet=SegRecipe(size=64, epochs=3)),
-         'quick': TwoStagePlan(Recipe('resnet10t', size=320, epochs=10, batch=8, flip=True), folds=3,
-                               unet=SegRecipe(size=64, epochs=6)),
-         'workshop': TwoStagePlan(Recipe('resnet34', size=320, epochs=12, batch=16, views=2, flip=True), folds=4,
-                                  unet=SegRecipe('resnet34', size=128, epochs=6), ablate=MODES, phantom=dict(n=600, size=416)),
-         'full': TwoStagePlan(_PAPER, folds=5, unet=SegRecipe('resnet34', size=512, epochs=12, last_cross=True), ablate=MODES,
-                              phantom=dict(n=1760, size=512))}
+PLANS = {
+    'test': TwoStagePlan(
+        Recipe('resnet10t', size=96, epochs=2, batch=16, flip=True), patients=24, unet=SegRecipe(size=64, epochs=3)
+    ),
+    'quick': TwoStagePlan(
+        Recipe('resnet10t', size=320, epochs=10, batch=8, flip=True), folds=3, unet=SegRecipe(size=64, epochs=6)
+    ),
+    'workshop': TwoStagePlan(
+        Recipe('resnet34', size=320, epochs=12, batch=16, views=2, flip=True),
+        folds=4,
+        unet=SegRecipe('resnet34', size=128, epochs=6),
+        ablate=MODES,
+        phantom=dict(n=600, size=416),
+    ),
+    'full': TwoStagePlan(
+        _PAPER,
+        folds=5,
+        unet=SegRecipe('resnet34', size=512, epochs=12, last_cross=True),
+        ablate=MODES,
+        phantom=dict(n=1760, size=512),
+    ),
+}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9df0e38
 def _key(m, masks, *more):
@@ -101,8 +127,14 @@ def teachers(m:Manifest,  # films
              settings     # `Settings`
             )->tuple:     # what the U-Nets learn from, a manifest for each part; a note if these are other films
     "Half of the films stamped by lot; simulated films where these have no masks"
-    note = '' if has_mask(m).any() else ('These films have no masks, so the lungs were found by a U-Net that was trained on simulated films; '
-                                         'look at its outlines.')
+    note = (
+        ''
+        if has_mask(m).any()
+        else (
+            'These films have no masks, so the lungs were found by a U-Net that was trained on simulated films; '
+            'look at its outlines.'
+        )
+    )
     source = find_images(STUDY, replace(settings, data='sample'))[0] if note else m
     half = stamped(source, .5, .5, settings.path('cache')/'pneumoconiosis', settings.seed + 1)
     return [half.with_split(['train']*len(half))] if note else [half.with_split(p.table.split) for p in parts], note
@@ -152,11 +184,18 @@ def outline_figures(scored # of `score_lungs`
     "Mean Dice, IoU and 95th percentile Hausdorff distance of each lung"
     def one(t): return {k: mean_over_patients(t[k].dropna(), t.patient[t[k].notna()]) for k in ('dice', 'iou', 'hd95')}
     unit = '/'.join(sorted(set(scored.unit)))
-    return pd.DataFrame({side: one(t) for side, t in scored.groupby('lung', sort=False)}).T.rename(columns=dict(hd95=f'hd95 ({unit})'))
+    return pd.DataFrame({side: one(t) for side, t in scored.groupby('lung', sort=False)}).T.rename(
+        columns=dict(hd95=f'hd95 ({unit})')
+    )
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #f37648cd
-VIEWS = {'whole': 'the film as it is', 'masked': 'all but the lungs black', 'lungs': 'masked, and cut to the box around both lungs',
-         'blackout': 'the lungs black, all else as it is', 'oracle': 'as lungs, by the true masks'}
+VIEWS = {
+    'whole': 'the film as it is',
+    'masked': 'all but the lungs black',
+    'lungs': 'masked, and cut to the box around both lungs',
+    'blackout': 'the lungs black, all else as it is',
+    'oracle': 'as lungs, by the true masks',
+}
 
 def box(mask,            # (H, W) booleans
         margin:float=.03 # share of the box's size that is added on each side
@@ -176,7 +215,8 @@ def view(film:np.ndarray, # (H, W) uint8
     here = mask == 1 + SIDES.index(kind) if kind in SIDES else mask > 0
     if not here.any(): return film
     if kind == 'masked': return np.where(here, film, 0).astype(np.uint8)
-    if kind == 'blackout': return np.where(ndimage.binary_dilation(here, iterations=max(1, len(film)//50)), 0, film).astype(np.uint8)
+    if kind == 'blackout':
+        return np.where(ndimage.binary_dilation(here, iterations=max(1, len(film) // 50)), 0, film).astype(np.uint8)
     y0, y1, x0, x1 = box(here)
     return np.where(here, film, 0).astype(np.uint8)[y0:y1, x0:x1]
 
@@ -187,17 +227,26 @@ def make_view(m:Manifest, # films
               cache:Path  # folder
              )->Manifest: # pictures on disk; the column `film` names their film
     "All films as stage two is shown them; `sides` has a picture for each lung that was found"
-    folder, pieces = Path(cache)/'pneumoconiosis'/_key(m.with_split(None), masks, kind), SIDES if kind == 'sides' else (kind,)
+    folder, pieces = (
+        Path(cache) / 'pneumoconiosis' / _key(m.with_split(None), masks, kind),
+        SIDES if kind == 'sides' else (kind,),
+    )
     folder.mkdir(parents=True, exist_ok=True)
     tables = []
     for piece in pieces:
-        rows = [i for i in range(len(m)) if piece not in SIDES or (masks[i] == 1 + SIDES.index(piece)).any() or not masks[i].any()]
+        rows = [
+            i
+            for i in range(len(m))
+            if piece not in SIDES or (masks[i] == 1 + SIDES.index(piece)).any() or not masks[i].any()
+        ]
         names = [f'{i:05d}-{piece}.png' for i in rows]
         for i, name in zip(rows, names):
             if (folder/name).exists(): continue
             a = np.asarray(m.load(i).convert('L'))
             write_file(folder/name, png_bytes(view(a, masks[i] if masks else None, piece)))
-        tables.append(m.table.assign(film=m.table.image).iloc[rows].assign(image=names).drop(columns='mask', errors='ignore'))
+        tables.append(
+            m.table.assign(film=m.table.image).iloc[rows].assign(image=names).drop(columns='mask', errors='ignore')
+        )
     return Manifest(pd.concat(tables), folder, m.classes, m.notes)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #eac7e7ea
@@ -214,7 +263,10 @@ def as_films(p:Predictions, # predictions of pictures
              failed=()      # films without lungs
             )->Predictions: # one row a film
     "Pictures named as their films; a film's two lungs averaged; a film without lungs counts as a sure error"
-    t, columns = p.table.assign(image=p.table.image.map(dict(zip(v.table.image, v.table.film)))), [f'p_{c}' for c in p.classes]
+    t, columns = (
+        p.table.assign(image=p.table.image.map(dict(zip(v.table.image, v.table.film)))),
+        [f'p_{c}' for c in p.classes],
+    )
     one = t.groupby('image', sort=False).first()
     one[columns] = t.groupby('image', sort=False)[columns].mean()
     t = one.reset_index()[t.columns]
@@ -235,7 +287,11 @@ def classify(v:Manifest,  # pictures; the column `film` names their film
         split = dict(zip(part.table.image, part.table.split))
         fits.append(train(v.with_split(v.table.film.map(split)), part_of(job, k, len(parts))))
         tables.append(as_films(fits[-1].predictions['test'], v, failed).table)
-    test = Predictions(pd.concat(tables, ignore_index=True), v.classes, fits[0].predictions['test'].meta | dict(lungs_not_found=list(failed)))
+    test = Predictions(
+        pd.concat(tables, ignore_index=True),
+        v.classes,
+        fits[0].predictions['test'].meta | dict(lungs_not_found=list(failed)),
+    )
     return test, fits
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #c2660d5c
@@ -269,7 +325,11 @@ def auc_gap(a:Predictions,  # of two classes
     return interval_of('a.macro_auc - b.macro_auc', dict(a=a, b=b))
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #78d697ff
-CONDITIONS = {'home': 'the same site, same clinic', 'away': 'another site, no stamps', 'reversed': 'another site, where the healthy are stamped'}
+CONDITIONS = {
+    'home': 'the same site, same clinic',
+    'away': 'another site, no stamps',
+    'reversed': 'another site, where the healthy are stamped',
+}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #ae1fa76c
 def two_sites(m:Manifest # images
@@ -277,7 +337,11 @@ def two_sites(m:Manifest # images
     "Two sites with enough films of both classes, or None"
     if 'site' not in m.table: return None
     n = m.table.assign(ill=m.table.label != 'normal').groupby(['site', 'ill']).size().unstack(fill_value=0)
-    n = n[(n.min(axis=1) >= 4) & (n.index != '')].sum(axis=1).sort_values(ascending=False, kind='stable') if n.shape[1] == 2 else n[:0]
+    n = (
+        n[(n.min(axis=1) >= 4) & (n.index != '')].sum(axis=1).sort_values(ascending=False, kind='stable')
+        if n.shape[1] == 2
+        else n[:0]
+    )
     return tuple(n.index[:2]) if len(n) > 1 else None
 
 def _stacked(films, kind, lungs, cache): # {condition: films} -> one Manifest of views, with the column `condition`
@@ -316,7 +380,11 @@ def stamp_shortcut(m:Manifest,   # films of two classes
     "Frozen networks that learn at one site, where a stamp goes with the disease, tested there and at another site"
     if not (sites := two_sites(m)): return {}
     folder, out = job.cache/'pneumoconiosis', {}
-    films = {'home': stamped(m, .95, .05, folder, job.seed), 'away': m, 'reversed': stamped(m, .05, .95, folder, job.seed)}
+    films = {
+        'home': stamped(m, 0.95, 0.05, folder, job.seed),
+        'away': m,
+        'reversed': stamped(m, 0.05, 0.95, folder, job.seed),
+    }
     films = {k: (f, lungs.masks if f is m else _masks_again(m, f, lungs, parts)) for k, f in films.items()}
     truth = [read_lungs(m.root/p) for p in m.table['mask']] if has_mask(m).all() else None
     kinds = [k for k in kinds if k != 'oracle' or truth is not None]
@@ -329,7 +397,9 @@ def stamp_shortcut(m:Manifest,   # films of two classes
     return out
 
 def _tested_at_sites(v, parts, sites, job): # table of the predictions of all folds
-    fits = [train(v.with_split(_site_split(v, parts, sites, k)), part_of(job, k, len(parts))) for k in range(len(parts))]
+    fits = [
+        train(v.with_split(_site_split(v, parts, sites, k)), part_of(job, k, len(parts))) for k in range(len(parts))
+    ]
     return pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #9d44b251
@@ -351,7 +421,9 @@ def neighbour_share(four:Predictions,   # of normal and three stages
     drawn = np.random.default_rng(seed).multinomial(len(cells), np.full(len(cells), 1/len(cells)), n_boot)
     value, reps = _beyond_chance(cells.sum(0)), _beyond_chance(np.einsum('bp,pij->bij', drawn, cells))
     n = len(set(four.patient[wrong]))
-    return boot_interval(float(value), reps, n, 'patients with an error', least=0).replace(patients=n, events=int(wrong.sum()))
+    return boot_interval(float(value), reps, n, 'patients with an error', least=0).replace(
+        patients=n, events=int(wrong.sum())
+    )
 
 def _beyond_chance(cm): # (..., k, k) counts -> (...)
     off = abs(np.subtract.outer(*[np.arange(cm.shape[-1])]*2))
@@ -362,35 +434,61 @@ def _beyond_chance(cm): # (..., k, k) counts -> (...)
     return share(cm) - share(guess)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bbaf130a
-def _arms_of(m, parts, lungs, work, modes, progress): # own classes, on the lungs -> {mode: (Predictions of each seed, fits)}
+# own classes, on the lungs -> {mode: (Predictions of each seed, fits)}
+def _arms_of(m, parts, lungs, work, modes, progress):
     v = make_view(m, lungs.masks, 'lungs', work.settings.path('cache'))
     out, n = {}, len(modes)*work.plan.seeds
     for i, mode in enumerate(modes):
-        jobs = [part_of(work.job(mode, seed=k, progress=progress), i*work.plan.seeds + k, n, f'{len(m.classes)} classes, {mode}')
-                for k in range(work.plan.seeds)]
+        jobs = [
+            part_of(
+                work.job(mode, seed=k, progress=progress),
+                i * work.plan.seeds + k,
+                n,
+                f'{len(m.classes)} classes, {mode}',
+            )
+            for k in range(work.plan.seeds)
+        ]
         done = [classify(v, parts, job, lungs.failed) for job in jobs]
         out[mode] = [p for p, _ in done], done[0][1]
     return out
 
 def _trained(done, arm, notes):
     (p, *repeats), fits = done
-    return Trained(arm, p, None, fits[0].weights.as_dict(), repeats=repeats, seconds=sum(f.seconds for f in fits), fits=fits, notes=notes)
+    return Trained(
+        arm,
+        p,
+        None,
+        fits[0].weights.as_dict(),
+        repeats=repeats,
+        seconds=sum(f.seconds for f in fits),
+        fits=fits,
+        notes=notes,
+    )
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #91123b5f
 def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
                      )->dict:    # name -> `Trained`
-    "Stage one, stage two with two classes and with four, the ablation and the stamps; other classes than the study's: stage two alone"
+    ("Stage one, stage two with two classes and with four, the ablation and the stamps; other classes than the "
+     "study's: stage two alone")
     m, parts = usable(work.images), work.parts
     plan, say = work.plan, work.progress
     lungs = find_all_lungs(m, parts, work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs')))
-    notes = [n for n in (*m.notes, lungs.note) if n and n not in work.images.notes] + [f'Stage one: {f}.' for f in failures(lungs.found)]
+    notes = [n for n in (*m.notes, lungs.note) if n and n not in work.images.notes] + [
+        f'Stage one: {f}.' for f in failures(lungs.found)
+    ]
     arch, ours = plan.recipe.arch, set(m.classes) == set(STUDY.classes)
     first = _arms_of(two_classes(m) if ours else m, parts, lungs, work, work.modes, say.part(.15, .35 if ours else 1.))
     arms = [_trained(d, Arm(arch, mode), notes) for mode, d in first.items()]
     extra = [mode for mode in work.modes if mode in plan.ablate] if ours else []
     four = _arms_of(m, parts, lungs, work, extra, say.part(.35, .5)) if extra else {}
     for i, t in enumerate(t for t in arms if t.mode in extra):
-        _measure_all(t, four[t.mode][0][0], (m, parts, lungs), work, say.part(.5 + .5*i/len(extra), .5 + .5*(i + 1)/len(extra)))
+        _measure_all(
+            t,
+            four[t.mode][0][0],
+            (m, parts, lungs),
+            work,
+            say.part(0.5 + 0.5 * i / len(extra), 0.5 + 0.5 * (i + 1) / len(extra)),
+        )
     arms += [_trained(d, Arm(arch, mode, variant='_four'), notes) for mode, d in four.items()]
     _tell_of_lungs(arms[0], m, lungs, parts)
     return {t.name: t for t in arms}
@@ -399,7 +497,9 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
 def _measure_all(t, four, films, work, progress):
     "The ablation, and for frozen networks the stamps, into `t.measured`"
     m, parts, lungs = films
-    views = ablation(two_classes(m), parts, lungs, work.job(t.mode, progress=progress.part(0, .6)), done=dict(lungs=t.test))
+    views = ablation(
+        two_classes(m), parts, lungs, work.job(t.mode, progress=progress.part(0, 0.6)), done=dict(lungs=t.test)
+    )
     aucs = {k: auc_of(p) for k, p in views.items()}
     t.measured = dict(neighbour_share_minus_chance=neighbour_share(four), views=aucs,
                       tables=dict(two=t.test, four=four, whole=views['whole'], blackout=views['blackout']))
@@ -411,7 +511,11 @@ def _measure_all(t, four, films, work, progress):
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #71a3711f
 def _tell_of_lungs(t, m, lungs, parts):
     "Stage one for the report and for the JSON beside the predictions"
-    told = dict(found=lungs.found.found.value_counts().to_dict(), crumbs=int(lungs.found.crumbs.sum()), holes=int(lungs.found.holes.sum()))
+    told = dict(
+        found=lungs.found.found.value_counts().to_dict(),
+        crumbs=int(lungs.found.crumbs.sum()),
+        holes=int(lungs.found.holes.sum()),
+    )
     t.test.meta['stage_one'] = told
     if lungs.scored is None or not len(scored := judged(m, lungs, parts)): return
     rows, means = scored.row.unique(), outline_figures(scored)
@@ -426,7 +530,11 @@ def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
     ablated = [t for t in trained.values() if 'tables' in t.measured]
     t = next((t for mode in ('finetuned', 'frozen') for t in ablated if t.mode == mode), None)
     def all_claims(text): return {c.id: text for c in STUDY.claims}
-    if t is None: return Measured(remarks=all_claims('the ablation was not run in this mode; run it with --modes frozen'), figures=figures_to_draw(trained))
+    if t is None:
+        return Measured(
+            remarks=all_claims('the ablation was not run in this mode; run it with --modes frozen'),
+            figures=figures_to_draw(trained),
+        )
     values = {k: v for k, v in t.measured.items() if k in STUDY.measures}
     how = {'frozen': 'frozen backbone', 'finetuned': 'fine-tuned'}[t.mode]
     known = dict(two=t.evaluation) if t.evaluation else {}

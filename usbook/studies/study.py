@@ -40,7 +40,9 @@ class Verdict:
     patients: int|None = None  # how many patients it stands on; None where that is not known
     events: int|None = None    # how many events, such as images of the rarer class
     needed: int|None = None    # about how many patients would have decided; None where that can't be told
-    tested: tuple = field(default=(), repr=False)  # of (`Interval`, rule, limit): what was decided, condition by condition
+    tested: tuple = field(
+        default=(), repr=False
+    )  # of (`Interval`, rule, limit): what was decided, condition by condition
 
     def __post_init__(self):
         if self.verdict not in VERDICTS: raise BadInput(f"verdict {self.verdict!r} is none of {', '.join(VERDICTS)}")
@@ -54,7 +56,8 @@ class Verdict:
 def patients_needed(interval:Interval,   # of a number that was measured
                     condition:Condition  # what it was compared with
                    )->int|None:          # None where the number lies on its limit, or nothing was measured
-    "About how many patients would decide if the number stayed where it is (an interval shrinks with the root of their number)"
+    ("About how many patients would decide if the number stayed where it is (an interval shrinks with the root of "
+     "their number)")
     value, low, high = interval
     if not interval.patients or None in (value, low, high): return None
     lower, upper = condition.bounds
@@ -88,11 +91,21 @@ def judge(self:Claim,
     why = [f'{c}: {d}' for (c, _), d in zip(got, each)]
     ours = [f'{c.expression} {interval_text(x)}' for c, x in got if x is not None]
     def least(kind): return min((getattr(d, kind) for d in each if getattr(d, kind) is not None), default=None)
-    open = [patients_needed(x, c) for (c, x), d in zip(got, each) if str(d) == 'inconclusive' and isinstance(x, Interval)]
+    open = [
+        patients_needed(x, c) for (c, x), d in zip(got, each) if str(d) == 'inconclusive' and isinstance(x, Interval)
+    ]
     verdict, known = together(each), all(x is not None for _, x in got)
     needed = max(open) if verdict == 'inconclusive' and open and None not in open else None
-    return Verdict(self.id, '; '.join(ours) or 'not measured', verdict, '; '.join(filter(None, (reason, *why))),
-                   least('patients'), least('events'), needed, tuple((x, c.rule, c.limit) for c, x in got) if known else ())
+    return Verdict(
+        self.id,
+        '; '.join(ours) or 'not measured',
+        verdict,
+        '; '.join(filter(None, (reason, *why))),
+        least('patients'),
+        least('events'),
+        needed,
+        tuple((x, c.rule, c.limit) for c, x in got) if known else (),
+    )
 
 # %% ../../nbs/studies/01_study.ipynb #80107e10
 @dataclass(frozen=True)
@@ -159,7 +172,9 @@ def show(self:Study)->str: # Markdown
     "Title, citation, claims and gap ledger"
     head = f'**{self.title}** · {self.title_original}\n\n{self.cite()}\n\n{self.summary}\n\n'
     claims = [f"| {c.id}{' (ours)'*c.ours} | {c.text} | {c.paper} | {c.test} |" for c in self.claims]
-    changed = [f'- Claim {c.id}, changed on {h.date}. It was: {h.was} Why: {h.why}' for c in self.claims for h in c.changes]
+    changed = [
+        f'- Claim {c.id}, changed on {h.date}. It was: {h.was} Why: {h.why}' for c in self.claims for h in c.changes
+    ]
     claims = ['| claim | text | the paper | test |', '|---|---|---|---|', *claims]
     told = ['', 'Tests that were changed before any run with them:', '', *changed] if changed else []
     return head + '\n'.join([*claims, *told, '', 'Not said in the paper:', '', *(f'- {u}' for u in self.unknown), ''])
@@ -169,7 +184,18 @@ def _repr_markdown_(self:Study): return self.show()
 
 # %% ../../nbs/studies/01_study.ipynb #9a9ca288
 _TEXTS = ('id', 'title', 'title_original', 'authors', 'journal', 'doi', 'modality', 'task', 'unit', 'backbone')
-_OTHERS = ('source', 'summary', 'summary_zh', 'unknown', 'classes', 'other_names', 'arms', 'measures', 'published', 'claims')
+_OTHERS = (
+    'source',
+    'summary',
+    'summary_zh',
+    'unknown',
+    'classes',
+    'other_names',
+    'arms',
+    'measures',
+    'published',
+    'claims',
+)
 
 def _parsed(text, where):
     "TOML as a dict, or one sentence"
@@ -177,7 +203,9 @@ def _parsed(text, where):
     else: import tomli as tomllib
     try: return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as e:
-        raise BadInput(f'is no TOML ({str(e)[:100]})', where, remedy='compare it with one of the studies of usbook') from None
+        raise BadInput(
+            f'is no TOML ({str(e)[:100]})', where, remedy='compare it with one of the studies of usbook'
+        ) from None
 
 def _line(text, piece): # the number of the line that holds `piece`, for a sentence
     at = next((i for i, l in enumerate(text.splitlines(), 1) if str(piece) in l), 0)
@@ -204,7 +232,9 @@ def _printed(entry, source, text, where):
     "All `Published` of one entry"
     def one(printed, **of):
         if not isinstance(printed, str):
-            raise BadInput(f'{_line(text, entry.get("name"))}{printed!r} has to be written between quotes, as printed', where)
+            raise BadInput(
+                f'{_line(text, entry.get("name"))}{printed!r} has to be written between quotes, as printed', where
+            )
         try: return published(entry['name'], printed, source=entry.get('source', source), **of)
         except BadInput as e: raise BadInput(f'{_line(text, printed)}{e.what}', where) from None
     if 'name' not in entry: raise BadInput(f'a [[published]] has no name', where)
@@ -235,16 +265,26 @@ def read_study(file,         # path of a TOML file
     d = _checked(_parsed(text, file), text, file)
     printed = [p for e in d['published'] for p in _printed(e, d.get('source', 'abstract'), text, file)]
     claims = tuple(_claim(e, d, text, file) for e in d['claims'])
-    study = Study(**{k: d[k] for k in _TEXTS}, classes=tuple(d['classes']), class_names=d['classes'] | d.get('other_names', {}),
-                  published=tuple(printed), claims=claims, unknown=tuple(d['unknown']), summary=d.get('summary', ''),
-                  summary_zh=d.get('summary_zh', ''), arms=d.get('arms', {}), measures=d.get('measures', {}))
+    study = Study(
+        **{k: d[k] for k in _TEXTS},
+        classes=tuple(d['classes']),
+        class_names=d['classes'] | d.get('other_names', {}),
+        published=tuple(printed),
+        claims=claims,
+        unknown=tuple(d['unknown']),
+        summary=d.get('summary', ''),
+        summary_zh=d.get('summary_zh', ''),
+        arms=d.get('arms', {}),
+        measures=d.get('measures', {}),
+    )
     if names: _look_up(study, text, file)
     return study
 
 def _look_up(study, text, where):
     for condition in (k for c in study.claims for k in c.conditions):
         try: check_names(condition, study.classes, tuple(study.arms), tuple(study.measures))
-        except BadInput as e: raise BadInput(f'{_line(text, condition.expression)}{e.what}', where, remedy=e.remedy) from None
+        except BadInput as e:
+            raise BadInput(f'{_line(text, condition.expression)}{e.what}', where, remedy=e.remedy) from None
 
 # %% ../../nbs/studies/01_study.ipynb #18992ea4
 _ORDER = ('lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis')

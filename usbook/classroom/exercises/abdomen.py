@@ -57,7 +57,8 @@ def check_icc(icc  # the learner's correlation
         expect(False, 'at this value p is .10: a one-sided test. The paper\'s tests, and this one, are two-sided.')
     expect(
         abs(p(icc) - 0.05) < 0.002,
-        f'at an ICC of {icc:.3f} p is {p(icc):.3f}; {"more" if p(icc) < 0.05 else "less"} correlation brings it to .05.',
+        f'at an ICC of {icc:.3f} p is {p(icc):.3f}; {"more" if p(icc) < 0.05 else "less"} correlation '
+        'brings it to .05.',
     )
     return f'{icc:.3f}. Nobody knows the true value; the paper\'s p < .001 takes it to be nearly 0.'
 

@@ -71,7 +71,11 @@ def check_overlap(overlap  # the learner's function of two boxes (x, y, w, h)
         corners = np.clip(min(a[2], b[2]) - max(a[0], b[0]), 0, None) * np.clip(
             min(a[3], b[3]) - max(a[1], b[1]), 0, None
         )
-        if abs(got - right) > 1e-6 and abs(got - corners/max(1e-9, (a[2] - a[0])*(a[3] - a[1]) + (b[2] - b[0])*(b[3] - b[1]) - corners)) < 1e-6:
+        if (
+            abs(got - right) > 1e-6
+            and abs(got - corners / max(1e-9, (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - corners))
+            < 1e-6
+        ):
             raise NotYet(
                 f'{a} and {b}: that takes the last two numbers for the lower right corner; they are width and height.'
             )

@@ -159,7 +159,10 @@ def check_gain(guess,  # the learner's prediction, in a word
     swapped = abs(mine[:, ::-1] - right).max() < .03
     expect(not swapped, 'by image comes out lower; have the two columns been swapped?')
     row, column = np.unravel_index(abs(mine - right).argmax(), right.shape)
-    expect(abs(mine - right).max() < .03, f'{("by_patient", "by_image")[column]} with seed {row}: {mine[row, column]:.3f} '
-           'is not what the forest reaches there. Split with that seed, train on it, and judge the part test.')
+    expect(
+        abs(mine - right).max() < 0.03,
+        f'{("by_patient", "by_image")[column]} with seed {row}: {mine[row, column]:.3f} '
+        'is not what the forest reaches there. Split with that seed, train on it, and judge the part test.',
+    )
     return (f'split by image, the accuracy is {more:+.2f} higher on average, and you said {guess!r}. The forest '
             'has not become better: it knows its patients.')

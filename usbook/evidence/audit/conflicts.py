@@ -117,7 +117,10 @@ def _smallest(printed, classes, twice):
 def _simple(classes):
     "Sets of numbers that a simple rule ties together"
     sizes = {('n', c) for c in ('', *classes)}
-    recalls, two = {(f, c) for c in classes for f in ('recall', 'specificity') if f == 'recall' or len(classes) == 2}, len(classes) == 2
+    recalls, two = (
+        {(f, c) for c in classes for f in ('recall', 'specificity') if f == 'recall' or len(classes) == 2},
+        len(classes) == 2,
+    )
     precisions = {(f, c) for c in classes for f in ('precision', 'npv') if f == 'precision' or two}
     yield {('accuracy', ''), *recalls}
     for c in classes: yield {(f, c) for f in ('f1', 'precision', 'recall')}

@@ -67,7 +67,9 @@ def _share(key, name, k, n, digits=4): # a count out of a count -> Finding
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #1100d52a
 def _usable(x): # Numbers -> {(metric, class): printed} of the one test set
-    per = {(SYNONYMS.get(p.name, p.name), p.label): p.printed for p in x.published if p.label in x.classes and not p.arm}
+    per = {
+        (SYNONYMS.get(p.name, p.name), p.label): p.printed for p in x.published if p.label in x.classes and not p.arm
+    }
     usable = {(f, c): v for (f, c), v in per.items() if f == 'n' or f in CLASS_METRICS}
     usable |= {(f, ''): x.one(f).printed for f in ('n', 'accuracy') if x.one(f)}
     return usable if len(x.classes) > 1 and any(f != 'n' for f, c in usable if c) else {}
@@ -103,14 +105,19 @@ def _ways(x):
 def _about_matrix(x, found, how):
     "One matrix, or many"
     if len(found) == 1: return [_one_matrix(x, found[0], how), *_about_levels(x, found[0])]
-    text = (f'{len(found)} sets of counts up to {max(x.max_n, found[0].N)} images fit ({how}), with {found[0].N} to {found[-1].N} '
-            'images: the printed numbers do not settle them.')
+    text = (
+        f'{len(found)} sets of counts up to {max(x.max_n, found[0].N)} images fit ({how}), with {found[0].N} to '
+        f'{found[-1].N} '
+        'images: the printed numbers do not settle them.'
+    )
     return [Finding('matrix', text, [dict(n=m.n, tp=m.tp, pred=m.pred) for m in found[:100]], 'open')]
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #b9ee65af
 def _one_matrix(x, m, how):
     each = '; '.join(f'{c}: {t} of {n} right, {p} predicted' for c, n, t, p in zip(m.classes, m.n, m.tp, m.pred))
-    text = f'Only one set of counts up to {max(x.max_n, m.N)} images fits ({how}): N = {m.N}, {sum(m.tp)} right; {each}.'
+    text = (
+        f'Only one set of counts up to {max(x.max_n, m.N)} images fits ({how}): N = {m.N}, {sum(m.tp)} right; {each}.'
+    )
     return Finding('matrix', text, dict(N=m.N, n=m.n, tp=m.tp, pred=m.pred), 'derived')
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #ddfd4dfd
@@ -135,7 +142,9 @@ def _about_conflicts(x, clashes, progress):
         elif names: text += _to_blame(c)
         elif len(clashes) == 1: text += ' Leaving out a single number does not help: more than one is wrong.'
         key = 'conflict' if not i else f'conflict:{i + 1}'
-        yield Finding(key, text, names or [named(k) for k in c.names if k[0] != 'n'], 'open' if excuses else 'impossible')
+        yield Finding(
+            key, text, names or [named(k) for k in c.names if k[0] != 'n'], 'open' if excuses else 'impossible'
+        )
 
 def _or(words): return ' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))
 
@@ -144,7 +153,9 @@ def _to_blame(c):
     words = [in_words(k) for k in c.culprits]
     if len(words) > 1: return f" The wrong one is {_or(words)}: without any one of them the other numbers go together."
     span = c.ranges.get(c.culprits[0])
-    return f" All other numbers go together without {words[0]}{f', which would be {both_range(*span)}' if span else ''}."
+    return (
+        f" All other numbers go together without {words[0]}{f', which would be {both_range(*span)}' if span else ''}."
+    )
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #9bb9ee13
 def _exchanged(x, clashes):
@@ -195,7 +206,8 @@ def _no_counts(x, how, progress):
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #7587608c
 def _no_share(printed, n, key):
     near = sorted({max(0, min(n, int(float(parse_printed(printed))*n) + d)) for d in (0, 1)})
-    return f"{in_words(key)} {printed} is no share of {n} images ({' and '.join(f'{k} are {100*k/n:.4g} %' for k in near)})"
+    return (f"{in_words(key)} {printed} is no share of {n} images "
+            f"({' and '.join(f'{k} are {100 * k / n:.4g} %' for k in near)})")
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #b28bf915
 def _one_culprit(x, text, alone, culprits, unsettled):
@@ -232,7 +244,9 @@ def _about_classes(x, m):
     "A line for each class"
     for c in m.classes:
         value = {f: float(m.metric(f, c)) for f in CLASS_METRICS if m.metric(f, c) is not None}
-        shown = ', '.join(f'{f} {both(value[f], 6)}' for f in ('precision', 'recall', 'specificity', 'f1') if f in value)
+        shown = ', '.join(
+            f'{f} {both(value[f], 6)}' for f in ('precision', 'recall', 'specificity', 'f1') if f in value
+        )
         yield Finding(f'class:{c}', f'{c}: {shown}.', value, 'derived')
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #f3f53806
@@ -555,6 +569,7 @@ def _found(x, progress): # the findings about counts
         try:
             found, how = counts_behind(x, progress.part(0, .3))
             out = _about_matrix(x, found, how) if found else [_no_counts(x, how, progress.part(.3, 1))]
-        except TooLoose as e: out = [Finding('matrix', f'No search for the counts: {e}. They do not contradict each other.', [], 'open')]
+        except TooLoose as e: out = [Finding('matrix', f'No search for the counts: {e}. They do not contradict each '
+                                                       f'other.', [], 'open')]
     if len(found) == 1: return [*out, *(f for part in _OF_ONE for f in part(x, found[0]))]
     return [*out, *(f for part in _OF_NONE for f in part(x) if found == [] or part in _OF_NONE[:2])]
