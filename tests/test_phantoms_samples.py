@@ -90,23 +90,23 @@ def test_killed_worker_processes_leave_no_manifest(tmp_path):
     assert all(f.name.endswith('.part') or f.suffix == '.png' for f in (tmp_path/'s/images').iterdir())
 
 def test_full_disk_is_one_sentence_and_nothing_half_made(tmp_path, monkeypatch):
-    kept, written = samples.write_whole, []
+    kept, written = samples.write_file, []
     def full(path, content):
         if len(written) > 9: raise OSError(errno.ENOSPC, 'No space left on device')
         written.append(path)
         kept(path, content)
-    monkeypatch.setattr(samples, 'write_whole', full)
+    monkeypatch.setattr(samples, 'write_file', full)
     with pytest.raises(BadInput, match='No space left.*goes on where it stopped'):
         make_sample('lung_signs', tmp_path/'s', 8, workers=1, **SMALL)
     assert not (tmp_path/'s/manifest.csv').exists()
-    monkeypatch.setattr(samples, 'write_whole', kept)
+    monkeypatch.setattr(samples, 'write_file', kept)
     make_sample('lung_signs', tmp_path/'s', 8, workers=1, **SMALL)
     make_sample('lung_signs', tmp_path/'t', 8, workers=1, **SMALL)
     assert digest(tmp_path/'s') == digest(tmp_path/'t')
 
 def test_a_write_that_fails_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'replace', lambda *a: (_ for _ in ()).throw(OSError(errno.ENOSPC, 'No space left on device')))
-    with pytest.raises(OSError): samples.write_whole(tmp_path/'a.png', b'x')
+    with pytest.raises(OSError): samples.write_file(tmp_path/'a.png', b'x')
     assert not list(tmp_path.iterdir())
 
 def test_a_lost_image_is_made_again(tmp_path, monkeypatch):
@@ -192,3 +192,18 @@ def test_committed_sample_is_what_the_code_makes(study):
 
 def test_samples_are_a_taster():
     assert sum(f.stat().st_size for f in (ROOT/'data_samples').rglob('*') if f.is_file()) <= 40e6
+
+@pytest.mark.parametrize('left', [('images',), ('images', 'masks', '.parts'), ('.sample.json.lock',), ('images', '.sample.json.12ab34cd.part')])
+def test_an_interruption_before_the_first_marker_is_no_obstacle(tmp_path, left):
+    "Such a folder was refused for ever, after 'it goes on where it stopped' was promised"
+    for name in left: (tmp_path/name).write_text('{') if name.startswith('.sample') else (tmp_path/name).mkdir()
+    assert samples.make_sample('lung_signs', tmp_path, n=2, size=64, workers=1, progress=False).is_file()
+    assert not list(tmp_path.glob('.*'))
+
+def test_four_at_once_into_one_folder(tmp_path):
+    "9 of 24 processes failed"
+    code = f"from usbook.phantoms.samples import make_sample; print(make_sample('lung_signs', {str(tmp_path/'p')!r}, n=6, size=64, workers=1, progress=False))"
+    runs = [subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [(r.communicate(timeout=300), r.returncode) for r in runs]
+    assert all(code == 0 for _, code in said), said
+    assert len(list((tmp_path/'p'/'images').iterdir())) == 6 and not list((tmp_path/'p').glob('.*'))

@@ -15,6 +15,7 @@ import usbook
 # %% ../nbs/all.ipynb #a12ee54b
 ROOMS_OF_A_LESSON = ('core', 'data', 'phantoms', 'predictions', 'evidence', 'learn', 'studies', 'runs', 'widgets', 'classroom')
 _STUDIES = 'usbook.studies.'
+_SHARED = ('study', 'formula', 'images', 'machinery')  # modules of the room that all studies use
 
 # %% ../nbs/all.ipynb #9d1fc130
 def public_names(rooms=ROOMS_OF_A_LESSON # folders of the package
@@ -31,7 +32,7 @@ def _modules(package):
     "Names of the modules of a room: no exercises, and of the studies only what they share"
     found = pkgutil.walk_packages(import_module(package).__path__, package + '.')
     return [m.name for m in found if not m.ispkg and '.exercises.' not in m.name
-            and (not m.name.startswith(_STUDIES) or m.name in (_STUDIES + 'study', _STUDIES + 'formula'))]
+            and (not m.name.startswith(_STUDIES) or m.name.removeprefix(_STUDIES) in _SHARED)]
 
 # %% ../nbs/all.ipynb #d4e666e4
 globals().update(public_names())

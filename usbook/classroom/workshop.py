@@ -117,56 +117,30 @@ def pin_versions(needs:list,   # requirements
                  platform:str, # a key of `PLATFORMS`
                  python:str,   # for example '3.12'
                  pip:Pip,      # pip in an environment of its own
-                 source=()     # requirements; system; '3.12'; options that say where packages come from
+                 source=()     # options that say where packages come from
                 )->list: # exact versions: 'torch==2.15.0'
     "The versions of everything that is needed, directly or not"
-    if (uv := shutil.which('uv')):
-        with tempfile.TemporaryDirectory() as d:
-            Path(d, 'in.txt').write_text('\n'.join(needs), encoding='utf-8')
-            said = run_program(
-                [
-                    uv,
-                    'pip',
-                    'compile',
-                    '--quiet',
-                    '--no-header',
-                    '--no-annotate',
-                    '--only-binary',
-                    ':all:',
-                    '--python-version',
-                    python,
-                    '--python-platform',
-                    PLATFORMS[platform].uv,
-                    *source,
-                    Path(d, 'in.txt'),
-                ],
-                f'choosing versions for {platform}, Python {python},',
-                env=dict(MACOSX_DEPLOYMENT_TARGET='14.0'),
-            )
-        return [l for l in said.splitlines() if '==' in l and not l.startswith('#')]
-    if platform != this_platform() or python != '.'.join(map(str, sys.version_info[:2])):
-        raise BadInput(
-            f'workshop: packages for {platform}, Python {python} can be chosen here only by uv; install it with: pip '
-            f'install uv'
-        )
+    uv, here = shutil.which('uv'), '.'.join(map(str, sys.version_info[:2]))
+    if not uv and (platform != this_platform() or python != here):
+        raise BadInput(f'workshop: packages for {platform}, Python {python} can be chosen here only by uv',
+                       remedy='install it with: pip install uv')
     with tempfile.TemporaryDirectory() as d:
-        pip(
-            'install',
-            '--dry-run',
-            '--ignore-installed',
-            '--quiet',
-            '--only-binary',
-            ':all:',
-            '--report',
-            f'{d}/r.json',
-            *source,
-            *needs,
-            what='choosing versions',
-        )
-        return [
-            f"{i['metadata']['name']}=={i['metadata']['version']}"
-            for i in json.loads(Path(d, 'r.json').read_text(encoding='utf-8'))['install']
-        ]
+        return _pins_by_uv(uv, needs, platform, python, (*source, d)) if uv else _pins_by_pip(pip, needs, source, d)
+
+def _pins_by_uv(uv, needs, platform, python, source):
+    *source, d = source
+    Path(d, 'in.txt').write_text('\n'.join(needs), encoding='utf-8')
+    words = 'pip compile --quiet --no-header --no-annotate --only-binary :all:'.split()
+    system = ['--python-version', python, '--python-platform', PLATFORMS[platform].uv]
+    said = run_program([uv, *words, *system, *source, Path(d, 'in.txt')],
+                       f'choosing versions for {platform}, Python {python},', env=dict(MACOSX_DEPLOYMENT_TARGET='14.0'))
+    return [l for l in said.splitlines() if '==' in l and not l.startswith('#')]
+
+def _pins_by_pip(pip, needs, source, d):
+    words = 'install --dry-run --ignore-installed --quiet --only-binary :all:'.split()
+    pip(*words, '--report', f'{d}/r.json', *source, *needs, what='choosing versions')
+    report = json.loads(Path(d, 'r.json').read_text(encoding='utf-8'))
+    return [f"{i['metadata']['name']}=={i['metadata']['version']}" for i in report['install']]
 
 # %% ../../nbs/classroom/03_workshop.ipynb #d3fdfa8c
 def download_wheels(pins:list,    # exact versions
@@ -181,31 +155,12 @@ def download_wheels(pins:list,    # exact versions
     "The wheels of exact versions, for a system that may be another than this one"
     tags = [w for t in PLATFORMS[platform].tags for w in ('--platform', t)]
     abis = [w for a in (f"cp{python.replace('.', '')}", 'abi3', 'none') for w in ('--abi', a)]
+    system = [*tags, '--python-version', python, '--implementation', 'cp', *abis]
+    words = 'download --no-deps --only-binary=:all: --progress-bar off'.split()
     with tempfile.TemporaryDirectory() as d:
         Path(d, 'in.txt').write_text('\n'.join(pins), encoding='utf-8')
-        pip(
-            'download',
-            '--no-deps',
-            '--only-binary=:all:',
-            *tags,
-            '--python-version',
-            python,
-            '--implementation',
-            'cp',
-            *abis,
-            '--progress-bar',
-            'off',
-            '-d',
-            out,
-            '--find-links',
-            out,
-            *source,
-            '-r',
-            Path(d, 'in.txt'),
-            what=f'downloading packages for {platform}, Python {python},',
-            say=say,
-            **kw,
-        )
+        pip(*words, *system, '-d', out, '--find-links', out, *source, '-r', Path(d, 'in.txt'),
+            what=f'downloading packages for {platform}, Python {python},', say=say, **kw)
 
 # %% ../../nbs/classroom/03_workshop.ipynb #5ef19e85
 CPU_TORCH = 'https://download.pytorch.org/whl/cpu'
@@ -225,24 +180,15 @@ def cpu_torch(platform:str,         # a key of `PLATFORMS`
     "PyTorch without GPU libraries"
     if not platform.startswith('linux') or not source: return []
     where = [*packages_from(source), '--retries', '1', '--timeout', '20']
+    env = dict(PIP_CONFIG_FILE=os.devnull)
     with tempfile.TemporaryDirectory() as d:
         try:
-            download_wheels(
-                ['torch', 'torchvision'],
-                platform,
-                python,
-                Path(d),
-                pip,
-                where,
-                say,
-                env=dict(PIP_CONFIG_FILE=os.devnull),
-            )
+            download_wheels(['torch', 'torchvision'], platform, python, Path(d), pip, where, say, env=env)
             if not all('+cpu' in f.name.replace('%2B', '+') for f in Path(d).glob('torch*.whl')):
                 raise BadInput('those have GPU libraries')
         except BadInput:
-            say(
-                f'  {source} has no PyTorch without GPU libraries for {platform}, Python {python}; taking the large one'
-            )
+            say(f'  {source} has no PyTorch without GPU libraries for {platform}, Python {python}; '
+                'taking the large one')
             return []
         found = sorted(Path(d).glob('torch*.whl'))
         for f in found: shutil.move(f, out/f.name)
@@ -466,7 +412,9 @@ def make_workshop(out:Path|str,         # a new or empty folder
 # %% ../../nbs/classroom/03_workshop.ipynb #3839dfcb
 def _fill(part, project, systems, packages, extras, say, pip):
     "Everything that a workshop's folder holds, but its README"
-    (platforms, pythons), (book, key), only = systems, extras, packages.only
+    (platforms, pythons) = systems
+    (book, key) = extras
+    only = packages.only
     def done(name, what): say(f'{what}: {size_text(size(part/name))}')
     own = own_wheel(project, part/'wheels', pip)
     done(f'wheels/{own.name}', 'usbook itself')
@@ -474,7 +422,9 @@ def _fill(part, project, systems, packages, extras, say, pip):
     for p, v in [(p, v) for p in platforms for v in pythons]:
         say(f'packages for {PLATFORMS[p].title}, Python {v}')
         small = cpu_torch(p, v, part/'wheels', pip, packages.torch, say) if only is None else []
-        pins = pin_versions([*(only or [str(own)]), *small], p, v, pip, [*packages.source, '--find-links', str(part/'wheels')])
+        pins = pin_versions(
+            [*(only or [str(own)]), *small], p, v, pip, [*packages.source, '--find-links', str(part / 'wheels')]
+        )
         pins = [q for q in pins if not q.startswith('usbook')]
         download_wheels(pins, p, v, part/'wheels', pip, packages.source, say)
         (part / 'requirements' / f'{p}-{v}.txt').write_text(
