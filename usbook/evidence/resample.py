@@ -126,8 +126,10 @@ class Spread:
                  scale='share',# of `SCALES`
                  images=10**6  # images that count: ends of the scale are kept half an image away
                 ):
-        self.value, self.scale, self.images = np.asarray(value, dtype=float), scale, images
-        self.n, self.first, self.second = 0, 0., 0.
+        self.value = np.asarray(value, dtype=float)
+        self.scale, self.images = scale, images
+        self.n = 0
+        self.first, self.second = 0., 0.
 
     def moved(self, x): # (...) metrics -> on the scale
         with np.errstate(all='ignore'): return SCALES[self.scale][0](_inside(x, self.scale, self.images))
@@ -137,7 +139,8 @@ class Spread:
            )->'Spread':
         "Take in a block of patients"
         away = self.moved(left) - self.moved(self.value)
-        self.n, self.first, self.second = self.n + len(away), self.first + away.sum(0), self.second + (away**2).sum(0)
+        self.n += len(away)
+        self.first, self.second = self.first + away.sum(0), self.second + (away**2).sum(0)
         return self
 
     @property
@@ -378,7 +381,8 @@ class Pairs:
                  cluster,     # (n,) codes of the patients
                  n_clusters   # patients
                 ):
-        self.y, self.cluster, self.n_clusters = y, cluster, n_clusters
+        self.y = y
+        self.cluster, self.n_clusters = cluster, n_clusters
         self.pos, self.neg = (np.bincount(cluster[o], minlength=n_clusters).astype(float) for o in (y, ~y))
         self.m, self.n = self.pos.sum(), self.neg.sum()
         order = np.argsort(score, kind='stable')
@@ -387,7 +391,8 @@ class Pairs:
         self.p, self.q = (np.bincount(level[o], minlength=level[order[-1]] + 1).astype(float) for o in (y, ~y))
         self.level, self.order = level, order
 
-    def by_patient(self, values): return np.bincount(self.cluster, values, self.n_clusters)
+    def by_patient(self, values # (n,) a number per image
+                  ): return np.bincount(self.cluster, values, self.n_clusters)
 
     @cached_property
     def placements(self):
@@ -404,10 +409,12 @@ def _within(self:Pairs):
     "(patients,) pairs won within each patient"
     if self.n_clusters == len(self.y) and (self.pos + self.neg == 1).all(): return 0.
     order = self.order[np.argsort(self.cluster[self.order], kind='stable')]
-    who, level, y = self.cluster[order], self.level[order], self.y[order]
+    who = self.cluster[order]
+    level, y = self.level[order], self.y[order]
     new = np.append(True, (np.diff(who) != 0) | (np.diff(level) != 0))
     group = np.cumsum(new) - 1
-    p, q, own = np.bincount(group, y), np.bincount(group, ~y), who[new]
+    p = np.bincount(group, y)
+    q, own = np.bincount(group, ~y), who[new]
     start = np.append(True, np.diff(own) != 0)
     before = np.cumsum(q) - q
     won = p * (before - np.maximum.accumulate(np.where(start, before, 0)) + q / 2)
@@ -449,8 +456,10 @@ class Resampler:
                  cluster,   # (n,) codes of the patients
                  prob=None  # (n, k) probabilities; None: no AUC and no calibration
                 ):
-        self.k, self.n_clusters, self.n = n_classes, int(cluster.max()) + 1, len(target)
-        self.target, self.pred, self.cluster, self.prob = target, pred, cluster, prob
+        self.k = n_classes
+        self.n_clusters, self.n = int(cluster.max()) + 1, len(target)
+        self.target, self.pred = target, pred
+        self.cluster, self.prob = cluster, prob
         shape, right = (self.k, self.n_clusters), target == pred
         self.truth, self.predicted = (sums_by_cluster(o, cluster, shape) for o in (target, pred))
         self.tp = sums_by_cluster(target[right], cluster[right], shape)
@@ -459,7 +468,11 @@ class Resampler:
         values = {} if prob is None else _image_scores(target, prob)
         self.means = {o: np.bincount(cluster, weights=v, minlength=self.n_clusters) for o, v in values.items()}
 
-    def from_margins(self, tp, truth, predicted, apart):
+    def from_margins(self, tp,  # (..., k) right ones per class
+                     truth,     # (..., k) images per class
+                     predicted, # (..., k) predictions per class
+                     apart      # (..., k, k) cost of each error; None: none
+                    ):
         "(b, k) sums and (2, b) distances -> overall {name: (b,)}, by class {name: (b, k)}"
         return table_metrics(tp, truth, predicted, apart), class_metrics(tp, truth, predicted)
 
@@ -549,7 +562,8 @@ class _Ranks:
     def __call__(self, w):
         "(clusters, b) weights -> AUC (b,), average precision (b,)"
         m, n = self.pos @ w, self.neg @ w
-        above, under, wins, precision = m.copy(), np.zeros_like(m), np.zeros(len(m)), np.zeros(len(m))
+        above, under = m.copy(), np.zeros_like(m)
+        wins, precision = np.zeros(len(m)), np.zeros(len(m))
         for pos, below, tie in self.tiles:
             p, q = pos @ w, _running(below @ w, under)
             tp = above + p - _running(p.copy(), 0)
