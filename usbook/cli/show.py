@@ -192,13 +192,16 @@ def show_froc(r,       # what `usbook.evidence.froc.froc` gives, or its `as_dict
 def show_results(results:dict, # the content of results.json
                  out=None      # a console; None: a new one
                 ):
-    "The paper's numbers beside ours, and the verdict on each claim"
-    from usbook.runs.report import paper_rows
+    "The paper's numbers beside ours, and the verdict on each claim; ours alone where the images have classes of their own"
+    from usbook.runs.report import headline_rows, is_about_paper, paper_rows
     from usbook.studies.study import get_study
-    out, arms = out or console(), list(results['runs'])
-    rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), r['paper'], *(interval_text(r[a]) for a in arms)]
-            for r in paper_rows(get_study(results['study']), results['runs'])]
-    if rows: show_table(['', 'paper', *(results.get('arms', {}).get(a, {}).get('title', a) for a in arms)], rows, out)
+    out, arms, about = out or console(), list(results['runs']), is_about_paper(results)
+    titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
+    found = paper_rows(get_study(results['study']), results['runs']) if about else headline_rows(results)
+    rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),
+             *(interval_text(r[a]) for a in arms)] for r in found]
+    if rows: show_table(['', *(['paper'] if about else []), *titles], rows, out)
     out.print()
-    show_claims(results['claims'], out)
+    if about: show_claims(results['claims'], out)
+    else: show_notes(['no claim of a paper was tested: the images have classes of their own'], out)
     show_notes(results['warnings'], out)
