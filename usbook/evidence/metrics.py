@@ -253,7 +253,9 @@ def _intervals(sampler, classes, unit, folds, progress):
         if np.isnan(each[o][c]): return Interval(note=_reason(o, c, m[1], m[2], classes))
         if o in ratios: return ratios[o].replace(value=float(each[o][c]))
         if o in class_shares: return wilson(*(x[c] for x in class_shares[o]))
-        return interval_from(each[o][c], se_each[o].se[c], _support(counts, o, c, None, unit, folds), _scale(o))
+        n = counts.sides[_SIDES[o][0]][1] if o in _SIDES and o != 'f1' else sampler.n_clusters
+        spread = np.broadcast_to(se_each[o].se_over(n), len(classes))
+        return interval_from(each[o][c], spread[c], _support(counts, o, c, None, unit, folds), _scale(o))
     found = {}
     for c, name in enumerate(classes):
         ratios = _likelihoods(sampler, c, **more)
