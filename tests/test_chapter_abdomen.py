@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from conftest import make_tree
-from usbook.studies.abdomen import KINDS, PLANS, STUDY, confusable, copy_with_text, human_readers, learn_from, measure, net_name, readers_folder, rescued_by_second, shortcut, stand_ins, tested_on as of_kind, with_readers
+from usbook.studies.abdomen import KINDS, PLANS, STUDY, confusable, copy_with_text, human_readers, learn_from, measure, net_name, readers_folder, rescued_by_second, text_shortcut, stand_ins, tested_on as of_kind, with_readers
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
 from usbook.evidence.metrics import evaluate
@@ -52,7 +52,7 @@ def arms(*preds): return {f'net{k}-frozen': Trained(Arm(f'net{k}', 'frozen'), p,
 
 def shortcut_of(p):
     tests = {(a, b): predictions(r) for (a, b), r in zip([(a, b) for a in KINDS for b in KINDS], (.6, .4, .2, .95))}
-    return Predictions(p.table, p.classes, p.meta | dict(shortcut=shortcut(tests)))
+    return Predictions(p.table, p.classes, p.meta | dict(shortcut=text_shortcut(tests)))
 
 
 # What the claims stand on ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import usbook.studies.pneumoconiosis as chapter
-from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify, figures_to_draw, find_all_lungs, make_view, measure, neighbour_share, shortcut, stamped, teachers, two_classes, two_sites, usable, view
+from usbook.studies.pneumoconiosis import CONDITIONS, PLANS, STUDY, TWO, Lungs, TwoStagePlan, ablation, as_films, auc_gap, auc_of, box, classify, figures_to_draw, find_all_lungs, make_view, measure, neighbour_share, stamp_shortcut, stamped, teachers, two_classes, two_sites, usable, view
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient, split_by_patient
 from usbook.core.interval import Interval
@@ -213,7 +213,7 @@ def test_sites_are_learnt_and_tested_apart(films, truth, settings, job, monkeypa
     monkeypatch.setattr(chapter, 'train', spy)
     monkeypatch.setattr(chapter, 'find_lungs', lambda net, films, rows=None: (truth, None))
     sites, lungs = two_sites(m), replace(lungs_of(films, truth), nets=[None])
-    out = shortcut(m, [split_by_patient(m, seed=1)], lungs, job, kinds=('whole',))
+    out = stamp_shortcut(m, [split_by_patient(m, seed=1)], lungs, job, kinds=('whole',))
     assert all(set(t.site) == {sites[0]} and set(t.condition) == {'home'} for t in learnt)
     for c in CONDITIONS: assert set(out['whole', c].table.site) == {sites[c != 'home']}
     assert list(out['whole', 'away'].target) == list(out['whole', 'reversed'].target)

@@ -163,7 +163,8 @@ def _exported(source, library):
 def prove(path:Path|str # a source notebook
          )->list:       # of Proof
     "Solution, stub and wrong answer of every exercise, each with names of its own"
-    names, library, out = {}, {}, []
+    names = {}
+    library, out = {}, []
     task = solved = ''
     for p in read_pieces(path):
         if p.kind == 'text': task = (re.findall(r'^## (.+)', p.source, re.M) or [task])[-1]

@@ -412,7 +412,9 @@ def make_workshop(out:Path|str,         # a new or empty folder
 # %% ../../nbs/classroom/03_workshop.ipynb #3839dfcb
 def _fill(part, project, systems, packages, extras, say, pip):
     "Everything that a workshop's folder holds, but its README"
-    (platforms, pythons), (book, key), only = systems, extras, packages.only
+    (platforms, pythons) = systems
+    (book, key) = extras
+    only = packages.only
     def done(name, what): say(f'{what}: {size_text(size(part/name))}')
     own = own_wheel(project, part/'wheels', pip)
     done(f'wheels/{own.name}', 'usbook itself')

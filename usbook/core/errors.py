@@ -38,7 +38,9 @@ class BadInput(ValueError):
                  remedy='',    # what to do; '' where `what` says it
                  problems=()   # every `Problem` found, the first of which `what` tells
                 ):
-        self.what, self.where, self.row, self.remedy, self.problems = str(what), str(where), row, remedy, tuple(problems)
+        self.what, self.where = str(what), str(where)
+        self.row = row
+        self.remedy, self.problems = remedy, tuple(problems)
         super().__init__(self.sentence)
 
     @property

@@ -19,7 +19,8 @@ class Progress:
                  hi=1.,                    # where it ends
                  name=''                   # text of this work; '' takes the text of each call
                 ):
-        self.sink, self.lo, self.hi, self.name = sink, lo, hi, name
+        self.sink, self.lo = sink, lo
+        self.hi, self.name = hi, name
 
     def __call__(self, text='', fraction=None):
         if self.sink: self.sink(self.name or text, None if fraction is None else self.lo + (self.hi - self.lo)*fraction)

@@ -164,7 +164,8 @@ def read_sheet(path:str|Path,  # CSV with commas, semicolons or tabs, in UTF-8 o
     if not head:
         raise BadInput(f"is empty; the first line should be {','.join(need) or 'the names of the columns'}", path)
     _names(path, head := [h.lower() for h in head] if lower else head)
-    rows, cells, found, n = [], [], [], len(head)
+    rows, cells = [], []
+    found, n = [], len(head)
     for i, r, odd in records:
         if (odd or len(r) > n) and (what := _wrong_row(r, n)): found.append(Problem(i, head[0], what))
         rows.append(i)

@@ -82,7 +82,8 @@ def icc(x,              # (n,) values, for example 1 for right and 0 for wrong
     "Intraclass correlation from the analysis of variance (Donner & Koval 1980, Biometrics 36:19)"
     x, m = np.asarray(x, dtype=float), np.bincount(cluster)
     sums, m = np.bincount(cluster, weights=x)[m > 0], m[m > 0]
-    K, N, mean = len(m), len(x), x.mean()
+    K = len(m)
+    N, mean = len(x), x.mean()
     if K < 2 or N == K: return None
     between = (m * (sums / m - mean)**2).sum() / (K - 1)
     within = ((x**2).sum() - (sums**2 / m).sum()) / (N - K)
@@ -112,7 +113,8 @@ def design_effect(m,       # mean number of images per patient
 def _placements(y, scores):
     "(n,) booleans, (s, n) scores -> placements of positives (s, m), of negatives (s, n)"
     def of(s):
-        whole, pos, neg = stats.rankdata(s), stats.rankdata(s[y]), stats.rankdata(s[~y])
+        whole = stats.rankdata(s)
+        pos, neg = stats.rankdata(s[y]), stats.rankdata(s[~y])
         return (whole[y] - pos) / (~y).sum(), 1 - (whole[~y] - neg) / y.sum()
     v10, v01 = zip(*[of(s) for s in scores])
     return np.array(v10), np.array(v01)
@@ -135,10 +137,13 @@ def clustered_auc(y,       # (n,) truth as booleans
     "AUCs and their covariance for clustered images (Obuchowski 1997, doi 10.2307/2533958)"
     y, scores = np.asarray(y, dtype=bool), np.array(scores, dtype=float)
     v10, v01 = _placements(y, scores)
-    K, theta, (m, n) = int(cluster.max()) + 1, v10.mean(1, keepdims=True), (v10.shape[1], v01.shape[1])
+    K = int(cluster.max()) + 1
+    theta = v10.mean(1, keepdims=True)
+    (m, n) = (v10.shape[1], v01.shape[1])
     def by_cluster(group, v): return np.array([np.bincount(cluster[group], weights=o, minlength=K) for o in v - theta])
     x, z = by_cluster(y, v10), by_cluster(~y, v01)
-    kx, kz, k = len(np.unique(cluster[y])), len(np.unique(cluster[~y])), len(np.unique(cluster))
+    kx = len(np.unique(cluster[y]))
+    kz, k = len(np.unique(cluster[~y])), len(np.unique(cluster))
     xz = x @ z.T * k / (k - 1)
     return theta[:, 0], x @ x.T * kx / (kx - 1) / m**2 + z @ z.T * kz / (kz - 1) / n**2 + (xz + xz.T) / (m * n)
 
@@ -242,7 +247,8 @@ def _rests_on(name, bases, whole, c=None):
 def _differences(one, two, classes, differ, folds):
     "Intervals of the difference of every metric, overall and by class, without each patient in turn"
     ones, events = np.ones((one.n_clusters, 1)), int((one.pred != two.pred).sum())
-    pa, pb, ja, jb = one.scores(ones), two.scores(ones), jackknife(one), jackknife(two)
+    pa, pb = one.scores(ones), two.scores(ones)
+    ja, jb = jackknife(one), jackknife(two)
     bases, whole = _bases(one, two), float(kish(np.bincount(one.cluster)))
     def gap(o, a, b, ja, jb, c=None):
         effective = _rests_on(o, bases, whole, c)
@@ -344,7 +350,8 @@ def compare(a:Predictions,         # a model
     "Compare two models, or a model and a reader, on the same images"
     a, pred, prob, name_b, notes = _other(a, b)
     names = tuple(names or (a.name, name_b if name_b != a.name else 'the other'))
-    who, right, other, k = a.patient_codes, a.pred == a.target, pred == a.target, len(a.classes)
+    who, right = a.patient_codes, a.pred == a.target
+    other, k = pred == a.target, len(a.classes)
     facts = dict(model_a=names[0], model_b=names[1], n=len(a), n_patients=a.n_patients,
                  accuracy_a=float(right.mean()), accuracy_b=float(other.mean()), **_discordant(right, other, who))
     own = None if prob is None else a.prob

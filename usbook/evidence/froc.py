@@ -122,7 +122,8 @@ def _events(m, per): # -> hits and false positives by falling score: patient, wh
     hit = np.arange(len(score)) < found.sum()
     scan = np.concatenate([m.lesion_scan[found], m.fp_scan])
     order = np.argsort(-score, kind='stable')
-    score, hit, who = score[order], hit[order], m.scan_patient[scan[order]]
+    score = score[order]
+    hit, who = hit[order], m.scan_patient[scan[order]]
     return score, hit, who, np.append(score[1:] != score[:-1], True)[:len(score)]
 
 # %% ../../nbs/evidence/02_froc.ipynb #a967a4c4
@@ -328,7 +329,8 @@ def froc(dets:Detections,       # scans, lesions, marks
         )->Froc:                # curve and metrics with 95 % intervals
     "FROC curve, sensitivities at given rates and JAFROC, with intervals over patients (Samuelson & Petrick 2006)"
     rates, m = _wanted(rates, per), match(dets, hit, min_iou)
-    points, kernel, whole = froc_points(m, per), _jafroc_kernel(m), np.ones((m.n_patients, 1))
+    points = froc_points(m, per)
+    kernel, whole = _jafroc_kernel(m), np.ones((m.n_patients, 1))
     why, (own, merit_own) = _absent(len(m.lesion_score), len(kernel[1])), _supports(m, rates, per, kernel)
     grid = np.linspace(0, max(2*max(rates), .1), 81)
     metrics = (lambda w: _at(rates, *_curves(m, per, w)[1:], interpolate), lambda w: _jafroc(m, w, kernel),
@@ -371,7 +373,8 @@ def toy_detections(n_patients:int=60, # patients
                    model:int=0,       # another detector on the same lesions: same seed, other number
                   )->Detections:      # no network is behind them
     "Invented detections whose errors are alike within a patient, for examples and tests"
-    rng, own, n = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1 + model]), n_patients*scans
+    rng = np.random.default_rng([seed, 0])
+    own, n = np.random.default_rng([seed, 1 + model]), n_patients*scans
     who = np.arange(n)//scans
     hard, names = rng.normal(size=n_patients)[who], np.array([f's{i:04d}' for i in range(n)])
     at = np.repeat(np.arange(n), np.minimum(rng.poisson(.8, n), 3))
@@ -425,7 +428,8 @@ def compare_froc(a:Detections,        # a detector
     "Paired comparison at given rates; patients are resampled for both at once (Samuelson & Petrick 2006)"
     rates, a = _wanted(rates, per), Detections.of(a)
     ma, mb = match(a, hit, min_iou), match(_same_scans(a, Detections.of(b)), hit, min_iou)
-    ka, kb, whole = _jafroc_kernel(ma), _jafroc_kernel(mb), np.ones((ma.n_patients, 1))
+    ka = _jafroc_kernel(ma)
+    kb, whole = _jafroc_kernel(mb), np.ones((ma.n_patients, 1))
     metrics = (lambda w: np.subtract(*(_at(rates, *_curves(m, per, w)[1:]) for m in (mb, ma))),
                lambda w: _jafroc(mb, w, kb) - _jafroc(ma, w, ka))
     reps, values = _resample(ma, n_boot, seed, *metrics), [f(whole)[:, 0] for f in metrics]

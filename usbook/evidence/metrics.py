@@ -81,7 +81,8 @@ _BOTH = ('youden', 'lr_plus', 'lr_minus', 'auc', 'average_precision') # need ima
 
 def _reason(name, c, truth, predicted, classes):
     "Why a metric of class `c` does not exist"
-    n, cls, truth, predicted = truth.sum(), classes[c], truth[c], predicted[c]
+    n, cls = truth.sum(), classes[c]
+    truth, predicted = truth[c], predicted[c]
     if truth == 0 and name in ('recall', *_BOTH): return f'{cls} never occurs'
     if truth == n and name in ('specificity', *_BOTH): return f'nothing but {cls} occurs'
     if predicted == 0 and name in ('precision', 'lr_plus', 'f1'): return f'{cls} is never predicted'
@@ -182,7 +183,8 @@ def _spreads(sampler, overall, each):
 def _ranking(sampler, counts, folds, unit, progress):
     "AUC and average precision: overall {name: Interval}, by class {name: [Interval]}"
     names, K = ('auc', 'average_precision'), sampler.n_clusters
-    left, value, loss, each = np.zeros((2, K)), np.zeros(2), np.zeros(K), {o: [] for o in names}
+    left, value = np.zeros((2, K)), np.zeros(2)
+    loss, each = np.zeros(K), {o: [] for o in names}
     for c in range(sampler.k):
         progress(f'ranking, class {c + 1} of {sampler.k}', c / sampler.k)
         pairs = sampler.pairs(c)
@@ -250,7 +252,9 @@ def _intervals(sampler, classes, unit, folds, progress):
         if np.isnan(each[o][c]): return Interval(note=_reason(o, c, m[1], m[2], classes))
         if o in ratios: return ratios[o].replace(value=float(each[o][c]))
         if o in class_shares: return wilson(*(x[c] for x in class_shares[o]))
-        return interval_from(each[o][c], se_each[o].se[c], _support(counts, o, c, None, unit, folds), _scale(o))
+        n = counts.sides[_SIDES[o][0]][1] if o in _SIDES and o != 'f1' else sampler.n_clusters
+        spread = np.broadcast_to(se_each[o].se_over(n), len(classes))
+        return interval_from(each[o][c], spread[c], _support(counts, o, c, None, unit, folds), _scale(o))
     found = {}
     for c, name in enumerate(classes):
         ratios = _likelihoods(sampler, c, **more)
@@ -265,7 +269,8 @@ def _intervals(sampler, classes, unit, folds, progress):
 # %% ../../nbs/evidence/02_metrics.ipynb #fd478a38
 def _evaluate(sampler, classes, independent, folds, n_patients, progress):
     "The work of `evaluate` and `evaluate_matrix`"
-    k, unit, progress = len(classes), 'images' if independent else 'patients', Progress.of(progress)
+    k = len(classes)
+    unit, progress = 'images' if independent else 'patients', Progress.of(progress)
     progress('intervals of the confusion matrix', 0.)
     overall, each = _intervals(sampler, list(classes), unit, folds, progress.part(.3, 1.))
     if sampler.prob is not None:

@@ -18,7 +18,9 @@ from .scores import curve, ratio
 from ..predictions.predictions import Predictions
 
 # %% ../../nbs/evidence/09_plots.ipynb #58f075bf
-def plain_axes(ax, **kw):
+def plain_axes(ax,  # axes to draw on; None: new ones
+               **kw
+              ):
     "The axes given, or new ones without a frame on the right and the top"
     if ax is None:
         import matplotlib.pyplot as plt
@@ -27,7 +29,9 @@ def plain_axes(ax, **kw):
     return ax
 
 # %% ../../nbs/evidence/09_plots.ipynb #75d18010
-def plot_confusion(e:Evaluation, ax=None): # the axes
+def plot_confusion(e:Evaluation, # an `Evaluation`
+                   ax=None       # the axes
+                  ):
     "Counts, coloured by the share of their row"
     k, share = len(e.classes), ratio(e.confusion, e.confusion.sum(1, keepdims=True))
     ax = plain_axes(ax, figsize=(1.6 + .8 * k, 1 + .7 * k))
@@ -44,8 +48,12 @@ def plot_confusion(e:Evaluation, ax=None): # the axes
     return ax.figure
 
 # %% ../../nbs/evidence/09_plots.ipynb #c658bec8
-def plot_roc(preds:Predictions, e:Evaluation|None=None, # their evaluation puts intervals into the legend
-             classes=None, kind:str='roc', ax=None):    # classes to draw; 'roc' or 'pr'
+def plot_roc(preds:Predictions,      # predictions
+             e:Evaluation|None=None, # their evaluation puts intervals into the legend
+             classes=None,           # names of the classes to draw; None: all
+             kind:str='roc',         # roc or pr
+             ax=None                 # classes to draw; 'roc' or 'pr'
+            ):
     "ROC or precision-recall curve of each class against the others"
     ax, name = plain_axes(ax, figsize=(5, 4.2)), 'auc' if kind == 'roc' else 'average_precision'
     for i, c in enumerate(preds.classes):
@@ -62,9 +70,11 @@ def plot_roc(preds:Predictions, e:Evaluation|None=None, # their evaluation puts 
     return ax.figure
 
 # %% ../../nbs/evidence/09_plots.ipynb #5692e0c6
-def plot_intervals(groups:dict,           # label -> Interval, or label -> {series: Interval}
+def plot_intervals(groups:dict,               # label -> Interval, or label -> {series: Interval}
                    reference:float|None=None, # a line to compare with
-                   xlabel:str='', ax=None):
+                   xlabel:str='',             # text of the axis
+                   ax=None                    # axes to draw on; None: new ones
+                  ):
     "Figures with their intervals, one below the other, and printed beside"
     rows = {k: v if isinstance(v, dict) else {'': v} for k, v in groups.items()}
     series = list(dict.fromkeys(s for v in rows.values() for s in v))
@@ -103,7 +113,9 @@ def _finish_intervals(ax, series, reference):
     ax.legend(frameon=False, fontsize=8, ncols=min(2, len(series)), loc='lower left', bbox_to_anchor=(0, 1))
 
 # %% ../../nbs/evidence/09_plots.ipynb #65ec3d9f
-def plot_reliability(tables, ax=None): # a table of `reliability`, or {label: table}
+def plot_reliability(tables, # name -> table of `reliability`
+                     ax=None # a table of `reliability`, or {label: table}
+                    ):
     "Observed frequency against confidence; the size of a dot shows how many images stand behind it"
     ax = plain_axes(ax, figsize=(4.6, 4.4))
     ax.plot([0, 1], [0, 1], color='.6', lw=.8, zorder=0)
@@ -118,7 +130,9 @@ def plot_reliability(tables, ax=None): # a table of `reliability`, or {label: ta
     return ax.figure
 
 # %% ../../nbs/evidence/09_plots.ipynb #b43c48a9
-def plot_decision(curves, ax=None): # a table of `decision_curve`, or {label: table}
+def plot_decision(curves, # name -> table of `decision_curve`
+                  ax=None # a table of `decision_curve`, or {label: table}
+                 ):
     "Net benefit against the threshold"
     ax, curves = plain_axes(ax, figsize=(5.2, 3.6)), curves if isinstance(curves, dict) else {'model': curves}
     for i, (label, t) in enumerate(curves.items()): ax.plot(t.threshold, t.model, label=label, **line_style(i))
@@ -131,9 +145,10 @@ def plot_decision(curves, ax=None): # a table of `decision_curve`, or {label: ta
     return ax.figure
 
 # %% ../../nbs/evidence/09_plots.ipynb #33ba0b7b
-def plot_froc(results,         # a Froc, or {name: Froc}
-              ax=None, to=None # the axes; the highest rate shown, twice the largest rate asked for if None
-             ):                # the axes
+def plot_froc(results, # a Froc, or {name: Froc}
+              ax=None, # the axes
+              to=None  # the highest rate shown, twice the largest rate asked for if None
+             ): # the axes
     "FROC curves with pointwise 95 % bands; dots mark the rates asked for"
     results, ax = results if isinstance(results, dict) else {'': results}, plain_axes(ax, figsize=(5, 3.6))
     first = next(iter(results.values()))
@@ -154,9 +169,14 @@ def _draw_froc(ax, f, name, i, x): # the axes, a Froc, its name, its number, the
     if dots: ax.plot(*zip(*dots), 'os^D'[i % 4], color=style['color'], ms=5)
 
 # %% ../../nbs/evidence/09_plots.ipynb #72561f5d
-def plot_auc_bounds(se, sp, ax=None): # sensitivity, specificity -> the axes
+def plot_auc_bounds(se,     # sensitivity
+                    sp,     # specificity
+                    ax=None # sensitivity, specificity -> the axes
+                   ):
     "Where ROC curves through an operating point can run"
-    se, f, ax, b = float(se), 1 - float(sp), plain_axes(ax, figsize=(4, 4)), auc_bounds(se, sp)
+    b = auc_bounds(se, sp)
+    se, f = float(se), 1 - float(sp)
+    ax = plain_axes(ax, figsize=(4, 4))
     text = {k: '{:.3f} to {:.3f}'.format(*v) for k, v in b.items() if isinstance(v, tuple)}
     ax.fill_between([0, f, f, 1], [0, 0, se, se], [se, se, 1, 1], color=SERIES[5], alpha=.35,
                     label='monotone, AUC ' + text['monotone'])

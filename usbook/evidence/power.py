@@ -30,7 +30,8 @@ def size_two_groups(p1:float,       # proportion in the first group
                     power:float=.8, # chance of finding the difference
                    )->float:        # images in each group; round up
     "Images in each of two independent groups (Fleiss 1981, Statistical Methods for Rates and Proportions)"
-    za, zb, mid = stats.norm.ppf(.975), stats.norm.ppf(power), (p1 + p2) / 2
+    za = stats.norm.ppf(.975)
+    zb, mid = stats.norm.ppf(power), (p1 + p2) / 2
     return float((za * (2 * mid * (1 - mid))**.5 + zb * (p1 * (1 - p1) + p2 * (1 - p2))**.5)**2 / (p1 - p2)**2)
 
 # %% ../../nbs/evidence/07_power.ipynb #f95eb96a

@@ -6,11 +6,11 @@
 __all__ = ['LEAST', 'LEAST_OF_CLASS', 'FEW', 'SCALES', 'FOLDS_VARIANCE', 'wilson', 'clopper_pearson', 'kish', 'Support',
            'support_of', 'few', 'missing', 'Spread', 'interval_from', 'jackknife_interval', 'proportion',
            'proportion_of', 'ratio_over_patients', 'mean_over_patients', 'difference', 'likelihood_interval',
-           'observed_design_effect', 'predictive', 'at_prevalence', 'sums_by_cluster', 'Pairs', 'Resampler',
-           'jackknife', 'draws', 'replicates', 'boot_interval']
+           'at_prevalence', 'sums_by_cluster', 'Pairs', 'Resampler', 'jackknife', 'draws', 'replicates',
+           'boot_interval']
 
 # %% ../../nbs/evidence/01_resample.ipynb #80f0b29f
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from scipy import sparse, special, stats
 
 from ..core.interval import Interval
-from .scores import class_metrics, in_top, ratio, table_metrics
+from .scores import class_metrics, in_top, predictive_values, ratio, table_metrics
 
 # %% ../../nbs/evidence/01_resample.ipynb #5904b3dd
 def wilson(
@@ -126,8 +126,10 @@ class Spread:
                  scale='share',# of `SCALES`
                  images=10**6  # images that count: ends of the scale are kept half an image away
                 ):
-        self.value, self.scale, self.images = np.asarray(value, dtype=float), scale, images
-        self.n, self.first, self.second = 0, 0., 0.
+        self.value = np.asarray(value, dtype=float)
+        self.scale, self.images = scale, images
+        self.n = 0
+        self.first, self.second = 0., 0.
 
     def moved(self, x): # (...) metrics -> on the scale
         with np.errstate(all='ignore'): return SCALES[self.scale][0](_inside(x, self.scale, self.images))
@@ -137,14 +139,19 @@ class Spread:
            )->'Spread':
         "Take in a block of patients"
         away = self.moved(left) - self.moved(self.value)
-        self.n, self.first, self.second = self.n + len(away), self.first + away.sum(0), self.second + (away**2).sum(0)
+        self.n += len(away)
+        self.first, self.second = self.first + away.sum(0), self.second + (away**2).sum(0)
         return self
 
     @property
-    def se(self):
+    def se(self): return self.se_over(self.n)
+
+    def se_over(self,
+                n  # patients who bring something to the metric, or (c,) of them; without any other it stays as it is
+               ):
         "Standard error on the scale"
         with np.errstate(all='ignore'):
-            return np.sqrt((self.n - 1) / self.n * np.maximum(self.second - self.first**2 / self.n, 0))
+            return np.sqrt((n - 1) / n * np.maximum(self.second - self.first**2 / n, 0))
 
 # %% ../../nbs/evidence/01_resample.ipynb #e8dd5a68
 FOLDS_VARIANCE = 2. # of a metric pooled over folds, in units of the variance over test patients alone
@@ -229,34 +236,41 @@ def _codes(patients, n):
 def proportion(
     hit,              # (n,) booleans: right
     unit,             # (n,) booleans: counted at all
-    cluster=None      # (n,) patients; None: images are independent, Wilson
+    cluster=None,     # (n,) patients; None: images are independent, Wilson
+    beside=None,      # (n,) booleans: images of the class, for a precision; see `proportion_of`
+    folds:int=1       # above 1: pooled from so many folds of a cross-validation
 )->Interval:          # with patients and events
     "A proportion of images with an interval over patients"
     unit = np.asarray(unit, bool)
-    hit = np.asarray(hit, bool)[unit]
+    hit = np.asarray(hit, bool) & unit
     k, n = int(hit.sum()), int(unit.sum())
-    if cluster is None: return wilson(k, n).replace(events=min(k, n - k)) if n else wilson(0, 0)
     if not n: return Interval(note='nothing to count')
-    return proportion_of(*_two_sums(hit, np.asarray(cluster)[unit]))
-
-# %% ../../nbs/evidence/01_resample.ipynb #9f36a74b
-def _two_sums(hit, cluster):
-    "Hits and misses of each patient"
-    code = _codes(cluster, len(hit))
-    return np.bincount(code, hit), np.bincount(code, ~hit)
+    if cluster is None: return wilson(k, n).replace(events=min(k, n - k))
+    code = _codes(cluster, len(unit))
+    hits, all_, other = (None if o is None else np.bincount(code, o) for o in (hit, unit, beside))
+    return proportion_of(hits, all_ - hits, other, folds=folds)
 
 # %% ../../nbs/evidence/01_resample.ipynb #b748351c
 def proportion_of(
-    hits,    # (patients,) right
-    misses,  # (patients,) wrong
-    **more   # other fields of `Support`
-)->Interval: # with patients and events
+    hits,        # (patients,) right
+    misses,      # (patients,) wrong
+    beside=None, # (patients,) images of the class, for a precision, which moves with them; None: a share of its own
+    **more       # other fields of `Support`
+)->Interval:     # with patients and events
     "The same from the sums of each patient"
     hits, misses = np.asarray(hits, dtype=float), np.asarray(misses, dtype=float)
     m, s = hits + misses, support_of(hits, misses, **more)
     if not m.sum(): return Interval(note='nothing to count')
+    if beside is not None: s = _weaker(s, np.asarray(beside, dtype=float))
     left = ratio(hits.sum() - hits, m.sum() - m)
     return jackknife_interval(hits.sum() / m.sum(), left[m > 0], s)
+
+# %% ../../nbs/evidence/01_resample.ipynb #ec1b17e0
+def _weaker(s, beside):
+    "The support of a share that moves with how common a class is: of predicted images and of the class, the weaker"
+    s = replace(s, least=LEAST_OF_CLASS)
+    there = float(kish(beside))
+    return s if there >= s.effective else replace(s, patients=int((beside > 0).sum()), effective=there)
 
 # %% ../../nbs/evidence/01_resample.ipynb #71939f67
 def ratio_over_patients(
@@ -287,13 +301,16 @@ def mean_over_patients(
 def difference(
     a_right,      # (n,) booleans or numbers of the first
     b_right,      # (n,) of the second, on the same images
-    cluster=None  # (n,) patients; None: images are independent
+    cluster=None, # (n,) patients; None: images are independent
+    folds:int=1   # above 1: pooled from so many folds of a cross-validation
 )->Interval:      # the second minus the first
     "A paired difference with an interval over patients; a difference of 0 is no proportion and never gets Wilson's"
     d = np.asarray(b_right, float) - np.asarray(a_right, float)
     if len(d) == 0: return Interval(note='no image')
-    found = mean_over_patients(d, _codes(cluster, len(d)))
-    return found.replace(events=int((d != 0).sum()))
+    code = _codes(cluster, len(d))
+    gap, m = np.bincount(code, d), np.bincount(code)
+    s = Support(len(m), float(kish(m)), float(kish(m)), len(d), int((d != 0).sum()), folds=folds)
+    return jackknife_interval(gap.sum() / m.sum(), ratio(gap.sum() - gap, m.sum() - m), s, 'any')
 
 # %% ../../nbs/evidence/01_resample.ipynb #6e547917
 def likelihood_interval(
@@ -320,48 +337,31 @@ def likelihood_interval(
     return Interval(value, float(value * np.exp(-reach)), float(value * np.exp(reach)), "Simel's, over " + s.unit,
                     '; '.join(_warnings(s)), s.patients, s.events)
 
-# %% ../../nbs/evidence/01_resample.ipynb #715ad00a
-def observed_design_effect(
-    hit,      # (n,) booleans: counted as right
-    unit,     # (n,) booleans: counted at all
-    cluster   # (n,) patient codes 0, 1, 2...
-)->float:     # >= 1
-    "How much wider patients make the variance of `hit`/`unit` than independent images would (Kish 1965)"
-    hit, unit = np.asarray(hit, bool) & np.asarray(unit, bool), np.asarray(unit, bool)
-    n, k = unit.sum(), hit.sum()
-    if n == 0: return 1.
-    if not 0 < k < n: return float(n / kish(np.bincount(np.asarray(cluster)[unit])))
-    p, m = k/n, max(cluster) + 1
-    rest = np.bincount(cluster, hit, m) - p*np.bincount(cluster, unit, m)
-    return float(max(1., (rest**2).sum() / (n*p*(1 - p))))
-
-# %% ../../nbs/evidence/01_resample.ipynb #08a6065d
-def predictive(
-    odds:float,     # odds of being right
-    variance:float  # of their logarithm
-)->Interval:        # PPV or NPV
-    "PPV or NPV with an interval on the logit scale (Mercaldo, Lau & Zhou 2007, doi 10.1002/sim.2677)"
-    method = 'logit interval at a given prevalence'
-    if np.isnan(odds): return Interval(None, None, None, method, 'nobody is predicted so')
-    value = 1. if np.isinf(odds) else odds/(1 + odds)
-    if odds == 0 or np.isinf(odds): return Interval(value, None, None, method, 'at the boundary')
-    m, s = np.log(odds), stats.norm.ppf(.975)*np.sqrt(variance)
-    return Interval(value, *(float(1/(1 + np.exp(-x))) for x in (m - s, m + s)), method)
-
 # %% ../../nbs/evidence/01_resample.ipynb #b52ae37e
 def at_prevalence(
-    se:float,          # sensitivity
-    sp:float,          # specificity
-    prevalence:float,  # share with the finding
-    n1:float,          # (effective) number with the finding behind `se`
-    n0:float           # (effective) number without it behind `sp`
-)->dict:               # ppv, npv: Interval
-    "PPV and NPV at another prevalence, by Bayes' rule"
-    odds = prevalence/(1 - prevalence)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        s, q = np.float64(se), np.float64(sp)
-        return dict(ppv=predictive(s*odds/(1 - q), (1 - s)/(s*n1) + q/((1 - q)*n0)),
-                    npv=predictive(q/((1 - s)*odds), s/((1 - s)*n1) + (1 - q)/(q*n0)))
+    hits,             # (patients,) with the finding and predicted so
+    of,               # (patients,) images with the finding
+    alarms,           # (patients,) without the finding, but predicted so
+    others,           # (patients,) images without the finding
+    prevalence:float, # share with the finding where the test will be used
+    **more            # as for `likelihood_interval`
+)->dict:              # ppv, npv: Interval
+    "PPV and NPV at another prevalence: Bayes' rule on both likelihood ratios (cf. Mercaldo 2007, doi 10.1002/sim.2677)"
+    h, m, f, o = (np.asarray(x, dtype=float) for x in (hits, of, alarms, others))
+    ppv, npv = predictive_values(ratio(h.sum(), m.sum()), 1 - ratio(f.sum(), o.sum()), prevalence)
+    plus, minus = likelihood_interval(h, m, f, o, **more), likelihood_interval(m - h, m, o - f, o, **more)
+    return dict(ppv=_carried(ppv, plus, prevalence, False), npv=_carried(npv, minus, prevalence, True))
+
+# %% ../../nbs/evidence/01_resample.ipynb #82d84527
+def _carried(value, ratio, prevalence, negative):
+    "A predictive value with the ends of its likelihood ratio, carried to a prevalence"
+    if np.isnan(value): return Interval(note='nobody is predicted so')
+    base = dict(value=float(value), patients=ratio.patients, events=ratio.events)
+    if value in (0, 1): return Interval(**base, note='no interval: it lies at the end of its scale')
+    if ratio.low is None: return Interval(**base, note=ratio.note)
+    low, high = (x * prevalence / (1 - prevalence) for x in (ratio.low, ratio.high))
+    low, high = (1 / (1 + high), 1 / (1 + low)) if negative else (low / (1 + low), high / (1 + high))
+    return Interval(**base, low=low, high=high, method=f'{ratio.method}, at a given prevalence', note=ratio.note)
 
 # %% ../../nbs/evidence/01_resample.ipynb #9545fc5b
 def sums_by_cluster(
@@ -381,7 +381,8 @@ class Pairs:
                  cluster,     # (n,) codes of the patients
                  n_clusters   # patients
                 ):
-        self.y, self.cluster, self.n_clusters = y, cluster, n_clusters
+        self.y = y
+        self.cluster, self.n_clusters = cluster, n_clusters
         self.pos, self.neg = (np.bincount(cluster[o], minlength=n_clusters).astype(float) for o in (y, ~y))
         self.m, self.n = self.pos.sum(), self.neg.sum()
         order = np.argsort(score, kind='stable')
@@ -390,7 +391,8 @@ class Pairs:
         self.p, self.q = (np.bincount(level[o], minlength=level[order[-1]] + 1).astype(float) for o in (y, ~y))
         self.level, self.order = level, order
 
-    def by_patient(self, values): return np.bincount(self.cluster, values, self.n_clusters)
+    def by_patient(self, values # (n,) a number per image
+                  ): return np.bincount(self.cluster, values, self.n_clusters)
 
     @cached_property
     def placements(self):
@@ -407,10 +409,12 @@ def _within(self:Pairs):
     "(patients,) pairs won within each patient"
     if self.n_clusters == len(self.y) and (self.pos + self.neg == 1).all(): return 0.
     order = self.order[np.argsort(self.cluster[self.order], kind='stable')]
-    who, level, y = self.cluster[order], self.level[order], self.y[order]
+    who = self.cluster[order]
+    level, y = self.level[order], self.y[order]
     new = np.append(True, (np.diff(who) != 0) | (np.diff(level) != 0))
     group = np.cumsum(new) - 1
-    p, q, own = np.bincount(group, y), np.bincount(group, ~y), who[new]
+    p = np.bincount(group, y)
+    q, own = np.bincount(group, ~y), who[new]
     start = np.append(True, np.diff(own) != 0)
     before = np.cumsum(q) - q
     won = p * (before - np.maximum.accumulate(np.where(start, before, 0)) + q / 2)
@@ -452,8 +456,10 @@ class Resampler:
                  cluster,   # (n,) codes of the patients
                  prob=None  # (n, k) probabilities; None: no AUC and no calibration
                 ):
-        self.k, self.n_clusters, self.n = n_classes, int(cluster.max()) + 1, len(target)
-        self.target, self.pred, self.cluster, self.prob = target, pred, cluster, prob
+        self.k = n_classes
+        self.n_clusters, self.n = int(cluster.max()) + 1, len(target)
+        self.target, self.pred = target, pred
+        self.cluster, self.prob = cluster, prob
         shape, right = (self.k, self.n_clusters), target == pred
         self.truth, self.predicted = (sums_by_cluster(o, cluster, shape) for o in (target, pred))
         self.tp = sums_by_cluster(target[right], cluster[right], shape)
@@ -462,7 +468,11 @@ class Resampler:
         values = {} if prob is None else _image_scores(target, prob)
         self.means = {o: np.bincount(cluster, weights=v, minlength=self.n_clusters) for o, v in values.items()}
 
-    def from_margins(self, tp, truth, predicted, apart):
+    def from_margins(self, tp,  # (..., k) right ones per class
+                     truth,     # (..., k) images per class
+                     predicted, # (..., k) predictions per class
+                     apart      # (..., k, k) cost of each error; None: none
+                    ):
         "(b, k) sums and (2, b) distances -> overall {name: (b,)}, by class {name: (b, k)}"
         return table_metrics(tp, truth, predicted, apart), class_metrics(tp, truth, predicted)
 
@@ -552,7 +562,8 @@ class _Ranks:
     def __call__(self, w):
         "(clusters, b) weights -> AUC (b,), average precision (b,)"
         m, n = self.pos @ w, self.neg @ w
-        above, under, wins, precision = m.copy(), np.zeros_like(m), np.zeros(len(m)), np.zeros(len(m))
+        above, under = m.copy(), np.zeros_like(m)
+        wins, precision = np.zeros(len(m)), np.zeros(len(m))
         for pos, below, tie in self.tiles:
             p, q = pos @ w, _running(below @ w, under)
             tp = above + p - _running(p.copy(), 0)

@@ -69,7 +69,8 @@ def class_scores(
 # %% ../../nbs/evidence/00_scores.ipynb #84c43ba4
 def _averages(tp, truth, predicted):
     "Macro, weighted and micro averages, (...) each"
-    each, n, right, k = class_metrics(tp, truth, predicted), truth.sum(-1), tp.sum(-1), tp.shape[-1]
+    each, n = class_metrics(tp, truth, predicted), truth.sum(-1)
+    right, k = tp.sum(-1), tp.shape[-1]
     names = ('precision', 'recall', 'specificity', 'f1')
     out = {f'macro_{o}': each[o].mean(-1) for o in names}
     p, r = out['macro_precision'], out['macro_recall']
@@ -81,7 +82,8 @@ def _averages(tp, truth, predicted):
 # %% ../../nbs/evidence/00_scores.ipynb #d6849aba
 def _apart_by_chance(truth, predicted):
     "Sums of the distance and of its square if truth and prediction had nothing to do with each other, (2, ...)"
-    i, n, m = np.arange(truth.shape[-1]), truth.sum(-1), predicted.sum(-1)
+    i = np.arange(truth.shape[-1])
+    n, m = truth.sum(-1), predicted.sum(-1)
     t, p = truth.cumsum(-1), predicted.cumsum(-1)
     one = (t * (m[..., None] - p) + p * (n[..., None] - t)).sum(-1)
     two = (i**2 * truth).sum(-1) * m + (i**2 * predicted).sum(-1) * n - 2 * (i * truth).sum(-1) * (i * predicted).sum(-1)

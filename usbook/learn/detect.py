@@ -47,7 +47,8 @@ from ..core.errors import BadInput
 class Frames:
     "Clips scaled to `recipe.size` and padded to one canvas; boxes go along"
     def __init__(self, clips:Clips, recipe:DetectRecipe):
-        self.clips, self.recipe, self.kept = clips, recipe, {}
+        self.clips = clips
+        self.recipe, self.kept = recipe, {}
         shapes = {s: clips.clip(s).shape[1:] for s in clips.table.scan}
         self.scale = {s: recipe.size/max(hw) for s, hw in shapes.items()}
         self.shape = {s: tuple(max(1, round(v*self.scale[s])) for v in hw) for s, hw in shapes.items()}
@@ -56,7 +57,8 @@ class Frames:
         b = clips.boxes()
         self.box = {k: g[['x', 'y', 'w', 'h']].to_numpy(float) for k, g in b.groupby(['scan', 'frame'])}
 
-    def clip(self, scan)->torch.Tensor: # (n, height, width) uint8, black where nothing was
+    def clip(self, scan # name of the scan
+            )->torch.Tensor: # (n, height, width) uint8, black where nothing was
         if scan not in self.kept:
             a, (h, w) = torch.from_numpy(self.clips.clip(scan))[:, None], self.shape[scan]
             if a.shape[-2:] != (h, w): a = v2.functional.resize(a, [h, w], antialias=True)
@@ -97,7 +99,8 @@ BOXES_PER_FRAME = 8 # boxes of a frame that a batch has room for
 class Batches:
     "Items (scan, frame) -> images (n,3,h,w) uint8, boxes (n,BOXES_PER_FRAME,4) padded with zeros"
     def __init__(self, frames, n_frames=1, augment=None, device=torch.device('cpu')):
-        self.frames, self.n_frames, self.augment, self.device = frames, n_frames, augment, device
+        self.frames, self.n_frames = frames, n_frames
+        self.augment, self.device = augment, device
 
     def one(self, scan, # name of a clip
             k     # number of the frame
@@ -139,7 +142,9 @@ class Pyramid(nn.Module):
         self.body = IntermediateLayerGetter(trunk, {n: str(i) for i, (n, _) in enumerate(taken)})
         c, self.levels = recipe.channels, recipe.levels
         self.fpn = FeaturePyramidNetwork([n for _, n in taken], c, LastLevelP6P7(c, c) if recipe.levels > 3 else None)
-        self.out_channels, self.frozen, self.dtype, self.store, self.rows = c, False, None, None, None
+        self.out_channels, self.frozen = c, False
+        self.dtype = None
+        self.store, self.rows = None, None
         for n in ('mean', 'std'): self.register_buffer(n, torch.tensor(getattr(weights, n))[:, None, None]*255, persistent=False)
 
     def train(self, mode=True  # True: training; a frozen body stays in eval mode
@@ -173,7 +178,8 @@ class Detector(nn.Module):
     "FCOS as a fastai learner wants it: losses where boxes come along, else marks (n, marks, 5): left, top, right, bottom, score"
     def __init__(self, pyramid:Pyramid, recipe:DetectRecipe, canvas:tuple):
         super().__init__()
-        n, self.canvas, self.marks = recipe.levels, canvas, recipe.marks
+        n = recipe.levels
+        self.canvas, self.marks = canvas, recipe.marks
         grid = AnchorGenerator(tuple((8*2**i,) for i in range(n)), ((1.,),)*n)
         self.net = FCOS(pyramid, 2, anchor_generator=grid, head=FCOSHead(recipe.channels, 1, 2, recipe.convs),
                         score_thresh=recipe.min_score, nms_thresh=.4, detections_per_img=recipe.marks)
@@ -296,7 +302,8 @@ def store_maps(net:Detector,    # with a frozen body
                say=None         # function (text, fraction); None: silent
               )->torch.Tensor: # boxes (n, BOXES_PER_FRAME, 4); the maps go into the pyramid's `store`
     "Let the body look at every item once"
-    pyramid, maps, boxes = net.net.backbone, [], []
+    pyramid = net.net.backbone
+    maps, boxes = [], []
     for i in range(0, len(items), 16):
         x, y = batches(items[i:i+16])
         maps.append({k: v.to(pyramid.dtype or torch.float32) for k, v in pyramid.maps(x).items()})
@@ -308,7 +315,9 @@ def store_maps(net:Detector,    # with a frozen body
 # %% ../../nbs/learn/03_detect.ipynb #42ab6667
 class Stored:
     "Numbers of training frames -> (numbers of stored maps, boxes), each in a view drawn at random"
-    def __init__(self, boxes, n, start=0, views=1): self.boxes, self.n, self.start, self.views = boxes, n, start, views
+    def __init__(self, boxes, n, start=0, views=1):
+        self.boxes, self.n = boxes, n
+        self.start, self.views = start, views
     def __call__(self, ids):
         ids = torch.tensor(ids, device=self.boxes.device)
         at = self.start + ids + self.n*torch.randint(self.views, ids.shape).to(ids.device)
@@ -321,7 +330,8 @@ def stored_loaders(net:Detector,   # with a frozen body
                    n_frames:int=1  # 1, or 3 for neighbouring frames as channels
                   )->DataLoaders|None: # None where the maps would not fit
     "fastai's loaders of maps in place of images"
-    recipe, device, say = job.recipe, job.device, job.progress or None
+    recipe = job.recipe
+    device, say = job.device, job.progress or None
     train, valid = _both_items(frames, recipe)
     some, plain = Batches(frames, n_frames, clip_augmentation(recipe), device), Batches(frames, n_frames, None, device)
     one = sum(v.numel()*v.element_size() for v in net.net.backbone.maps(plain(train[:1])[0]).values())
@@ -364,10 +374,12 @@ def train_detector(clips:Clips,    # with splits train, valid and test
 
 # %% ../../nbs/learn/03_detect.ipynb #c62d86b5
 def _train(clips, job, n_frames, splits, started):
-    recipe, mode, weights, device = job.recipe, job.mode, job.weights, job.device
+    recipe, mode = job.recipe, job.mode
+    weights, device = job.weights, job.device
     frames = Frames(clips, recipe)
     net = detector(recipe, weights, frames.canvas, job.seed).to(device)
-    pyramid, dls, proof = net.net.backbone, None, None
+    pyramid = net.net.backbone
+    dls, proof = None, None
     pyramid.dtype, pyramid.frozen = pick_dtype(pyramid.body, device, recipe.precision, training=mode == 'finetuned'), mode == 'frozen'
     before = snapshot(pyramid.body)
     if pyramid.frozen:
@@ -426,7 +438,8 @@ def _best_path(rows, score, near):
 # %% ../../nbs/learn/03_detect.ipynb #7fb68553
 def _link_clip(g, least):
     "Number of the track of each row of one clip; -1 where another box of its frame was taken in its place"
-    frame, score, track = g.frame.to_numpy(), g.score.to_numpy(float, copy=True), np.full(len(g), -1)
+    frame = g.frame.to_numpy()
+    score, track = g.score.to_numpy(float, copy=True), np.full(len(g), -1)
     box = _xyxy(g)
     near = (box_iou(box, box) > least).numpy()
     rows = [np.flatnonzero(frame == k) for k in range(frame.min(), frame.max() + 1)]
@@ -500,7 +513,8 @@ class TrackNet(nn.Module):
     def __init__(self, n_features=N_FEATURES, width=16):
         super().__init__()
         self.first, self.second = nn.Conv1d(n_features, width, 3, padding=1), nn.Conv1d(width, width, 3, padding=1)
-        self.last, self.drop, self.shift = nn.Linear(3*width, 1), nn.Dropout(.2), nn.Parameter(torch.zeros(()))
+        self.last = nn.Linear(3*width, 1)
+        self.drop, self.shift = nn.Dropout(.2), nn.Parameter(torch.zeros(()))
         nn.init.zeros_(self.last.weight), nn.init.zeros_(self.last.bias)
     def forward(self, x,    # features (n, f, T)
                 mask  # (n, T), 1 where a track has a frame

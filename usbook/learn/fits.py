@@ -86,6 +86,7 @@ def _moved_part(fit):
     state = {k: v.detach().cpu().contiguous() for k, v in fit.network.state_dict().items()}
     return {k: v for k, v in state.items() if fit.mode != 'frozen' or not k.startswith('0.')}
 
+# %% ../../nbs/learn/07_fits.ipynb #00a21a31
 def read_fit(path:Path,   # a fit's folder
              m:Manifest,  # the images it was made from
              job:Job      # the job it was made by
@@ -107,6 +108,7 @@ def read_fit(path:Path,   # a fit's folder
     except (KeyError, TypeError, AttributeError, ValueError, OSError, RuntimeError, SafetensorError) as e:
         raise BadInput(f'is damaged or no fit of usbook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})', path.name) from None
 
+# %% ../../nbs/learn/07_fits.ipynb #9350380f
 def _history(path):
     "Epoch by epoch, every digit as it was written"
     t = pd.read_csv(path, dtype=str)
@@ -140,6 +142,7 @@ def kept_fits(settings     # whose cache it is
         out.append(row)
     return sorted(out, key=lambda r: (-r['used'], r['key']))
 
+# %% ../../nbs/learn/07_fits.ipynb #50a89f4b
 def prune_fits(settings,   # whose cache it is
                days=None,  # remove what was not used for so many days; None: age does not matter
                most=None   # bytes that may stay, those used last first; None: any number
@@ -184,6 +187,7 @@ def stored_fit(m:Manifest,    # with splits train, valid and test
         fit.notes.extend(notes)
         return fit
 
+# %% ../../nbs/learn/07_fits.ipynb #d00240a7
 def _found(path, m, job, notes):
     "A fit that is there, with a note; None where there is none or a damaged one"
     try: fit = read_fit(path, m, job)
@@ -217,6 +221,7 @@ def _cores():
     "Cores that this process may use"
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
+# %% ../../nbs/learn/07_fits.ipynb #2b2e8566
 def stored_fits(tasks:list,     # pairs of images and job
                 workers='auto', # see `worker_count`
                 progress=None,  # a `Progress` or a function (text, fraction); None: silent
@@ -238,6 +243,7 @@ def stored_fits(tasks:list,     # pairs of images and job
 
 def _is_there(m, job): return (fits_folder(job.settings)/fit_key(fit_inputs(m, job))/'card.json').is_file()
 
+# %% ../../nbs/learn/07_fits.ipynb #84f59f30
 def _side_by_side(tasks, n, say, retrain):
     "Make fits in `n` processes"
     from joblib import Parallel, delayed, parallel_config

@@ -72,7 +72,8 @@ def make_pool(recipe:PretextRecipe,  # its categories, families and pool size
               say=print              # (categories, 2, side, side) uint8
              )->np.ndarray: # (categories, 2, side, side) uint8
     "Draw all images once, in shards that survive an interruption"
-    n, step, folder = recipe.categories, 1000, Path(folder)
+    n = recipe.categories
+    step, folder = 1000, Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(repr((n, recipe.pool_size, recipe.families)).encode()).hexdigest()[:8]
     jobs = [(folder/f'pool-{key}-{a:06d}.npy', a, min(a+step, n), recipe.pool_size, recipe.families) for a in range(0, n, step)]
@@ -89,7 +90,8 @@ def make_pool(recipe:PretextRecipe,  # its categories, families and pool size
 # %% ../../nbs/learn/06_pretrain.ipynb #da80f320
 def _affine(r, k, device):
     "k random crops as affine matrices: 35 to 100 % of the area, aspect 3:4 to 4:3, turned up to 20 degrees, mirrored"
-    area, aspect, t = r.uniform(.35, 1, k), np.exp(r.uniform(-.29, .29, k)), np.deg2rad(r.uniform(-20, 20, k))
+    area = r.uniform(.35, 1, k)
+    aspect, t = np.exp(r.uniform(-.29, .29, k)), np.deg2rad(r.uniform(-20, 20, k))
     h, w = np.minimum(np.sqrt(area/aspect), 1), np.minimum(np.sqrt(area*aspect), 1)
     w, h = w*r.choice([-1, 1], k), h*r.choice([-1, 1], k, p=[.3, .7])
     at = r.uniform(-1, 1, (2, k))*(1 - np.abs([w, h]))
@@ -158,7 +160,9 @@ def losses(model:Pretext,        # network and heads
 class Trainer:
     "Pretraining, step by step; all that is random in a step follows from its number"
     def __init__(self, recipe:PretextRecipe, pool:np.ndarray, device='cpu'):
-        self.recipe, self.pool, self.device, self.step, self.log, self.seconds = recipe, pool, device, 0, [], 0.
+        self.recipe, self.pool = recipe, pool
+        self.device, self.step = device, 0
+        self.log, self.seconds = [], 0.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(pretext_rng(_START, recipe.seed).integers(2**31)))
             self.model = Pretext(recipe.arch, recipe.families).to(device, memory_format=torch.channels_last)
@@ -190,7 +194,8 @@ def batch(self:Trainer, step,            # number of the step
 
 # %% ../../nbs/learn/06_pretrain.ipynb #248e9b65
 @patch
-def rate(self:Trainer, step)->float: # learning rate
+def rate(self:Trainer, step # the step
+        )->float: # learning rate
     "Five per cent of warming up, then half a cosine (Loshchilov & Hutter 2017)"
     t, warm = step/self.recipe.steps, .05
     return self.recipe.lr*(t/warm if t < warm else .5 + .5*math.cos(math.pi*(t - warm)/(1 - warm)))
@@ -228,7 +233,8 @@ def load(self:Trainer, file:Path     # checkpoint
     except Exception as e: raise BadInput(f"{Path(file).name} can't be read as a checkpoint ({type(e).__name__}); remove it to start anew") from None
     if s['recipe'] != json.dumps(asdict(self.recipe)): raise BadInput(f"{Path(file).name} belongs to another recipe; remove it to start anew")
     for name in ('model', 'mean_net', 'opt'): getattr(self, name).load_state_dict(s[name])
-    self.step, self.seconds, self.log = s['step'], s['seconds'], s['log']
+    self.step = s['step']
+    self.seconds, self.log = s['seconds'], s['log']
 
 # %% ../../nbs/learn/06_pretrain.ipynb #efe023ea
 def pretrain(trainer:Trainer,    # the network and what it learns from

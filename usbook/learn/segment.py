@@ -156,7 +156,9 @@ def unet(recipe:SegRecipe, # of a U-Net
 # %% ../../nbs/learn/04_segment.ipynb #50462e2f
 class MaskPixels:
     "Row of a manifest -> its mask, fitted into a square as its film is"
-    def __init__(self, m, size): self.m, self.size, self.kept = m, size, {}
+    def __init__(self, m, size):
+        self.m, self.size = m, size
+        self.kept = {}
     def __call__(self, i):
         if (i := int(i)) not in self.kept:
             a = Image.fromarray(read_lungs(self.m.root/self.m.table['mask'][i]))
@@ -164,7 +166,8 @@ class MaskPixels:
         return self.kept[i]
 
 # %% ../../nbs/learn/04_segment.ipynb #5fafc6c5
-def has_mask(m:Manifest)->np.ndarray: # (n,) booleans
+def has_mask(m:Manifest # images
+            )->np.ndarray: # (n,) booleans
     "Which films have a mask"
     return (m.table['mask'].fillna('') != '').to_numpy() if 'mask' in m.table else np.zeros(len(m), bool)
 
@@ -202,7 +205,8 @@ def train_unet(m:Manifest,    # films with splits and masks
                job:Job        # its recipe is a `SegRecipe`
               )->Segmenter:
     "Train a U-Net on the training films that have a mask"
-    started, recipe, weights, device = time.perf_counter(), job.recipe, job.weights, job.device
+    started, recipe = time.perf_counter(), job.recipe
+    weights, device = job.weights, job.device
     with no_random(job.seed), warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='.*pin_memory.*')
         net = unet(recipe, weights, job.seed).to(device, memory_format=torch.channels_last)
@@ -249,7 +253,8 @@ def to_film(prob:torch.Tensor, # (3, s, s)
 def tidy_lungs(mask:np.ndarray       # (H, W) with 0, 1, 2
         )->tuple:              # (H, W) uint8, dict(crumbs=, holes=): pieces left out, holes filled
     "The largest piece of each lung, without holes (connected by edges and corners)"
-    out, crumbs, holes = np.zeros(mask.shape, np.uint8), 0, 0
+    out = np.zeros(mask.shape, np.uint8)
+    crumbs, holes = 0, 0
     for k in (1, 2):
         pieces, n = measure.label(mask == k, return_num=True, connectivity=2)
         if not n: continue

@@ -84,7 +84,9 @@ KEEP_DECODED = 10**9 # images that need no more memory than this are decoded onc
 
 class Pixels:
     "Row of a manifest -> its image as RGB, fitted into a square; grey is copied into three channels"
-    def __init__(self, m, size): self.m, self.size, self.kept, self.keep = m, size, {}, 3*size**2*len(m) <= KEEP_DECODED
+    def __init__(self, m, size):
+        self.m, self.size = m, size
+        self.kept, self.keep = {}, 3*size**2*len(m) <= KEEP_DECODED
     def __call__(self, i):
         if (im := self.kept.get(int(i))) is not None: return im
         im = PILImage.create(self.m.load(int(i), self.size).convert('RGB'))
@@ -172,7 +174,8 @@ def what_is_frozen(net:Network,       # body and head
                    before:dict|None=None # `snapshot` of the network from before the training
                   )->pd.DataFrame:    # one row a layer that remembers something
     "Layer by layer: how many parameters, how many may learn, how many buffers, and how many tensors moved"
-    body, at, gone = net[0], '0.', moved(before, net) if before else []
+    body = net[0]
+    at, gone = '0.', moved(before, net) if before else []
     while len(list(body.children())) == 1:
         (name, body), = body.named_children()
         at += f'{name}.'
@@ -210,7 +213,8 @@ def compute_features(net:Network, # body and head
     return torch.cat(out)
 
 # %% ../../nbs/learn/02_transfer.ipynb #9a6fdfa8
-def image_digests(m:Manifest)->list: # one for each row
+def image_digests(m:Manifest # images
+                 )->list: # one for each row
     "Hash of each file's bytes and of the frame that is used"
     files = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in set(m.paths)}
     return [files[p] + (f'#{f}' if f is not None else '') for p, f in zip(m.paths, m.frames)]
@@ -269,7 +273,8 @@ def features(net:Network,      # the frozen body is `net[0]`
              job:Job           # its recipe, weights, seed (of the augmented views) and cache
             )->torch.Tensor:   # (views, n, features), rows in the order of the manifest
     "Features of all images of a manifest, from the cache or computed now"
-    images, body, out, recipe = image_digests(m), snapshot(net[0]), [], job.recipe
+    images, body = image_digests(m), snapshot(net[0])
+    out, recipe = [], job.recipe
     _, first, again = np.unique(images, return_index=True, return_inverse=True)
     for view in range(recipe.views):
         key = feature_key(images, body, **_how(net, dls, recipe, job.weights, view, job.seed))
@@ -285,7 +290,8 @@ def features(net:Network,      # the frozen body is `net[0]`
 class Rows:
     "Numbers of rows -> (features, classes), each row in a view drawn at random while training"
     def __init__(self, x, y, device, draw=False):
-        self.x, self.y, self.device, self.draw = x.to(device), y.to(device), device, draw
+        self.x, self.y = x.to(device), y.to(device)
+        self.device, self.draw = device, draw
     def __call__(self, ids):
         ids = torch.tensor(ids, device=self.device)
         view = torch.randint(len(self.x), ids.shape).to(self.device) if self.draw else 0
@@ -298,7 +304,8 @@ def feature_loaders(x:torch.Tensor,            # (views, n, features), from `fea
                     device:torch.device=torch.device('cpu') # torch.device to work on
                    )->DataLoaders: # batches of features (n, features) and classes (n,)
     "fastai's loaders for the cached features of the training and validation images"
-    y, train, valid = torch.as_tensor(m.targets), split_rows(m, 'train'), split_rows(m, 'valid')
+    y = torch.as_tensor(m.targets)
+    train, valid = split_rows(m, 'train'), split_rows(m, 'valid')
     one, many = Rows(x, y, device), Rows(x, y, device, draw=recipe.views > 1)
     full = dict(bs=min(recipe.batch, len(train)), shuffle=True, drop_last=True)
     return DataLoaders(DataLoader(list(train), create_batch=many, device=device, **full),
@@ -357,7 +364,9 @@ def as_predictions(m:Manifest,      # the images
 class Follow(Callback):
     "Keep each epoch's figures, and tell `say(text, fraction)` how far the training is"
     order = 70
-    def __init__(self, epochs, say=None): self.epochs, self.say, self.rows, self.done = epochs, say, [], 0
+    def __init__(self, epochs, say=None):
+        self.epochs, self.say = epochs, say
+        self.rows, self.done = [], 0
     def after_batch(self):
         if not self.training: return
         self.done += 1
@@ -446,10 +455,12 @@ def train(m:Manifest,   # with splits train, valid and test
 
 # %% ../../nbs/learn/02_transfer.ipynb #307072ae
 def _train(m, job, started):
-    recipe, weights, device = job.recipe, job.weights, job.device
+    recipe = job.recipe
+    weights, device = job.weights, job.device
     net = network(recipe, weights, len(m.classes), job.seed).to(device)
     net.dtype = pick_dtype(net[0], device, recipe.precision, training=job.mode == 'finetuned')
-    dls, before, times, frozen = dataloaders(m, recipe, weights, device), snapshot(net[0]), {}, None
+    dls, before = dataloaders(m, recipe, weights, device), snapshot(net[0])
+    times, frozen = {}, None
     if job.mode == 'frozen':
         learn, follow, loader, times['features'] = fit_frozen(net, m, dls, job)
         frozen = assert_frozen(before, net[0])

@@ -22,7 +22,7 @@ from usbook.phantoms.ultrasound import (
     grid,
     mix,
     pixel_of,
-    render,
+    render_frame,
     scan_convert,
     smooth_noise,
     soft,
@@ -80,11 +80,13 @@ def body(seed:int,    # of the random draws
 class Scene:
     "Two maps, strength (dB) and loss, in millimetres: `x` right of the middle, `y` below the wall"
     def __init__(self, b, g, shape, h):
-        self.b, self.g, self.h, self.shape = b, g, h, shape
+        self.b, self.g = b, g
+        self.h, self.shape = h, shape
         n, m = shape
         Z, U = depths(b.probe, n)[:, None], np.deg2rad(beams(b.probe, m))[None]
         x, y = (b.probe.r0 + Z)*np.sin(U), (b.probe.r0 + Z)*np.cos(U) - b.probe.r0 - b.wall
-        self.Z, self.x0, self.y0 = Z, x, y
+        self.Z = Z
+        self.x0, self.y0 = x, y
         self.place(0, 0, 0, 1)
         self.bumps = smooth_noise(g, shape, (14, 10))
         self.grain = smooth_noise(g, shape, (50, 30))
@@ -98,7 +100,8 @@ class Scene:
               scale     # 1: as drawn
              ):
         "Where the probe stands: moves, turns and scales all that is drawn after"
-        c, s, k = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg)), scale*self.b.scale
+        c = np.cos(np.deg2rad(deg))
+        s, k = np.sin(np.deg2rad(deg)), scale*self.b.scale
         x, y = self.x0 - dx, self.y0 - dy - 60
         self.x, self.y = (c*x + s*y)/k, (c*y - s*x)/k + 60
         self.to_scan = lambda px, py: (k*(c*px - s*(py - 60)) + dx, k*(s*px + c*(py - 60)) + dy + 60)
@@ -194,7 +197,8 @@ def _liver(S, inside, vessels=4):
     g = S.g
     S.put(inside, _contrast(S, 0), S.b.loss, 1., grain=.8)
     for k in range(vessels):
-        x, y, a, l = _r(g, -60, 45), _r(g, 12, 80), _r(g, -1.4, 1.4), _r(g, 6, 26)
+        x, y = _r(g, -60, 45), _r(g, 12, 80)
+        a, l = _r(g, -1.4, 1.4), _r(g, 6, 26)
         t = S.tube([(x, y), (x + l*np.cos(a), y + l*np.sin(a)), (x + 1.8*l*np.cos(a + .3), y + 1.8*l*np.sin(a + .3))],
                    (_r(g, .8, 2.6), .5))
         _vessel(S, np.minimum(t, inside - 2), walls=k % 2 == 0)
@@ -293,7 +297,8 @@ def _view_gallbladder(S):
     g = S.g
     lobe = S.oval(-12, 20, 95, 52, 8, 1)
     _liver(S, lobe, 3)
-    cx, cy, deg = _r(g, -18, 15), _r(g, 36, 52), _r(g, 5, 50)
+    cx = _r(g, -18, 15)
+    cy, deg = _r(g, 36, 52), _r(g, 5, 50)
     a, b = _r(g, 22, 38)*(1 - .4*S.h*g.random()), _r(g, 9, 15)*(1 - .35*S.h*g.random())
     gb = S.oval(cx, cy, a, b, deg, .5)
     S.line(gb + .8, _contrast(S, 9), 1.1)
@@ -331,7 +336,8 @@ def _view_pancreas(S):
 def _view_spleen(S):
     g = S.g
     v = _diaphragm(S, 10, 42, 92, 66, _r(g, -20, 0))
-    cx, cy, deg = _r(g, -14, 10), _r(g, 32, 42), _r(g, 5, 30)
+    cx = _r(g, -14, 10)
+    cy, deg = _r(g, 32, 42), _r(g, 5, 30)
     sp = np.minimum(
         np.minimum(S.oval(cx, cy, _r(g, 46, 64), _r(g, 22, 30), deg, 0.8), -S.oval(cx + 18, cy + 42, 34, 22, deg)), v
     )
@@ -417,7 +423,8 @@ def abdomen_frame(seed,    # of the random draws
                  ):
     "Grey picture (0..1) of a view, and the ends of its measurement on the screen"
     n, m = shape
-    own, h, t = rng(seed, 'abdomen wall', patient), own_difficulty(seed, patient, knobs), knobs.patient_texture
+    own = rng(seed, 'abdomen wall', patient)
+    h, t = own_difficulty(seed, patient, knobs), knobs.patient_texture
     same = rng(seed, 'abdomen view', patient, view) if g.random() < t else g
     S = Scene(b, same, shape, h)
     S.place(g.normal(0, 4 + 5*h), g.normal(0, 3 + 3*h), g.normal(0, 4 + 5*h), np.exp(g.normal(0, .05)))
@@ -430,6 +437,6 @@ def abdomen_frame(seed,    # of the random draws
     gain = g.normal(0, 1 + h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
     share = np.sqrt(t)*np.exp(-(S.Z/max(b.wall, 10))**4).astype(np.float32)
     alpha = np.where(S.Z < edge, .5, S.alpha)
-    grey = render(db, alpha, b.probe, b.preset, Speckle(g, own, share), gain, -54 + 4*h)
+    grey = render_frame(db, alpha, b.probe, b.preset, Speckle(g, own, share), gain, -54 + 4*h)
     marks = [_on_screen(S, p, shape, window) for p in ends]
     return scan_convert(grey, b.probe, window, b.preset['fill']), marks

@@ -20,7 +20,7 @@ from usbook.phantoms.ultrasound import (
     depths,
     draw_preset,
     mix,
-    render,
+    render_frame,
     scan_convert,
     scatterers,
     smooth_noise,
@@ -145,10 +145,16 @@ def draw_transient(g,    # NumPy random generator
     "Looks like a mass, but only for one to three frames"
     kind = str(g.choice(TRANSIENTS))
     ax, deep = g.uniform(2, 7), g.uniform(.2, .65)*probe.depth
-    az, db, behind = ax*g.uniform(.5, 1.15), -g.uniform(6, 18) + 3*h, g.uniform(-8, 4)
+    az = ax*g.uniform(.5, 1.15)
+    db, behind = -g.uniform(6, 18) + 3*h, g.uniform(-8, 4)
     if kind == 'ligament_shadow': db, behind = -g.uniform(4, 10), -g.uniform(6, 14)
-    if kind == 'contact_loss': ax, az, deep, db, behind = g.uniform(2, 5), 4., 0., 0., -g.uniform(10, 20)
-    if kind == 'vessel': ax, az, db, behind = ax*.6, ax*.5, -g.uniform(14, 22), g.uniform(1, 3)
+    if kind == 'contact_loss':
+        ax, az = g.uniform(2, 5), 4.
+        deep, db = 0., 0.
+        behind = -g.uniform(10, 20)
+    if kind == 'vessel':
+        ax, az = ax*.6, ax*.5
+        db, behind = -g.uniform(14, 22), g.uniform(1, 3)
     return Thing(kind, g.uniform(-.42, .42)*probe.fov, deep, g.uniform(.02, .98)*span, ax, az,
                  g.uniform(.6, 1.5)*step, db, _loss(probe, az, behind), g.uniform(.2, .8))
 
@@ -311,7 +317,7 @@ def film(sweep:Sweep, # all that is drawn
             if box is None: continue
             if t.kind == 'mass': masks[k] |= seen; boxes.append(dict(frame=k, lesion=number, **box))
             else: mimics.append(dict(frame=k, kind=t.kind, **box))
-        grey = render(db, alpha, b.probe, b.preset, Speckle(g, fields=[s[k] for s in speckle]), gain, -48)
+        grey = render_frame(db, alpha, b.probe, b.preset, Speckle(g, fields=[s[k] for s in speckle]), gain, -48)
         movie[k] = to_bytes(scan_convert(grey, b.probe, window), 64)
     return movie, masks, boxes, mimics
 

@@ -117,7 +117,8 @@ def lung_insides(c:Thorax, # the chest
                  y        # mm upwards
                 ):
     "How deep a pixel lies inside the right and the left lung as a film shows them, mm; negative outside"
-    ax, wall, out = np.abs(x), lateral(c, y), []
+    ax = np.abs(x)
+    wall, out = lateral(c, y), []
     for side in (-1, 1):
         edge = np.minimum(np.minimum(ax-medial(c, y, side), wall-ax), dome(c, ax, side)-y)
         out.append(np.where(x*side > 0, edge, -9.))
@@ -149,10 +150,12 @@ def splat(shape,   # (H, W) of the result
     "Spread masses (mm3) at points (pixels) over an image: centimetres along the ray; bilinear"
     h, w = shape
     ix, iy = np.floor(x), np.floor(y)
-    fx, fy, out = x-ix, y-iy, np.zeros((h+2)*(w+2), np.float64)
+    fx = x-ix
+    fy, out = y-iy, np.zeros((h+2)*(w+2), np.float64)
     ok = (ix >= -1) & (iy >= -1) & (ix < w) & (iy < h)
     at = ((iy+1)*(w+2)+ix+1)[ok].astype(np.int64)
-    fx, fy, mass = fx[ok], fy[ok], mass[ok]
+    fx = fx[ok]
+    fy, mass = fy[ok], mass[ok]
     for step, part in ((0, (1-fx)*(1-fy)), (1, fx*(1-fy)), (w+2, (1-fx)*fy), (w+3, fx*fy)):
         out += np.bincount(at+step, mass*part, len(out))
     return (out.reshape(h+2, w+2)[1:-1, 1:-1]/(10*mm*mm)).astype(np.float32)
@@ -176,7 +179,8 @@ def bone_points(px,      # (k,) mm across
                 n:int=20 # points across
                ):
     "Points and masses that fill a bent bone: curves (k,), width in mm and cross-section of bone in mm2 along it"
-    dx, dy, dz = np.gradient(px), np.gradient(py), np.gradient(pz)
+    dx = np.gradient(px)
+    dy, dz = np.gradient(py), np.gradient(pz)
     flat = np.hypot(dx, dy)+1e-3
     u = (np.arange(n)+.5)/n*2-1
     across = .5*np.broadcast_to(width, px.shape)[:, None]*u
@@ -523,7 +527,8 @@ def to_pixel(c:Thorax,         # the chest
              lie=(0., 0., 0.) # how the patient stood: shifts in mm, turn in radians
             ):
     "Where a point in mm falls on the film, in pixels: the inverse of `film_grid`"
-    a, qy, mm = c.roll+lie[2], py-c.height/2, field/size
+    a = c.roll+lie[2]
+    qy, mm = py-c.height/2, field/size
     X, Y = np.cos(a)*px-np.sin(a)*qy, np.sin(a)*px+np.cos(a)*qy+c.height/2
     return (X+field/2+lie[0])/mm-.5, (Y+.46*field+lie[1]-.5*c.height)/mm-.5
 

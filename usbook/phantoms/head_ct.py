@@ -36,8 +36,10 @@ def in_window(hu:np.ndarray,          # (H, W) in Hounsfield units
 class Points:
     "Positions in mm: x to the patient's left, y to the front, z up from the base; arrays that broadcast together"
     def __init__(self, x, y, z):
-        self.x, self.y, self.z = x, y, z
-        self.ax, self.lo, self.hi = np.abs(x), z.min(), z.max()
+        self.x = x
+        self.y, self.z = y, z
+        self.ax = np.abs(x)
+        self.lo, self.hi = z.min(), z.max()
 
 # %% ../../nbs/phantoms/05_head_ct.ipynb #bb19184d
 def soft_border(sdf,     # signed distance in mm (negative inside)
@@ -66,7 +68,8 @@ def ellipsoid(P:Points,   # positions of the pixels
              ):
     "About the signed distance to an ellipsoid, in mm; `both`: mirrored; `lean`: turned about z, in radians"
     if P.lo > centre[2]+radii[2]+3 or P.hi < centre[2]-radii[2]-3: return _FAR
-    dx, dy, dz = (P.ax if both else P.x)-centre[0], P.y-centre[1], P.z-centre[2]
+    dx = (P.ax if both else P.x)-centre[0]
+    dy, dz = P.y-centre[1], P.z-centre[2]
     if lean: dx, dy = np.cos(lean)*dx-np.sin(lean)*dy, np.sin(lean)*dx+np.cos(lean)*dy
     return (np.sqrt((dx/radii[0])**2+(dy/radii[1])**2+(dz/radii[2])**2)-1)*min(radii[:2])
 
@@ -508,7 +511,8 @@ def draw_lesion(g,               # NumPy random generator
                 difficulty:float # 0 easy to 1 hard
                )->Lesion:
     "Draw a finding between two heights; a harder one is smaller and differs less from the brain"
-    z, side, form = (low+high)/2, int(g.choice([-1, 1])), str(g.choice(_FORMS.get(kind, (kind,))))
+    z = (low+high)/2
+    side, form = int(g.choice([-1, 1])), str(g.choice(_FORMS.get(kind, (kind,))))
     size, strong = 1.8-1.1*difficulty, 1.7-.95*difficulty
     around = HU['white'] if kind == 'infarct' else 36
     hu = around+(g.uniform(*_BLOOD[kind])-around)*strong
@@ -856,7 +860,8 @@ def draw_exam(seed:int,    # of the random draws
 def _own_preset(g, preset):
     "A site's preset with what differs from patient to patient"
     level, width = preset['window']
-    level, width, fov = level+g.normal(0, 1.5), width*g.uniform(.93, 1.1), preset['fov']*g.uniform(.95, 1.06)
+    level = level+g.normal(0, 1.5)
+    width, fov = width*g.uniform(.93, 1.1), preset['fov']*g.uniform(.95, 1.06)
     return dict(preset, fov=fov, window=(level, width))
 
 # %% ../../nbs/phantoms/05_head_ct.ipynb #52ad2b82
@@ -868,7 +873,8 @@ def head_ct_hu(seed:int,                 # of the random draws
     "Image i in Hounsfield units (H, W), its `Slice` and its `Exam`"
     patient, k, m, visit = place_in_patient(seed, i, knobs)
     exam, g = draw_exam(seed, patient, m, visit, knobs), rng(seed, 'ct image', i)
-    p, same, head = exam.preset, knobs.patient_texture, exam.head
+    p = exam.preset
+    same, head = knobs.patient_texture, exam.head
     own, n = waves(g, 32, 14), int(32*same)
     mottle = {k: np.concatenate([head.mottle[k][:n], own[k][n:]]) for k in own}
     lie = g.normal(0, 1., 3)*np.array([.8, .8, .008])

@@ -21,7 +21,7 @@ from usbook.phantoms.ultrasound import (
     grid,
     mix,
     pixel_of,
-    render,
+    render_frame,
     scan_convert,
     smooth_noise,
     soft,
@@ -55,7 +55,8 @@ def chest(seed:int,    # of the random draws
     g, site = rng(seed, 'lung', patient), site_of(seed, patient, knobs)
     p = SITE_PRESETS[site]
     linear = {'mixed': g.random() < 1/6, 'linear': True, 'convex': False}[knobs.probe]
-    fov, depth, focus = g.uniform(*p['fov']), g.uniform(85, 150), g.uniform(45, 80)
+    fov = g.uniform(*p['fov'])
+    depth, focus = g.uniform(85, 150), g.uniform(45, 80)
     convex = Probe('convex', round(depth, 1), round(fov, 1), 50., p['mhz'], 3., round(focus, 1), .55)
     flat = Probe('linear', round(g.uniform(50, 70), 1), 45., 0., 9., 3., 25., .3)
     preset = draw_preset(g, site)
@@ -153,14 +154,16 @@ def _sign_b(c, k, g, Z, V, d, h):
 def _tongue(g, V, d, e, thick):
     "Airless lung that hangs into the fluid: the deep border comes up in one or two bumps"
     for _ in range(int(g.integers(1, 3))):
-        v0, wide, up = g.uniform(-.6, .6), g.uniform(.12, .35), g.uniform(.3, .75)
+        v0 = g.uniform(-.6, .6)
+        wide, up = g.uniform(.12, .35), g.uniform(.3, .75)
         e = e - up*(e - d)*np.exp(-np.abs((V - v0)/wide)**3)
     return e
 
 def _liver(c, g, Z, V, d, db, side):
     "Diaphragm and liver (or spleen) on the deep side of the fluid"
     n, m = Z.shape[0], V.shape[1]
-    at, bend, reach = g.uniform(.1, .6), g.uniform(.15, .5), g.uniform(25, 60)
+    at = g.uniform(.1, .6)
+    bend, reach = g.uniform(.15, .5), g.uniform(25, 60)
     edge = at + bend*((Z - d - reach)/reach)**2 + 0*V
     organ = g.uniform(-20, -13) + 1.5*smooth_noise(g, (n, m), (20, 10)) - .6*np.maximum(Z - d, 0)/10
     line = g.uniform(0, 6) - 4.34*((side*V - edge)/.025)**2 + 2*smooth_noise(g, n, 12)[:, None]
@@ -177,12 +180,8 @@ def _sign_effusion(c, k, g, Z, V, d, h):
     e = d + np.maximum(wedge, .4)
     if g.random() < .35 + .3*h: e = _tongue(g, V, d, e, thick)
     fluid = soft(Z - d - .6, .35)*soft(e - Z, .45)
-    dark = (
-        -56
-        + 4 * smooth_noise(g, (n, m), (20, 10))
-        + 26 * h * g.random() ** 1.5
-        + g.uniform(8, 24) * np.exp(-(Z - d) / g.uniform(2, 8))
-    )
+    dark = -56 + 4*smooth_noise(g, (n, m), (20, 10)) + 26*h*g.random()**1.5
+    dark = dark + g.uniform(8, 24)*np.exp(-(Z - d)/g.uniform(2, 8))
     if g.random() < .3 + .3*h:
         s = smooth_noise(g, (n, m), (14, 12))
         septa = np.exp(-(s/.12)**2)*soft(smooth_noise(g, (n, m), (5, 5)) - .4, .2)
@@ -203,7 +202,8 @@ def _sign_consolidation(c, k, g, Z, V, d, h):
     "Airless lung like tissue: shredded deep border, bright air bronchograms, B-lines below"
     n, m = Z.shape[0], V.shape[1]
     small = .6 if c.probe.kind == 'linear' else 1.
-    thick, v0, wide = g.uniform(18, 60)*small*(1 - .45*h*g.random()), g.uniform(-.4, .4), g.uniform(.5, 1.6)*(1 - .2*h)
+    thick = g.uniform(18, 60)*small*(1 - .45*h*g.random())
+    v0, wide = g.uniform(-.4, .4), g.uniform(.5, 1.6)*(1 - .2*h)
     shred = 3*smooth_noise(g, m, 6) + 2.2*smooth_noise(g, m, 16) + 1.2*smooth_noise(g, m, 40)
     body = thick*np.clip(1 - np.abs((V - v0)/wide)**2.5, 0, 1)**.5
     e = d + np.maximum(body + np.minimum(body/10, 1)*shred[None]*small*1.3, 0)
@@ -230,6 +230,7 @@ def _sign_consolidation(c, k, g, Z, V, d, h):
     db = np.maximum(mix(behind, tissue, solid), _mirror(e, .5*_slope(e, c.probe), Z, bright, 1.1))
     return db, mix(.5, .6, solid), dict(thick_mm=round(float((e-d).max()), 1), bronchograms=count), solid > .5
 
+# %% ../../nbs/phantoms/02_lung.ipynb #fb294968
 def _bronchograms(g, count, v0, wide):
     "Air bronchograms: place (V, share of thickness), length (mm) and lean; one in three is a branch rather than a dot"
     return [
@@ -251,7 +252,8 @@ def _ribs(c, knobs, g, Z, V, d):
     if g.random() >= knobs.rib_shadows: return None, 0.
     cap, loss = np.full(np.broadcast_shapes(Z.shape, V.shape), -90., np.float32), 0.
     for side in ((-1,), (1,), (-1, 1))[int(g.integers(3))]:
-        v, half, top = side*g.uniform(.6, .9), g.uniform(.16, .26), d.mean() - g.uniform(6, 9)
+        v = side*g.uniform(.6, .9)
+        half, top = g.uniform(.16, .26), d.mean() - g.uniform(6, 9)
         arch = top + 6*((V - v)/half)**2
         inside = soft(half - np.abs(V - v), .02)
         cap = np.maximum(cap, np.where(np.abs(V - v) < half, 9 - 4.34*((Z - arch)/.9)**2, -90))
@@ -299,7 +301,8 @@ def lung_frame(seed,    # of the random draws
         other = str(g.choice([s for s in LUNG_CLASSES if s != sign]))
         under2, alpha2, _, _ = _SIGNS[other](c, knobs, g, Z, V, d, h)
         split = soft(V - g.uniform(-.3, .3), .04)
-        under, alpha, truth['second_sign'] = mix(under, under2, split), mix(alpha, alpha2, split), other
+        under = mix(under, under2, split)
+        alpha, truth['second_sign'] = mix(alpha, alpha2, split), other
         region = region & (split < .5) if region is not None else None
     db = mix(wall, under, soft(Z - d, .3))
     glow = g.uniform(7, 13) - (5 if sign == 'effusion' else 0) - 4*h*g.random() + 2.2*smooth_noise(g, m, 10)[None]
@@ -309,7 +312,7 @@ def lung_frame(seed,    # of the random draws
     truth.update(pleura_mm=round(float(d[0, m//2]), 1), rib=int(cap is not None), depth_mm=c.probe.depth)
     t = np.sqrt(knobs.patient_texture)*np.exp(-(Z/d/.9)**4).astype(np.float32)
     gain = g.normal(0, 1 + 1.5*h) + (1 + 2*h)*smooth_noise(g, m, 4)[None]
-    frame = render(db, alpha + loss, c.probe, c.preset, Speckle(g, own, t), gain, -56 + 6*h)
+    frame = render_frame(db, alpha + loss, c.probe, c.preset, Speckle(g, own, t), gain, -56 + 6*h)
     grey = scan_convert(frame, c.probe, size, c.preset['fill'])
     mask = None if region is None else scan_convert(region.astype(np.float32), c.probe, size, c.preset['fill']) > .5
     line = pixel_of(c.probe, float(d[0, m//2]), 0., n, m, size, c.preset['fill'])

@@ -127,7 +127,8 @@ def png_bytes(image:np.ndarray # (H, W) uint8 or bool; (frames, H, W) becomes an
              )->bytes:
     "Lossless PNG without anything in it that changes from run to run; a mask is 0 and 255, a cine's mask one bit"
     if image.ndim == 2: return _still(image.astype(np.uint8)*255 if image.dtype == bool else image)
-    out, number, size = [b'\x89PNG\r\n\x1a\n'], 0, image.shape[:0:-1]
+    out = [b'\x89PNG\r\n\x1a\n']
+    number, size = 0, image.shape[:0:-1]
     for k, frame in enumerate(image):
         parts = list(_chunks(_still(frame)))
         if k == 0: out += [_chunk(b'IHDR', parts[0][1]), _chunk(b'acTL', struct.pack('>II', len(image), 0))]
@@ -357,7 +358,8 @@ def sample_difference(folder,       # of a sample that was made here
                      )->int:        # largest difference in grey levels
     "Make some images of a stored sample again and compare pixels: 0 on the same platform and versions, elsewhere at most 1"
     recipe = json.loads(Path(folder, 'sample.json').read_text())
-    knobs, n, worst = study_knobs(recipe['study'], **recipe['knobs']), recipe['n'], 0
+    knobs = study_knobs(recipe['study'], **recipe['knobs'])
+    n, worst = recipe['n'], 0
     for i in (0, n//2, n-1) if numbers is None else numbers:
         p = make_image(recipe['study'], recipe['seed'], i, recipe['size'], knobs)
         with Image.open(Path(folder, 'images', f'{i:05d}.png')) as stored:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SITE_PRESETS', 'Probe', 'depths', 'beams', 'spacing', 'grid', 'lateral_fwhm', 'blur', 'scatterers', 'snr', 'spread',
            'smooth_noise', 'attenuation', 'tgc', 'amplitude', 'echoes', 'compress', 'scan_convert', 'pixel_of',
-           'to_bytes', 'soft', 'mix', 'body_wall', 'draw_preset', 'Speckle', 'render']
+           'to_bytes', 'soft', 'mix', 'body_wall', 'draw_preset', 'Speckle', 'render_frame']
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #ef31a92a
 from dataclasses import dataclass
@@ -180,9 +180,12 @@ def _pixels(probe, n, m, size, fill):
     h, w = size
     half = np.deg2rad(probe.fov/2) if probe.kind == 'convex' else probe.fov/2
     if probe.kind == 'convex':
-        top, wide, tall = probe.r0*np.cos(half), 2*(probe.r0 + probe.depth)*np.sin(half), 0
+        top = probe.r0*np.cos(half)
+        wide, tall = 2*(probe.r0 + probe.depth)*np.sin(half), 0
         tall = probe.r0 + probe.depth - top
-    else: top, wide, tall = 0, probe.fov, probe.depth
+    else:
+        top = 0
+        wide, tall = probe.fov, probe.depth
     mm = max(tall/h, fill*wide/w)
     x = (np.arange(w) - (w-1)/2)*mm
     y = top + (np.arange(h) + .5 - max(0, (h - tall/mm)/2))*mm
@@ -260,7 +263,8 @@ def body_wall(own,         # the patient's random generator
               level:float  # brightness, dB
              )->np.ndarray: # (n, m) dB
     "Skin, fat with bright septa, muscle with streaks"
-    n, t, rest = len(Z), np.sqrt(share), np.sqrt(1 - np.sqrt(share)**2)
+    n = len(Z)
+    t, rest = np.sqrt(share), np.sqrt(1 - np.sqrt(share)**2)
     coarse, fine = (t*smooth_noise(own, (n, m), k) + rest*smooth_noise(g, (n, m), k) for k in ((14, 4), (90, 4)))
     depth = Z/d
     fatty = soft(fat - depth, .04)
@@ -301,7 +305,7 @@ class Speckle:
         return scatterers(self.own, shape)*self.share + np.sqrt(1 - self.share**2)*scatterers(self.g, shape)
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #be9dd93d
-def render(db,                 # (n, m) strength of scatterers in dB
+def render_frame(db,                 # (n, m) strength of scatterers in dB
            alpha,              # loss in dB/cm/MHz, broadcast to it
            probe:Probe,        # the transducer
            preset:dict,        # as from draw_preset

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'PLANS', 'KINDS', 'SIMULATED', 'MACHINERY', 'NetsPlan', 'variant', 'net_name', 'stand_ins', 'confusable',
-           'copy_with_text', 'learn_from', 'tested_on', 'shortcut', 'readers_folder', 'with_readers', 'human_readers',
-           'rescued_by_second', 'train_nets', 'against_readers', 'measure', 'text_to_draw']
+           'copy_with_text', 'learn_from', 'tested_on', 'text_shortcut', 'readers_folder', 'with_readers',
+           'human_readers', 'rescued_by_second', 'train_nets', 'against_readers', 'measure', 'text_to_draw']
 
 # %% ../../nbs/studies/07_abdomen.ipynb #0df2ea9c
 from dataclasses import dataclass, replace
@@ -72,7 +72,8 @@ def net_name(recipe:Recipe,  # of a network of this study
     "A network's name in this study: its architecture, with the size of its images where that alone sets it apart"
     return recipe.arch + variant(recipe, first)
 
-def stand_ins(plan:Plan)->dict: # role -> what plays it
+def stand_ins(plan:Plan # how much work
+             )->dict: # role -> what plays it
     "Who stands for whom"
     def who(r): return f'{net_name(r, plan.recipe)}, {r.size} pixels'
     return {role: who(r) for role, r in zip(('CaffeNet', 'VGGNet', 'VGGNet (19 layers)'), (plan.recipe, *plan.others))}
@@ -127,7 +128,7 @@ def _gap(a, b): # accuracy of a - b on the same images, patients resampled
     both = compare(a, b)
     return both.differences['accuracy'].replace(patients=both.facts['n_patients'])
 
-def shortcut(tests:dict  # (trained on, tested on) -> Predictions
+def text_shortcut(tests:dict  # (trained on, tested on) -> Predictions
             )->dict:     # JSON-able: accuracies and the two differences that the claim stands on
     "What the text gains where it is, and costs where it isn't"
     found = {f'trained {a}, tested {b}': interval_of('accuracy', p) for (a, b), p in tests.items()}
@@ -172,14 +173,15 @@ def rescued_by_second(p:Predictions  # of the test images
 
 # %% ../../nbs/studies/07_abdomen.ipynb #695be172
 def _shortcut_of(work, job):
-    "The shortcut lesson with the plan's first network, frozen; over all folds if there are any"
-    m, tests, steps = work.images, {}, len(KINDS)*len(work.parts)
+    "The text_shortcut lesson with the plan's first network, frozen; over all folds if there are any"
+    m = work.images
+    tests, steps = {}, len(KINDS)*len(work.parts)
     both = copy_with_text(m, job.cache/'abdomen-text')
     for k, kind in enumerate(KINDS):
         fits = [train(learn_from(both, kind, part.table.split), part_of(job, k*len(work.parts) + i, steps)) for i, part in enumerate(work.parts)]
         table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
         for other in KINDS: tests[kind, other] = tested_on(Predictions(table, m.classes), other)
-    return shortcut(tests)
+    return text_shortcut(tests)
 
 # %% ../../nbs/studies/07_abdomen.ipynb #ff4d3d9d
 def _all_nets(work, recipes):
@@ -196,15 +198,16 @@ def _all_nets(work, recipes):
 # %% ../../nbs/studies/07_abdomen.ipynb #98b21334
 def train_nets(work:Work  # images, folds; its plan is a `NetsPlan`
               )->dict:    # name -> `Trained`
-    "All networks of the plan, the shortcut lesson, and a reader; a backbone chosen by `--arch` is trained alone"
-    plan, m, settings = work.plan, work.images, work.settings
+    "All networks of the plan, the text_shortcut lesson, and a reader; a backbone chosen by `--arch` is trained alone"
+    plan = work.plan
+    m, settings = work.images, work.settings
     alone = plan.recipe.arch != PLANS[settings.profile].recipe.arch
     recipes = (plan.recipe, *(() if alone else plan.others))
     trained = _all_nets(work, recipes)
     notes = dict(stand_ins=stand_ins(replace(plan, others=recipes[1:])))
     if set(m.classes) != set(STUDY.classes): return trained
     if 'frozen' in work.modes:
-        notes['shortcut'] = _shortcut_of(work, work.job('frozen', progress=work.progress.part(len(recipes)/(len(recipes) + 1), 1., 'burnt-in text')))
+        notes['text_shortcut'] = _shortcut_of(work, work.job('frozen', progress=work.progress.part(len(recipes)/(len(recipes) + 1), 1., 'burnt-in text')))
     folder = readers_folder(m, settings, plan.folds)
     def finish(p): return with_readers(Predictions(p.table, p.classes, p.meta | notes, p.name), folder, settings.seed)
     return {n: replace(t, test=finish(t.test)) for n, t in trained.items()}
@@ -226,16 +229,16 @@ def measure(trained:dict  # name -> `Trained`
     nets, roles = [t.test for t in arms], dict(zip(('caffenet', 'vggnet'), arms))
     meta, (against, why) = nets[0].meta, against_readers(nets)
     values = dict(rescued_by_second=rescued_by_second(nets[0])) | against
-    values |= {k: Interval(**v) for k, v in meta.get('shortcut', {}).items() if k.startswith('text_')}
+    values |= {k: Interval(**v) for k, v in meta.get('text_shortcut', {}).items() if k.startswith('text_')}
     who = 'networks: ' + '; '.join(f'{who} for {role}' for role, who in meta.get('stand_ins', {}).items())
     remarks = {c.id: f'{why[c.id]}; {who}' if c.id in why else who for c in STUDY.claims}
-    return Measured(values, remarks, text_to_draw(meta.get('shortcut', {})), {r: t.test for r, t in roles.items()},
+    return Measured(values, remarks, text_to_draw(meta.get('text_shortcut', {})), {r: t.test for r, t in roles.items()},
                     {r: t.evaluation for r, t in roles.items() if t.evaluation})
 
 # %% ../../nbs/studies/07_abdomen.ipynb #036822bb
-def text_to_draw(found:dict  # of `shortcut`
+def text_to_draw(found:dict  # of `text_shortcut`
                 )->dict:      # caption -> function that draws it
-    "The shortcut as a figure of the report"
+    "The text_shortcut as a figure of the report"
     rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
     if not rows: return {}
     return {'Accuracy of the frozen network with and without burnt-in text': lambda: plot_intervals(rows, reference=1/11)}

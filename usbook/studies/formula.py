@@ -25,7 +25,8 @@ LONGEST = 300  # characters of a formula
 def _tokens(text):
     "Numbers, names and signs, in their order"
     if len(text) > LONGEST: raise BadInput(f'the formula has {len(text)} characters, {LONGEST} are allowed')
-    out, at, text = [], 0, text.replace('−', '-').rstrip()
+    out = []
+    at, text = 0, text.replace('−', '-').rstrip()
     while at < len(text):
         m = _TOKEN.match(text, at)
         if not m: raise BadInput(f"{text[at:].strip()[:12]!r} is no part of a formula; use names, numbers, + - * / and ( )")
@@ -37,7 +38,9 @@ def _tokens(text):
 # %% ../../nbs/studies/00_formula.ipynb #c145fcc4
 class _Reader:
     "Reads a sum of products, the way it is taught at school"
-    def __init__(self, text): self.text, self.left, self.depth = text, _tokens(text), 0
+    def __init__(self, text):
+        self.text, self.left = text, _tokens(text)
+        self.depth = 0
     def peek(self): return self.left[0][1] if self.left else None
     def take(self): return self.left.pop(0) if self.left else ('end', 'the end')
     def wrong(self, token): raise BadInput(f'{self.text!r}: {token[1]!r} does not fit where it is')
@@ -70,7 +73,8 @@ def factor(self:_Reader):
     return (what, *self.closed(parts))
 
 @patch
-def closed(self:_Reader, parts):
+def closed(self:_Reader, parts # parts of the formula
+          ):
     "What stood in brackets, once they are closed"
     if self.peek() != ')': self.wrong(self.left[0] if self.left else ('end', 'the end'))
     self.take()
@@ -160,10 +164,10 @@ def split_name(name:str,      # as in a formula: precision.a_lines
     return arm, metric, label
 
 # %% ../../nbs/studies/00_formula.ipynb #d35714fc
-def check_names(condition:Condition,
-                classes:tuple,      # the study's classes
-                arms:tuple=(),      # networks that may be named
-                measures:tuple=()   # names that the study's module measures
+def check_names(condition:Condition, # a condition
+                classes:tuple,       # the study's classes
+                arms:tuple=(),       # networks that may be named
+                measures:tuple=()    # names that the study's module measures
                ):
     "Refuse a name that nobody knows, and offer the nearest ones"
     overall, each = metric_names()
@@ -188,10 +192,12 @@ class Resamples:
                 ):
         first = next(iter(arms.values()))
         self.arms = {k: aligned(first, p) for k, p in arms.items()}
-        self.first, self.n_boot, self.seed, self.kept = next(iter(arms)), n_boot, seed, {}
+        self.first, self.n_boot = next(iter(arms)), n_boot
+        self.seed, self.kept = seed, {}
         self.known = dict(known or {})
 
-    def evaluation(self, arm):
+    def evaluation(self, arm # name of an arm
+                  ):
         "Every metric of an arm with its own interval"
         from usbook.evidence.metrics import evaluate
         if arm not in self.known: self.known[arm] = evaluate(self.arms[arm])
@@ -211,7 +217,8 @@ def aligned(first,       # Predictions
 
 # %% ../../nbs/studies/00_formula.ipynb #55d5d73b
 @patch
-def sampled(self:Resamples, arm):
+def sampled(self:Resamples, arm # name of an arm
+           ):
     "(values, values in the resamples): each (overall {name: (n,)}, per class {name: (n, classes)})"
     from usbook.evidence.resample import Resampler, replicates
     if arm not in self.kept:
@@ -221,7 +228,9 @@ def sampled(self:Resamples, arm):
     return self.kept[arm]
 
 @patch
-def look(self:Resamples, name, which):
+def look(self:Resamples, name, # name of the metric
+         which                 # which class
+        ):
     "A metric's value (which = 0) or its resamples (1)"
     arm, metric, label = split_name(name, self.arms)
     overall, each = self.sampled(arm or self.first)[which]
@@ -229,7 +238,8 @@ def look(self:Resamples, name, which):
     return each[metric][:, self.arms[arm or self.first].classes.index(label)]
 
 @patch
-def single(self:Resamples, name):
+def single(self:Resamples, name # name of the metric
+          ):
     "The interval of a metric as the tables print it"
     arm, metric, label = split_name(name, self.arms)
     e = self.evaluation(arm or self.first)

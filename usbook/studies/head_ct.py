@@ -90,7 +90,8 @@ def map_measures(judged:dict  # of `look`: network -> table
                 )->dict:      # measure -> `Interval`
     "The four differences that claim b stands on; an empty map counts as chance"
     def said(t, metric): return t[metric].astype(float).where(t.energy.notna(), t.area).groupby(level=0, sort=False).mean()
-    ours, rival, out = judged['trained'], judged['random weights'], {}
+    ours = judged['trained']
+    rival, out = judged['random weights'], {}
     for metric in ('energy', 'pointing'):
         for name, other in (('chance', ours.area), ('random_weights', said(rival, metric))):
             gap = mean_over_patients(said(ours, metric) - other, ours.patient)

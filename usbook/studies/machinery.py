@@ -104,16 +104,18 @@ class Measured:
     tables: dict = field(default_factory=dict)   # network -> `Predictions` for the formulas; the first where a formula names none
     evaluations: dict = field(default_factory=dict) # network -> `Evaluation` of its table, where there is one already
 
-    def interval(self, condition, resamples=None): # of one condition, or None
+    def interval(self, condition, # a condition
+                 resamples=None   # of one condition, or None
+                ):
         if condition.expression in self.values: return self.values[condition.expression]
         if any(n in self.values for n in condition.names) or not resamples or not resamples.has(condition): return None
         return resamples.measure(condition)
 
 # %% ../../nbs/studies/03_machinery.ipynb #1cfbdd69
-def judge_claims(study:Study,
+def judge_claims(study:Study,       # a `Study`
                  measured:Measured, # of the study's `measure`
                  seed:int=0         # of the resamples
-                )->list:            # of `Verdict`, one per claim
+                )->list: # of `Verdict`, one per claim
     "Work out every condition of every claim, and decide"
     same = Resamples(measured.tables, seed=seed, known=measured.evaluations) if measured.tables else None
     found = {c.expression: measured.interval(c, same) for claim in study.claims for c in claim.conditions}
@@ -144,11 +146,11 @@ class Work:
 
 # %% ../../nbs/studies/03_machinery.ipynb #fb33d47d
 def plan_work(images:Manifest,   # all images, or the patients that the plan takes
-              plan:Plan,
-              settings:Settings,
+              plan:Plan,         # how much work
+              settings:Settings, # settings of the run
               modes=MODES,       # which arms
               progress=None      # None: silent; a `Progress` or a function (text, fraction)
-             )->Work:            # `LeakageError` where a patient would be on both sides
+             )->Work: # `LeakageError` where a patient would be on both sides
     "Split the images once, by patient, and prove it"
     if not plan.folds and not images.splits: images = split_by_patient(images, plan.fractions, seed=settings.seed)
     parts = folds_by_patient(images, plan.folds, seed=settings.seed) if plan.folds else [images]
@@ -156,11 +158,11 @@ def plan_work(images:Manifest,   # all images, or the patients that the plan tak
     return Work(images, parts, plan, settings, tuple(modes), Progress.of(progress))
 
 # %% ../../nbs/studies/03_machinery.ipynb #0f6eb0f2
-def part_of(job:Job,
-            k:int,     # this training's number, from 0
-            n:int,     # how many there are
-            name=''    # its text; '' leaves the text as it is
-           )->Job:     # with a part of the job's progress; fastai's own bars stay
+def part_of(job:Job, # recipe, weights, seed and device
+            k:int,   # this training's number, from 0
+            n:int,   # how many there are
+            name=''  # its text; '' leaves the text as it is
+           )->Job: # with a part of the job's progress; fastai's own bars stay
     "A job that is one of several"
     return job if job.progress is None else job.but(progress=job.progress.part(k/n, (k + 1)/n, name))
 

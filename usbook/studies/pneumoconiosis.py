@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STUDY', 'TWO', 'PLANS', 'VIEWS', 'CONDITIONS', 'MACHINERY', 'usable', 'TwoStagePlan', 'stamped', 'teachers', 'Lungs',
            'find_all_lungs', 'judged', 'outline_figures', 'box', 'view', 'make_view', 'two_classes', 'as_films',
-           'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'shortcut', 'by_condition', 'neighbour_share',
-           'train_both_stages', 'measure', 'figures_to_draw']
+           'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'stamp_shortcut', 'by_condition',
+           'neighbour_share', 'train_both_stages', 'measure', 'figures_to_draw']
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #37d182ad
 import hashlib
@@ -158,16 +158,19 @@ def outline_figures(scored # of `score_lungs`
 VIEWS = {'whole': 'the film as it is', 'masked': 'all but the lungs black', 'lungs': 'masked, and cut to the box around both lungs',
          'blackout': 'the lungs black, all else as it is', 'oracle': 'as lungs, by the true masks'}
 
-def box(mask, margin:float=.03 # (H, W) booleans; share of the box's size that is added on each side
-       )->tuple:               # y0, y1, x0, x1
+def box(mask,            # (H, W) booleans
+        margin:float=.03 # share of the box's size that is added on each side
+       )->tuple: # y0, y1, x0, x1
     "The box around what is true"
     (y0, y1), (x0, x1) = (np.flatnonzero(mask.any(k))[[0, -1]] + (0, 1) for k in (1, 0))
     dy, dx = round(margin*(y1 - y0)), round(margin*(x1 - x0))
     return max(0, y0 - dy), min(len(mask), y1 + dy), max(0, x0 - dx), min(mask.shape[1], x1 + dx)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #dd8bcb8e
-def view(film:np.ndarray, mask:np.ndarray, kind:str # (H, W) uint8; (H, W) with 0, 1, 2; of `VIEWS`, or a side
-        )->np.ndarray:                              # uint8; the film itself where there is no lung
+def view(film:np.ndarray, # (H, W) uint8
+         mask:np.ndarray, # (H, W) with 0, 1, 2
+         kind:str         # of `VIEWS`, or a side
+        )->np.ndarray: # uint8; the film itself where there is no lung
     "A film as stage two is shown it"
     if kind == 'whole': return film
     here = mask == 1 + SIDES.index(kind) if kind in SIDES else mask > 0
@@ -178,8 +181,11 @@ def view(film:np.ndarray, mask:np.ndarray, kind:str # (H, W) uint8; (H, W) with 
     return np.where(here, film, 0).astype(np.uint8)[y0:y1, x0:x1]
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #f74e98c2
-def make_view(m:Manifest, masks, kind:str, cache:Path # films; masks (H, W); of `VIEWS`, or `sides`; folder
-             )->Manifest:                             # pictures on disk; the column `film` names their film
+def make_view(m:Manifest, # films
+              masks,      # masks (H, W)
+              kind:str,   # of `VIEWS`, or `sides`
+              cache:Path  # folder
+             )->Manifest: # pictures on disk; the column `film` names their film
     "All films as stage two is shown them; `sides` has a picture for each lung that was found"
     folder, pieces = Path(cache)/'pneumoconiosis'/_key(m.with_split(None), masks, kind), SIDES if kind == 'sides' else (kind,)
     folder.mkdir(parents=True, exist_ok=True)
@@ -195,15 +201,18 @@ def make_view(m:Manifest, masks, kind:str, cache:Path # films; masks (H, W); of 
     return Manifest(pd.concat(tables), folder, m.classes, m.notes)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #eac7e7ea
-def two_classes(m:Manifest)->Manifest: # classes normal, pneumoconiosis
+def two_classes(m:Manifest # images
+               )->Manifest: # classes normal, pneumoconiosis
     "The three stages as one class"
     other = {c: TWO[c != 'normal'] for c in STUDY.classes}
     columns = {c: m.table[c].map(other) for c in ('label', 'true_label') if c in m.table}
     return replace(m, table=m.table.assign(**columns), classes=list(TWO))
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #5a6c5832
-def as_films(p:Predictions, v:Manifest, failed=() # predictions of pictures; the pictures; films without lungs
-            )->Predictions:                       # one row a film
+def as_films(p:Predictions, # predictions of pictures
+             v:Manifest,    # the pictures
+             failed=()      # films without lungs
+            )->Predictions: # one row a film
     "Pictures named as their films; a film's two lungs averaged; a film without lungs counts as a sure error"
     t, columns = p.table.assign(image=p.table.image.map(dict(zip(v.table.image, v.table.film)))), [f'p_{c}' for c in p.classes]
     one = t.groupby('image', sort=False).first()
@@ -263,7 +272,8 @@ def auc_gap(a:Predictions,  # of two classes
 CONDITIONS = {'home': 'the same site, same clinic', 'away': 'another site, no stamps', 'reversed': 'another site, where the healthy are stamped'}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #ae1fa76c
-def two_sites(m:Manifest)->tuple|None: # (where to train, where to test): the largest site and the next
+def two_sites(m:Manifest # images
+             )->tuple|None: # (where to train, where to test): the largest site and the next
     "Two sites with enough films of both classes, or None"
     if 'site' not in m.table: return None
     n = m.table.assign(ill=m.table.label != 'normal').groupby(['site', 'ill']).size().unstack(fill_value=0)
@@ -297,7 +307,7 @@ def _site_split(v, parts, sites, k): # a split for the stacked views: learn from
     return np.where(role == 'test', np.where(right_site, 'test', 'unused'), np.where(learn, role, 'unused'))
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #f5d31399
-def shortcut(m:Manifest,   # films of two classes
+def stamp_shortcut(m:Manifest,   # films of two classes
              parts,        # the same with a split, one per fold
              lungs:Lungs,  # of these films
              job:Job,      # of a frozen training
@@ -323,9 +333,9 @@ def _tested_at_sites(v, parts, sites, job): # table of the predictions of all fo
     return pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #9d44b251
-def by_condition(stamps    # of `shortcut`
+def by_condition(stamps    # of `stamp_shortcut`
                 )->dict:  # where it was tested -> {what was shown: AUC}
-    "The AUCs of `shortcut`, set out for a figure"
+    "The AUCs of `stamp_shortcut`, set out for a figure"
     return {text: {kind: auc_of(p) for (kind, c2), p in stamps.items() if c2 == c} for c, text in CONDITIONS.items()}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #510d214c
@@ -353,7 +363,8 @@ def _beyond_chance(cm): # (..., k, k) counts -> (...)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bbaf130a
 def _arms_of(m, parts, lungs, work, modes, progress): # own classes, on the lungs -> {mode: (Predictions of each seed, fits)}
-    v, out, n = make_view(m, lungs.masks, 'lungs', work.settings.path('cache')), {}, len(modes)*work.plan.seeds
+    v = make_view(m, lungs.masks, 'lungs', work.settings.path('cache'))
+    out, n = {}, len(modes)*work.plan.seeds
     for i, mode in enumerate(modes):
         jobs = [part_of(work.job(mode, seed=k, progress=progress), i*work.plan.seeds + k, n, f'{len(m.classes)} classes, {mode}')
                 for k in range(work.plan.seeds)]
@@ -369,7 +380,8 @@ def _trained(done, arm, notes):
 def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
                      )->dict:    # name -> `Trained`
     "Stage one, stage two with two classes and with four, the ablation and the stamps; other classes than the study's: stage two alone"
-    m, parts, plan, say = usable(work.images), work.parts, work.plan, work.progress
+    m, parts = usable(work.images), work.parts
+    plan, say = work.plan, work.progress
     lungs = find_all_lungs(m, parts, work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs')))
     notes = [n for n in (*m.notes, lungs.note) if n and n not in work.images.notes] + [f'Stage one: {f}.' for f in failures(lungs.found)]
     arch, ours = plan.recipe.arch, set(m.classes) == set(STUDY.classes)
@@ -393,7 +405,7 @@ def _measure_all(t, four, films, work, progress):
                       tables=dict(two=t.test, four=four, whole=views['whole'], blackout=views['blackout']))
     t.test.meta['auc_of_views'] = {k: v.as_dict() for k, v in aucs.items()}
     if t.mode != 'frozen': return
-    stamps = shortcut(two_classes(m), parts, lungs, work.job('frozen', progress=progress.part(.6, 1.)))
+    stamps = stamp_shortcut(two_classes(m), parts, lungs, work.job('frozen', progress=progress.part(.6, 1.)))
     if stamps: t.measured['stamps'] = by_condition(stamps)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #71a3711f

@@ -11,13 +11,14 @@ import pandas as pd
 import traitlets as tr
 from fastcore.basics import patch
 
-from ..evidence.compare import mcnemar, obuchowski
+from ..evidence.compare import difference_interval, mcnemar, obuchowski
+from ..evidence.metrics import folds_of
 from ..core.interval import Interval
 from ..predictions.predictions import Predictions, paired, toy_predictions
 from ..core.errors import BadInput
 from ..core.palette import HUES
 from .base import PictureWidget, canvas, image_labels, known_settings, pack, script, striped
-from ..evidence.resample import difference, proportion
+from ..evidence.resample import Support, difference, proportion
 
 # %% ../../nbs/widgets/03_compare.ipynb #f0921d7c
 CELLS = ('both_right', 'only_a', 'only_b', 'both_wrong')
@@ -38,14 +39,14 @@ class FrozenVersusFinetuned(PictureWidget):
     cell = tr.Enum(['', *CELLS], 'only_a').tag(sync=True)               # whose images are shown
     order = tr.Enum(['most', 'least'], 'most').tag(sync=True)           # by how far the two differ on the true class
     _classes, _patients, _images, _models = (tr.List().tag(sync=True) for _ in range(4))
-    _n = tr.Int(0).tag(sync=True)
+    _n, _folds = tr.Int(0).tag(sync=True), tr.Int(1).tag(sync=True)     # images; folds they were pooled from
     _prob_a, _prob_b, _target, _patient = (tr.Bytes().tag(sync=True) for _ in range(4))
 
     def __init__(self, a:Predictions, b:Predictions, images=None, names=('frozen', 'fine-tuned'), **kwargs):
         self.a, self.b = a, paired(a, b)
         super().__init__(images, a.table['image'], a.table.get('frame'), _classes=list(a.classes),
                          _patients=list(map(str, pd.unique(a.patient))), _images=image_labels(a.table),
-                         _models=list(map(str, names)), _n=len(a), _prob_a=pack(a.prob, 'f8'),
+                         _models=list(map(str, names)), _n=len(a), _folds=folds_of(a), _prob_a=pack(a.prob, 'f8'),
                          _prob_b=pack(self.b.prob, 'f8'),
                          _target=pack(a.target, 'u1'), _patient=pack(a.patient_codes, 'i4'), **kwargs)
 
@@ -78,12 +79,21 @@ def counts(self:FrozenVersusFinetuned)->dict: # both_right, only_a, only_b, both
 @patch
 def numbers(self:FrozenVersusFinetuned)->dict: # a, b, difference: Interval; exact, midp, obuchowski: p values
     "What stands beside the cells"
-    m, codes = self._chosen(), self.a.patient_codes
+    m, codes, folds = self._chosen(), self.a.patient_codes, self._folds
     ra, rb = self.a.pred == self.a.target, self.b.pred == self.b.target
     only_a, only_b = (np.bincount(codes[m], o[m])[np.unique(codes[m])] for o in (ra & ~rb, rb & ~ra))
     by_image = mcnemar(int(only_a.sum()), int(only_b.sum()))
-    return dict(a=proportion(ra, m, codes), b=proportion(rb, m, codes), difference=difference(ra[m], rb[m], codes[m]),
+    gap = _gap(ra[m], rb[m], codes[m], folds)
+    return dict(a=proportion(ra, m, codes, folds=folds), b=proportion(rb, m, codes, folds=folds), difference=gap,
                 exact=by_image['exact'], midp=by_image['midp'], obuchowski=obuchowski(only_a, only_b).get('p'))
+
+# %% ../../nbs/widgets/03_compare.ipynb #ebafdf49
+def _gap(ra, rb, codes, folds):
+    "The second's share right minus the first's, with an interval wherever `compare` gives one"
+    gap, differ = difference(ra, rb, codes, folds), len(np.unique(codes[ra != rb]))
+    if gap.value is None or differ > 2: return gap
+    support = Support(gap.patients, 0, 0, len(ra), gap.events)
+    return difference_interval(gap.value, 0., support, differ)
 
 # %% ../../nbs/widgets/03_compare.ipynb #8b55b225
 @patch(as_prop=True)

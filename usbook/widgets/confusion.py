@@ -16,6 +16,7 @@ from ..predictions.predictions import Predictions, toy_predictions
 from ..core.errors import BadInput
 from ..core.palette import HUES
 from .base import PictureWidget, canvas, image_labels, known_settings, pack, script, striped
+from ..evidence.metrics import folds_of
 from ..evidence.resample import proportion
 
 # %% ../../nbs/widgets/02_confusion.ipynb #3fdbbf05
@@ -29,14 +30,15 @@ class ConfusionExplorer(PictureWidget):
     cell = tr.List().tag(sync=True)                                           # [truth, called] whose images are shown
     order = tr.Enum(['most', 'least'], 'most').tag(sync=True)                 # most or least confident first
     _classes, _patients, _images = (tr.List().tag(sync=True) for _ in range(3))
-    _n = tr.Int(0).tag(sync=True)
+    _n, _folds = tr.Int(0).tag(sync=True), tr.Int(1).tag(sync=True)           # images; folds they were pooled from
     _prob, _target, _patient = (tr.Bytes().tag(sync=True) for _ in range(3))
 
     def __init__(self, preds:Predictions, images=None, **kwargs):
         self.preds = preds
         super().__init__(images, preds.table['image'], preds.table.get('frame'), _classes=list(preds.classes),
                          _patients=list(map(str, pd.unique(preds.patient))),
-                         _images=image_labels(preds.table), _n=len(preds), _prob=pack(preds.prob, 'f8'),
+                         _images=image_labels(preds.table), _n=len(preds), _folds=folds_of(preds),
+                         _prob=pack(preds.prob, 'f8'),
                          _target=pack(preds.target, 'u1'),
                          _patient=pack(preds.patient_codes, 'i4'), **kwargs)
 
@@ -76,12 +78,13 @@ def matrix(self:ConfusionExplorer)->np.ndarray: # (k, k) counts, rows are the tr
 def numbers(self:ConfusionExplorer)->dict: # accuracy: Interval; macro_f1, kappa: float; per_class: {class: dict}
     "The figures beside the matrix"
     p, m, cm = self.shown, self._chosen(), self.matrix
-    cluster = None if self.patient else self.preds.patient_codes
+    cluster, folds = self.preds.patient_codes, self._folds
     one, all_ = class_scores(cm), overall_scores(cm)
     per = {c: dict(n=int(cm[j].sum()), called=int(cm[:, j].sum()), f1=_known(one['f1'][j]),
-                   recall=proportion(p.pred == j, m & (p.target == j), cluster),
-                   precision=proportion(p.target == j, m & (p.pred == j), cluster)) for j, c in enumerate(p.classes)}
-    return dict(accuracy=proportion(p.pred == p.target, m, cluster), macro_f1=_known(all_['macro_f1']),
+                   recall=proportion(p.pred == j, m & (p.target == j), cluster, folds=folds),
+                   precision=proportion(p.target == j, m & (p.pred == j), cluster, m & (p.target == j), folds))
+           for j, c in enumerate(p.classes)}
+    return dict(accuracy=proportion(p.pred == p.target, m, cluster, folds=folds), macro_f1=_known(all_['macro_f1']),
                 kappa=_known(all_['kappa']), per_class=per)
 
 # %% ../../nbs/widgets/02_confusion.ipynb #29b1d213

@@ -11,7 +11,8 @@ import traitlets as tr
 from fastcore.basics import patch
 
 from ..core.interval import Interval
-from ..evidence.resample import at_prevalence, observed_design_effect, proportion
+from ..evidence.metrics import folds_of
+from ..evidence.resample import at_prevalence, proportion
 from ..predictions.predictions import Predictions, toy_predictions
 from ..core.errors import BadInput
 from ..core.palette import HUES
@@ -29,20 +30,23 @@ def threshold_counts(score,          # (n,) score of the finding
 
 # %% ../../nbs/widgets/01_threshold.ipynb #ed7fb3bc
 def point_at(score,                      # (n,) scores of the images
-                    positive,                   # (n,) is the image positive?
-                    threshold:float,            # as in `threshold_counts`
-                    prevalence:float|None=None, # where the test will be used; None: as in these images
-                    cluster=None                # (n,) patient codes; None: images are independent
-                   )->dict: # sensitivity, specificity, ppv, npv: Interval
+             positive,                   # (n,) is the image positive?
+             threshold:float,            # as in `threshold_counts`
+             prevalence:float|None=None, # where the test will be used; None: as in these images
+             cluster=None,               # (n,) patient codes; None: images are independent
+             folds:int=1                 # above 1: pooled from so many folds of a cross-validation
+            )->dict: # sensitivity, specificity, ppv, npv: Interval
     "What one threshold does"
     pos, call = np.asarray(positive, bool), np.asarray(score) >= threshold
-    out = dict(sensitivity=proportion(call, pos, cluster), specificity=proportion(~call, ~pos, cluster))
+    out = dict(sensitivity=proportion(call, pos, cluster, folds=folds),
+               specificity=proportion(~call, ~pos, cluster, folds=folds))
     if prevalence is None or not 0 < pos.sum() < len(pos):
-        return out | dict(ppv=proportion(pos, call, cluster), npv=proportion(~pos, ~call, cluster))
-    f = [1., 1.] if cluster is None else [observed_design_effect(call, pos, cluster),
-                                          observed_design_effect(~call, ~pos, cluster)]
-    return out | at_prevalence(*(out[k].value for k in ('sensitivity', 'specificity')), prevalence, pos.sum()/f[0],
-                               (~pos).sum()/f[1])
+        return out | dict(ppv=proportion(pos, call, cluster, pos, folds),
+                          npv=proportion(~pos, ~call, cluster, ~pos, folds))
+    more = dict(unit='images') if cluster is None else dict(folds=folds)
+    sums = [call & pos, pos, call & ~pos, ~pos]
+    if cluster is not None: sums = [np.bincount(cluster, o, max(cluster) + 1) for o in sums]
+    return out | at_prevalence(*sums, prevalence, **more)
 
 # %% ../../nbs/widgets/01_threshold.ipynb #3e9c1840
 class ThresholdExplorer(TableWidget):
@@ -54,12 +58,13 @@ class ThresholdExplorer(TableWidget):
     prevalence = tr.Float(None, min=0, max=1, allow_none=True).tag(sync=True)    # None: as in these images
     cost_miss, cost_alarm = tr.Float(10., min=0).tag(sync=True), tr.Float(1., min=0).tag(sync=True)
     independent = tr.Enum(['patients', 'images'], 'patients').tag(sync=True)     # what intervals take as independent
-    _classes, _paper, _n = tr.List().tag(sync=True), tr.Dict().tag(sync=True), tr.Int(0).tag(sync=True)
+    _classes, _paper = tr.List().tag(sync=True), tr.Dict().tag(sync=True)
+    _n, _folds = tr.Int(0).tag(sync=True), tr.Int(1).tag(sync=True)              # images; folds they were pooled from
     _prob, _target, _patient = (tr.Bytes().tag(sync=True) for _ in range(3))
 
     def __init__(self, preds:Predictions, **kwargs):
         self.preds, self._codes = preds, preds.patient_codes
-        super().__init__(_classes=list(preds.classes), _n=len(preds), _prob=pack(preds.prob, 'f8'),
+        super().__init__(_classes=list(preds.classes), _n=len(preds), _folds=folds_of(preds), _prob=pack(preds.prob, 'f8'),
                          _target=pack(preds.target, 'u1'), _patient=pack(self._codes, 'i4'), **kwargs)
 
 # %% ../../nbs/widgets/01_threshold.ipynb #9f8efe86
@@ -112,9 +117,8 @@ def _case(self:ThresholdExplorer):
 @patch
 def numbers(self:ThresholdExplorer)->dict: # sensitivity, specificity, ppv, npv: Interval
     "What stands in the page, computed in Python"
-    several = self._codes.max() + 1 < len(self._codes)
-    cluster = self._codes if several and self.independent == 'patients' else None
-    return point_at(*self._case(), self.threshold, self.prevalence, cluster)
+    cluster = self._codes if self.independent == 'patients' else None
+    return point_at(*self._case(), self.threshold, self.prevalence, cluster, self._folds)
 
 # %% ../../nbs/widgets/01_threshold.ipynb #c8421b36
 @patch

@@ -8,7 +8,7 @@ __all__ = ['check_missed', 'check_macro_f1', 'check_interval', 'check_ways', 'ch
 # %% ../../../nbs/classroom/exercises/01_lung_signs.ipynb #0a8301ab
 import numpy as np
 
-from ..answers import check, expect, expect_kind, expect_number, expect_pair, expect_word
+from ..answers import NotYet, check, expect, expect_kind, expect_number, expect_pair, expect_word
 from ...data.manifest import Manifest
 from ...core.errors import LeakageError
 from ...data.split import check_leaks
@@ -71,17 +71,12 @@ def check_interval(interval, # the learner's (low, high), or an `Interval`
     from usbook.evidence.resample import wilson
     low, high = expect_pair(interval)
     right, per_image = evaluate(preds).overall['accuracy'], wilson(int((preds.pred == preds.target).sum()), len(preds))
-    expect(
-        low < right.value < high,
-        f'the accuracy itself, {right.value:.3f}, does not lie inside {low:.3f} to {high:.3f}.',
-    )
+    expect(low < right.value < high,
+           f'the accuracy itself, {right.value:.3f}, does not lie inside {low:.3f} to {high:.3f}.')
     def far(i): return max(abs(i[0] - per_image.low), abs(i[1] - per_image.high))
     if far((low, high)) < .004 < far((right.low, right.high)):
-        expect(
-            False,
-            'that takes every image for a patient of its own (Wilson on images). Images of one patient err together: '
-            'resample patients.',
-        )
+        raise NotYet('that takes every image for a patient of its own (Wilson on images). Images of one patient err '
+                     'together: resample patients.')
     expect_number(
         low,
         right.low,
@@ -107,10 +102,8 @@ def check_ways(ways  # the learner's list of (found, with, cleared, without)
     for tp, n, tn, m in ways:
         expect(n + m == 62, f'{tp}/{n} and {tn}/{m} fit the percentages, but {n} + {m} patients are not 62.')
         for k, of, printed in ((tp, n, '93.3'), (tn, m, '88.2')):
-            expect(
-                f'{100 * k / of:.1f}' == printed,
-                f'{k} of {of} is {100 * k / of:.2f} %, which is not printed as {printed} %.',
-            )
+            expect(f'{100 * k / of:.1f}' == printed,
+           f'{k} of {of} is {100 * k / of:.2f} %, which is not printed as {printed} %.')
     expect(len(set(map(tuple, ways))) == len(ways) == 1, f'{len(ways)} ways are listed, and one of them twice.')
     return 'yes, it can be, and in one way only. Two percentages with one decimal gave four counts away.'
 
@@ -121,10 +114,8 @@ def check_split(mine,   # the learner's split, a `Manifest`
                )->str: # what is said of a right answer
     "A split that no patient straddles"
     expect_kind(mine, Manifest, 'a manifest with a split; split_by_patient returns one')
-    expect(
-        'split' in mine.table and set(mine.table['split']) >= {'train', 'valid', 'test'},
-        'a part is missing: it needs train, valid and test.',
-    )
+    expect('split' in mine.table and set(mine.table['split']) >= {'train', 'valid', 'test'},
+           'a part is missing: it needs train, valid and test.')
     expect(len(mine) == len(images), f'{len(images) - len(mine)} images got lost; every image belongs to a part.')
     try: check_leaks(mine)
     except LeakageError:
@@ -136,10 +127,8 @@ def check_split(mine,   # the learner's split, a `Manifest`
         )
     share = (mine.table['split'] == 'test').mean()
     expect(.1 <= share <= .4, f'{share:.0%} of the images are for testing; keep between 10 % and 40 %.')
-    expect(
-        any(mine.table['split'].to_numpy() != images.table['split'].to_numpy()),
-        'that is the split from above; make another one.',
-    )
+    expect(any(mine.table['split'].to_numpy() != images.table['split'].to_numpy()),
+           'that is the split from above; make another one.')
     return (f"{mine.table[mine.table['split'] == 'test'].patient.nunique()} patients are for testing, and the network "
             f"will have seen none of them.")
 

@@ -46,7 +46,8 @@ def check_neighbours(neighbours, # the learner's proportion
                     )->str: # what is said of a right answer
     "Errors by one stage among all errors"
     away = abs(np.subtract.outer(np.arange(len(cm)), np.arange(len(cm))))
-    near, errors, n = cm[away == 1].sum(), cm[away > 0].sum(), cm.sum()
+    near = cm[away == 1].sum()
+    errors, n = cm[away > 0].sum(), cm.sum()
     expect_number(
         neighbours,
         float(near / errors),

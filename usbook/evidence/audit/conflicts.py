@@ -20,7 +20,8 @@ class _Shares:
     "Printed numbers as linear inequalities on the shares n, tp, pred of each class"
     def __init__(self, printed, classes, one_by_one=False):
         self.k, e = len(classes), np.eye(3*len(classes))
-        self.n, self.tp, self.pred = e[:self.k], e[self.k:2*self.k], e[2*self.k:]
+        self.n, self.tp = e[:self.k], e[self.k:2*self.k]
+        self.pred = e[2*self.k:]
         self.N, self.sizes = self.n.sum(0), {c: float(v) for (f, c), v in _plain(printed).items() if f == 'n'}
         self.rows, self.classes = {}, tuple(classes)
         for (f, c), v in _plain(printed).items():
@@ -223,7 +224,8 @@ def _unlike(C): # (F, k, k) shares -> by how much the folds differ more than fol
 
 # %% ../../../nbs/evidence/audit/03_conflicts.ipynb #22091439
 def _metrics_of(C): # (F, k, k) shares -> {metric: (F, k)}, accuracy (F,)
-    n, pred, tp = C.sum(2), C.sum(1), np.diagonal(C, axis1=1, axis2=2)
+    n = C.sum(2)
+    pred, tp = C.sum(1), np.diagonal(C, axis1=1, axis2=2)
     per = {f: np.divide(*ratio(n, tp, pred, 1.)) for f, ratio in CLASS_METRICS.items()}
     return per, tp.sum(1)
 

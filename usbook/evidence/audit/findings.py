@@ -84,7 +84,8 @@ def counts_behind(
     progress=None, # see Progress.of
 )->tuple:        # (list of Margins, how the paper must have rounded)
     "Margins by the strictest reading that fits: rounded once, then twice, then cut off, then with slips"
-    printed, found, how, progress = _searched(x), [], '', Progress.of(progress)
+    printed, found = _searched(x), []
+    how, progress = '', Progress.of(progress)
     ways = _ways(x) if printed else {}
     for i, (how, kw) in enumerate(ways.items()):
         progress(f'counts up to {x.max_n} images, {how}', i/len(ways))
@@ -199,7 +200,8 @@ def _no_share(printed, n, key):
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #b28bf915
 def _one_culprit(x, text, alone, culprits, unsettled):
     "An alarm, unless the other numbers would fit so easily that means over folds could explain all"
-    printed, n, names = _usable(x), _denominators(x), [named(k) for k in culprits]
+    printed = _usable(x)
+    n, names = _denominators(x), [named(k) for k in culprits]
     words = [in_words(k) for k in culprits]
     luck = prod(_easy(printed[k], m) for k, m in n.items() if k not in culprits)
     text += f"; some do without {' or without '.join(words)}"
@@ -214,7 +216,8 @@ def _easy(printed, n): return min(1., (n + 1)/10**rounded(printed).decimals) # h
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #1b1e5944
 def _culprits(x, progress): # -> numbers without which something fits; numbers whose search was given up
     "Which single printed number is in the way; a search that is given up says nothing"
-    out, unsettled, printed = [], [], _searched(x)
+    out = []
+    unsettled, printed = [], _searched(x)
     for i, (f, c) in enumerate(printed):
         progress(f'counts without {in_words((f, c))}', .3 + .7*i/len(printed))
         rest = {k: v for k, v in printed.items() if k != (f, c)}
@@ -430,7 +433,8 @@ def _about_arms(x):
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #5614aab0
 def _about_arm(x, a, k, n):
     "Printed accuracy against the counts; how many errors the second guess makes good"
-    p, second, wrong = x.one('accuracy', '', a), x.one('correct_top2', '', a), n - k
+    p = x.one('accuracy', '', a)
+    second, wrong = x.one('correct_top2', '', a), n - k
     if p and rounded(p.printed).level(k, n):
         yield Finding(f'accuracy:{a}', f'{k} of {n} is {both(k/n, 5)}, not the printed {p.printed}.', k/n, 'impossible')
     if not second or not wrong or not k <= second.value <= n: return
@@ -461,7 +465,10 @@ def _about_pair(x, one, two, n):
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #5f30d855
 def _about_clusters(one, two, n, groups, test, correlations=(.05, .10)):
     "The unpaired p when images of a patient are alike"
-    (a, k), (b, l), m, (said, alpha) = one, two, n/groups, test
+    (a, k) = one
+    (b, l) = two
+    m = n/groups
+    (said, alpha) = test
     deffs = {icc: design_effect(m, icc) for icc in correlations}
     rows = [dict(icc=icc, n_eff=n/d, deff=d, p=unpaired(k, n, l, n, d)[2]) for icc, d in deffs.items()]
     limit = icc_limit(k, l, n, m, alpha) if m > 1 else None
@@ -506,7 +513,9 @@ def _about_false_positives(rate, fps, scans):
 
 def _about_rate(x, rate, one, two):
     "How many lesions a test at this rate would need"
-    (a, p), (b, q), said = one, two, x.one(f'p_at_{rate}')
+    (a, p) = one
+    (b, q) = two
+    said = x.one(f'p_at_{rate}')
     (word, mild), paired = min_n_unpaired(p, q), min_n_paired(p, q)
     text = f"At {rate}: {a} {p}, {b} {q}{f', printed P {said.printed}' if said else ''}. "
     need = f'An unpaired test needs about {word} lesions for p < .05 ({mild} if rounding helped)'

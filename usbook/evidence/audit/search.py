@@ -114,7 +114,8 @@ class TooLoose(BadInput):
 class _Wanted:
     "Printed numbers, read once"
     def __init__(self, printed, classes, max_n, twice, slips, cut=False):
-        self.classes, self.slips, self.level = tuple(classes), slips, 2 if slips else 1 if twice else 0
+        self.classes = tuple(classes)
+        self.slips, self.level = slips, 2 if slips else 1 if twice else 0
         self.cut, self.free = cut, 1 if twice else 0  # levels up to `free` cost no slip
         named = {(SYNONYMS.get(f, f), c): v for (f, c), v in printed.items()}
         _check_names(named, self.classes)
@@ -199,7 +200,8 @@ def _negatives(w, n1, tp, fp): # arrays (m,) -> range of n0 (m,), (m,)
 # %% ../../../nbs/evidence/audit/01_search.ipynb #8e95c328
 def _two_classes(w):
     "Margins (n, tp, pred), each (2, m), that fit the numbers of two classes"
-    c1, c0, N = w.n.get(w.classes[0]), w.n.get(w.classes[1]), w.n.get('')
+    c1 = w.n.get(w.classes[0])
+    c0, N = w.n.get(w.classes[1]), w.n.get('')
     n1 = np.array([c1]) if c1 else np.array([N - c0]) if N and c0 else np.arange(1, N or w.max_n)
     recall = w.get('recall', 0)
     n1, tp = _expand([n1], *(_span(recall, n1, w) if recall else (0*n1, n1)))

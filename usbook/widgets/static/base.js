@@ -30,17 +30,141 @@ export function ints(x) { const v = view(x); return new Int32Array(v.slice().buf
 // ---------------------------------------------------------------- numbers
 export const Z95 = 1.959963984540054;
 export function wilson(k, n, z = Z95) {            // Wilson 1927, as statsmodels' proportion_confint(method="wilson")
-  if (!(n > 0)) return { value: null, low: null, high: null };
+  if (!(n > 0)) return { value: null, low: null, high: null, note: "nothing to count" };
   const p = k / n, z2 = z * z, d = 1 + z2 / n, mid = (p + z2 / (2 * n)) / d;
   const half = z * Math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / d;
-  return { value: p, low: p <= 0 ? 0 : Math.max(0, mid - half), high: p >= 1 ? 1 : Math.min(1, mid + half) };
+  return { value: p, low: p <= 0 ? 0 : Math.max(0, mid - half), high: p >= 1 ? 1 : Math.min(1, mid + half), note: "" };
 }
-export function designEffect(k, n, hits, sizes) {  // linearised variance over patients / binomial variance; one vote a patient where all agree
-  if (!(n > 0)) return 1;
-  if (k <= 0 || k >= n) { let m = 0; for (let i = 0; i < sizes.length; i++) if (sizes[i] > 0) m++; return n / m; }
-  const p = k / n; let s = 0;
-  for (let i = 0; i < sizes.length; i++) { const r = hits[i] - p * sizes[i]; s += r * r; }
-  return Math.max(1, s / (n * p * (1 - p)));
+// ---- intervals over patients: the closed forms of usbook.evidence.resample, which the tests hold equal to 1e-9
+const tail = new Map();
+export function tQuantile(df) {                    // 97.5 % quantile of Student's t, df >= 1 and not only whole
+  if (tail.has(df)) return tail.get(df);
+  const z = Z95, z2 = z * z;
+  let t = z + z * (z2 + 1) / (4 * df) + z * (z2 * (5 * z2 + 16) + 3) / (96 * df ** 2) + z * (z2 * (z2 * (3 * z2 + 19) + 17) - 15) / (384 * df ** 3)
+    + z * (z2 * (z2 * (z2 * (79 * z2 + 776) + 1482) - 1920) - 945) / (92160 * df ** 4);   // Abramowitz & Stegun 26.7.5
+  if (df < 1000) {
+    const c = gammaRatio(df / 2) / Math.sqrt(Math.PI);
+    if (df < 3) t = 12.706 ** (1 / df) + 1;
+    for (let i = 0; i < 60; i++) {                 // Newton on the logarithm of the tail, in the logarithm of t
+      const x = df / (df + t * t), body = Math.exp(-df / 2 * Math.log1p(t * t / df)), root = Math.sqrt(1 - x);
+      const q = c * body * root / df * betaFraction(df / 2, x), f = c / Math.sqrt(df) * body * Math.sqrt(x), step = q * Math.log(q / .025) / (t * f);
+      t *= Math.exp(step);
+      if (Math.abs(step) < 4e-16 * 4) break;
+    }
+  }
+  if (tail.size > 500) tail.clear();
+  tail.set(df, t);
+  return t;
+}
+function gammaRatio(a) {                           // gamma(a + 1/2) / gamma(a)
+  let f = 1;
+  while (a < 24) { f *= a / (a + .5); a += 1; }
+  const u = 1 / a;
+  return f * Math.sqrt(a) * (1 - u * (1 / 8 - u * (1 / 128 + u * (5 / 1024 - u * (21 / 32768 + u * (399 / 262144 - u * 869 / 4194304))))));
+}
+function betaFraction(a, x, b = .5) {              // the continued fraction of the incomplete beta function (DLMF 8.17.22), Lentz
+  let c = 1, d = 1 / (1 - (a + b) * x / (a + 1)), h = d;
+  for (let m = 1; m < 5000; m++) {
+    const m2 = 2 * m, e = m * (b - m) * x / ((a + m2 - 1) * (a + m2)), g = -(a + m) * (a + b + m) * x / ((a + m2) * (a + m2 + 1));
+    d = 1 / (1 + e * d); c = 1 + e / c; h *= d * c;
+    d = 1 / (1 + g * d); c = 1 + g / c;
+    h *= d * c;
+    if (Math.abs(d * c - 1) < 1e-16) break;
+  }
+  return h;
+}
+export function kish(a) { let s = 0, q = 0; for (let i = 0; i < a.length; i++) { s += a[i]; q += a[i] * a[i]; } return q ? s * s / q : 0; }
+function logit(p) { const s = 2 * (p - .5); return p < .3 || p > .65 ? Math.log(p / (1 - p)) : Math.log1p(s) - Math.log1p(-s); }
+function expit(x) { return 1 / (1 + Math.exp(-x)); }
+function tenth(x) { return (x % 1 === .25 ? x - .05 : x).toFixed(1); }   // a tie goes to the even digit, as in Python
+function none(value, note) { return { value, low: null, high: null, note }; }
+function missing(s) {                              // why there is no interval; "" if there can be one
+  if (s.effective >= Math.max(s.least, 2)) return "";
+  const need = `an interval needs ${s.least}`;
+  if (!(s.effective < s.patients / 2) || s.patients < s.least) return `no interval: it rests on ${s.patients} ${s.unit}, and ${need}`;
+  return `no interval: its ${s.images} images are so unequally spread over ${s.patients} ${s.unit} that they count as ${tenth(s.effective)}, and ${need}`;
+}
+function warning(s) {                              // what a reader has to know
+  if (s.effective < s.patients / 2) return `a few of the ${s.patients} ${s.unit} hold most images: they count as ${tenth(s.effective)}`;
+  return s.patients < 20 ? `rests on ${s.patients} ${s.unit} only: the interval is a rough guess` : "";
+}
+const SAME = s => `no interval: it is the same without any one of the ${s.unit}, so every resample gives the same`;
+function jackknife(value, n, first, second) { return Math.sqrt((n - 1) / n * Math.max(second - first * first / n, 0)); }
+// A proportion from what each patient brings (`proportion_of`): hits and misses; `beside`, for a precision: images of the class.
+export function proportion(hits, misses, { beside = null, folds = 1 } = {}) {
+  let H = 0, M = 0, patients = 0;
+  const K = hits.length, size = new Float64Array(K);
+  for (let i = 0; i < K; i++) { size[i] = hits[i] + misses[i]; H += hits[i]; M += size[i]; if (size[i] > 0) patients++; }
+  if (!M) return none(null, "nothing to count");
+  const value = H / M, s = { patients, effective: kish(size), carriers: Math.min(kish(hits), kish(misses)), images: M, unit: "patients", least: 3 };
+  if (beside) {
+    s.least = 5;
+    const there = kish(beside);
+    if (there < s.effective) { s.effective = there; s.patients = beside.reduce((n, x) => n + (x > 0), 0); }
+  }
+  const why = missing(s);
+  if (why) return none(value, why);
+  const votes = s.effective / (folds > 1 ? 2 : 1), w = wilson(value * votes, votes), warn = warning(s);
+  if (!(value > 1e-12 && value < 1 - 1e-12)) return { value, low: w.low, high: w.high, note: ["every resample gives the same", warn].filter(Boolean).join("; ") };
+  const e = .5 / M, at = logit(clamp(value, e, 1 - e));
+  let first = 0, second = 0;
+  for (let i = 0; i < K; i++) if (size[i] > 0) { const a = logit(clamp((H - hits[i]) / (M - size[i]), e, 1 - e)) - at; first += a; second += a * a; }
+  const se = jackknife(value, patients, first, second);
+  if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
+  const reach = tQuantile(Math.max(Math.min(s.effective, s.carriers + 1) - 1, 1)) * se * (folds > 1 ? Math.SQRT2 : 1);
+  let low = expit(at - reach), high = expit(at + reach);
+  if (s.carriers < (s.effective < s.patients / 2 ? 8 : 3)) { low = Math.min(low, w.low); high = Math.max(high, w.high); }
+  return { value, low, high, note: warn };
+}
+// A paired difference from each patient's sum of differences (`difference`, and where there is one: `difference_interval`).
+export function difference(gap, size, differ, { folds = 1 } = {}) {
+  let D = 0, M = 0, patients = 0;
+  for (let i = 0; i < size.length; i++) { D += gap[i]; M += size[i]; if (size[i] > 0) patients++; }
+  if (!M) return none(null, "no image");
+  const value = D / M, s = { patients, effective: kish(size), images: M, unit: "patients", least: 3 };
+  if (!differ) return none(value, "no interval: the two give the same answers, and that says nothing about other images");
+  if (differ < 3) return none(value, `no interval: the two differ on ${differ} of the patients only`);
+  const why = missing(s);
+  if (why) return none(value, why);
+  let first = 0, second = 0;
+  for (let i = 0; i < size.length; i++) if (size[i] > 0) { const a = (D - gap[i]) / (M - size[i]) - value; first += a; second += a * a; }
+  const se = jackknife(value, patients, first, second);
+  if (!(se > 0)) return none(value, SAME(s));
+  const reach = tQuantile(s.effective - 1) * se * (folds > 1 ? Math.SQRT2 : 1);
+  return { value, low: value - reach, high: value + reach, note: warning(s) };
+}
+// A likelihood ratio (`likelihood_interval`): counted of all with the finding, counted of all without. One number each: images are independent.
+export function likelihood(h, m, f, o, { folds = 1 } = {}) {
+  const alone = typeof h === "number", sum = a => alone ? a : a.reduce((x, y) => x + y, 0), some = a => alone ? a : a.reduce((n, x) => n + (x > 0), 0);
+  const H = sum(h), M = sum(m), F = sum(f), O = sum(o);
+  if (!M || !O || !F) return none(null, "does not exist");
+  const s = { patients: Math.min(some(m), some(o)), effective: alone ? Math.min(M, O) : Math.min(kish(m), kish(o)), images: Math.min(M, O), unit: alone ? "images" : "patients", least: 3 };
+  const value = H / M / (F / O), why = missing(s) || (H ? "" : "no interval: the ratio is 0");
+  if (why) return none(value, why);
+  let q = 0;
+  if (alone) q = (1 - H / M) / H + (1 - F / O) / F;
+  else { const K = h.length; for (let i = 0; i < K; i++) { const d = (h[i] - H / M * m[i]) / H - (f[i] - F / O * o[i]) / F; q += d * d; } q *= K / (K - 1); }
+  const reach = (alone ? Z95 : tQuantile(s.effective - 1)) * Math.sqrt(q * (folds > 1 ? 2 : 1));
+  return { value, low: value * Math.exp(-reach), high: value * Math.exp(reach), note: warning(s) };
+}
+export function atPrevalence(h, m, f, o, p, { folds = 1 } = {}) {   // PPV and NPV (`at_prevalence`), from sums of each patient or plain numbers
+  const alone = typeof h === "number", sum = a => alone ? a : a.reduce((x, y) => x + y, 0), less = (a, b) => alone ? a - b : a.map((x, i) => x - b[i]);
+  const se = sum(h) / sum(m), sp = 1 - sum(f) / sum(o), odds = p / (1 - p), over = (a, b) => b ? a / b : null;
+  const ppv = over(se * p, se * p + (1 - sp) * (1 - p)), npv = over(sp * (1 - p), sp * (1 - p) + (1 - se) * p);
+  const carried = (value, r, ends) => value === null ? none(null, "nobody is predicted so") : value === 0 || value === 1 ? none(value, "no interval: it lies at the end of its scale")
+    : r.low === null ? none(value, r.note) : { value, ...ends(r.low * odds, r.high * odds), note: r.note };
+  return { ppv: carried(ppv, likelihood(h, m, f, o, { folds }), (a, b) => ({ low: a / (1 + a), high: b / (1 + b) })),
+           npv: carried(npv, likelihood(less(m, h), m, less(o, f), o, { folds }), (a, b) => ({ low: 1 / (1 + b), high: 1 / (1 + a) })) };
+}
+export function ends(node, i, text = x => fmt(x), dash = "–", undefined_ = "") {   // both ends, or in words why there are none
+  say(node, i.low !== null ? `${text(i.low)}${dash}${text(i.high)}` : i.value === null ? undefined_ : i.note || "no interval");
+  node.classList.toggle("why", i.low === null);
+  if (i.low !== null && i.note) node.setAttribute("title", i.note); else node.removeAttribute("title");
+  return node;
+}
+export function cautions(list) {                   // what a reader has to know about the intervals that are shown, once each
+  const text = [...new Set(list.filter(i => i.low !== null && i.note).flatMap(i => i.note.split("; ")))].join("; ");
+  return text ? text[0].toUpperCase() + text.slice(1) + "." : "";
 }
 export function lgamma(x) {                         // Lanczos, g = 7, n = 9; x > 0
   const c = [0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7];

@@ -1,5 +1,5 @@
 // ConfusionExplorer: counting and drawing of usbook.widgets.confusion. Hand-written source.
-import { el, say, floats, ints, bytes, wilson, designEffect, fmt, percent, interval, plural, frame, header, segments, button, bind, album, roam, patientPicker } from "./base.js";
+import { el, say, floats, ints, bytes, wilson, proportion, ends, cautions, fmt, percent, plural, frame, header, segments, button, bind, album, roam, patientPicker } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function groupsOf(classes, merged) {        // -> {names, of}: classes in their order, merged ones where their first member stood
@@ -24,20 +24,21 @@ export function tally(truth, pred, g, patient, only = -1) {
   for (let i = 0; i < truth.length; i++) if (only < 0 || patient[i] === only) c[truth[i]][pred[i]]++;
   return c;
 }
-export function figures(truth, pred, g, patient, patients, only = -1, clustered = true) {
+export function figures(truth, pred, g, patient, patients, only = -1, clustered = true, folds = 1) {
   const c = tally(truth, pred, g, patient, only), sum = a => a.reduce((x, y) => x + y, 0);
   const total = sum(c.map(sum)), right = sum(c.map((r, i) => r[i]));
-  const cl = clustered && only < 0, make = () => Array.from({ length: g }, () => new Float64Array(patients));
+  const make = () => Array.from({ length: g }, () => new Float64Array(patients));
   const hit = make(), row = make(), col = make(), allHit = new Float64Array(patients), all = new Float64Array(patients);
-  if (cl) for (let i = 0; i < truth.length; i++) {
+  if (clustered) for (let i = 0; i < truth.length; i++) {
     const p = patient[i], t = truth[i], q = pred[i];
+    if (only >= 0 && p !== only) continue;
     row[t][p]++; col[q][p]++; all[p]++;
     if (t === q) { hit[t][p]++; allHit[p]++; }
   }
-  const share = (k, n, h, s) => { const f = cl ? designEffect(k, n, h, s) : 1; return wilson(k / f, n / f); };
+  const share = (k, n, h, s, beside = null) => clustered ? proportion(h, s.map((x, i) => x - h[i]), { beside, folds }) : wilson(k, n);
   const per = c.map((r, j) => {
     const tp = r[j], n = sum(r), m = sum(c.map(x => x[j]));
-    return { n, called: m, recall: share(tp, n, hit[j], row[j]), precision: share(tp, m, hit[j], col[j]), f1: n + m ? 2 * tp / (n + m) : null };
+    return { n, called: m, recall: share(tp, n, hit[j], row[j]), precision: share(tp, m, hit[j], col[j], row[j]), f1: n + m ? 2 * tp / (n + m) : null };
   });
   const by = total ? sum(per.map(p => p.n * p.called)) / (total * total) : null, po = total ? right / total : null;
   const f1s = per.map(p => p.f1).filter(x => x !== null);
@@ -59,7 +60,7 @@ export function render({ model, el: host }) {
   const who = patientPicker(model, names, { errors: firstErrors, onchange: v => { sync("patient", v); count(); } });
   root.append(el("div", { class: "bar" }, norm.node, who.node));
 
-  const table = el("table", { class: "matrix" }), perClass = el("tbody"), overall = el("p", { "data-name": "overall", style: "margin-bottom:8px" });
+  const table = el("table", { class: "matrix" }), perClass = el("tbody"), overall = el("p", { "data-name": "overall", style: "margin-bottom:8px" }), heed = el("p", { class: "small", "data-name": "cautions" });
   const picks = el("div", { class: "buttons", role: "group", "aria-label": "Classes to merge" }), nameBox = el("input", { type: "text", placeholder: "name", "aria-label": "Name of the merged class", style: "width:9em" });
   const mergeButton = button("Merge", merge, { "data-name": "merge", disabled: true }), splitButton = button("Undo all merging", () => { sync("merged", {}); regroup(); }, { "data-name": "split" });
   const chosen = new Set();
@@ -68,8 +69,8 @@ export function render({ model, el: host }) {
   const pics = album(model, { empty: "No image in this cell.", beside: sort.node });
   root.append(el("div", { class: "grid" },
     el("div", { class: `panel wide ${k > 6 ? "w12" : "w7"}` }, el("h4", {}, "Rows: truth. Columns: what it was called. Click a cell to see its images."), table),
-    el("div", { class: `panel wide ${k > 6 ? "w12" : "w5"}` }, el("h4", {}, "With 95 % intervals", names.length < n ? " (patients as clusters)" : ""), overall,
-      el("table", {}, el("thead", {}, el("tr", {}, ["", "n", "recall", "precision", "F1"].map((t, i) => el("th", { scope: "col", style: i ? undefined : "text-align:left" }, t || el("span", { class: "hidden" }, "class"))))), perClass)),
+    el("div", { class: `panel wide ${k > 6 ? "w12" : "w5"}` }, el("h4", {}, "With 95 % intervals", " (patients as clusters)"), overall,
+      el("table", {}, el("thead", {}, el("tr", {}, ["", "n", "recall", "precision", "F1"].map((t, i) => el("th", { scope: "col", style: i ? undefined : "text-align:left" }, t || el("span", { class: "hidden" }, "class"))))), perClass), heed),
     k > 2 ? el("div", { class: "panel w12 wide" }, el("h4", {}, "Merge classes: choose two or more; their probabilities are added"), el("div", { class: "bar", style: "margin:0" }, picks, el("div", { class: "buttons" }, nameBox, mergeButton, splitButton))) : null,
     el("div", { class: "panel w12 wide" }, pics.node)), f.live);
 
@@ -93,11 +94,12 @@ export function render({ model, el: host }) {
   }
   const only = () => model.get("patient") ? names.indexOf(model.get("patient")) : -1;
   function count() {                               // other people
-    r = figures(truth, pred, g.names.length, patient, names.length, only(), names.length < n);
+    r = figures(truth, pred, g.names.length, patient, names.length, only(), true, model.get("_folds"));
     say(sub, `${plural(r.total, "image")} of ${only() < 0 ? plural(names.length, "patient") : `patient ${model.get("patient")}`}; ${(r.total - r.right).toLocaleString("en")} called wrongly`);
-    overall.replaceChildren("accuracy ", el("span", { class: "num", "data-name": "accuracy" }, fmt(r.accuracy.value)), " ", el("span", { class: "ci" }, r.accuracy.low === null ? "" : `${fmt(r.accuracy.low)}–${fmt(r.accuracy.high)}`),
+    overall.replaceChildren("accuracy ", el("span", { class: "num", "data-name": "accuracy" }, fmt(r.accuracy.value)), " ", ends(el("span", { class: "ci", "data-name": "accuracy-ci" }), r.accuracy),
       " · macro F1 ", el("span", { class: "num", "data-name": "macro_f1" }, fmt(r.macro_f1)), " · κ ", el("span", { class: "num", "data-name": "kappa" }, fmt(r.kappa)));
-    const two = i => [el("div", { class: "num" }, fmt(i.value)), el("div", { class: "ci" }, i.low === null ? "" : `${fmt(i.low)}–${fmt(i.high)}`)];
+    say(heed, cautions([r.accuracy]));
+    const two = i => [el("div", { class: "num" }, fmt(i.value)), ends(el("div", { class: "ci" }), i)];
     perClass.replaceChildren(...r.per.map((p, j) => el("tr", { "data-class": j }, el("th", { scope: "row" }, g.names[j]), el("td", {}, p.n.toLocaleString("en")), el("td", {}, two(p.recall)), el("td", {}, two(p.precision)), el("td", {}, fmt(p.f1)))));
     draw(); browse();
     f.announce(`Accuracy ${percent(r.accuracy.value)} over ${plural(r.total, "image")}`);

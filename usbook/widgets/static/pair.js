@@ -1,5 +1,5 @@
 // FrozenVersusFinetuned: counting and drawing of usbook.widgets.compare. Hand-written source.
-import { el, svg, set, say, floats, ints, bytes, wilson, designEffect, mcnemar, obuchowski, pvalue, fmt, plural, frame, choose, segments, bind, axes, key, album, roam, Z95 } from "./base.js";
+import { el, svg, set, say, floats, ints, bytes, proportion, difference, ends, cautions, mcnemar, obuchowski, pvalue, fmt, plural, frame, choose, segments, bind, axes, key, album, roam } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function calls(prob, n, k) {                // first of the largest
@@ -9,23 +9,15 @@ export function calls(prob, n, k) {                // first of the largest
 }
 export const CELLS = ["both_right", "only_a", "only_b", "both_wrong"];
 export function cellsOf(a, b, target) { return target.map((t, i) => (a[i] === t ? (b[i] === t ? 0 : 1) : (b[i] === t ? 2 : 3))); }
-export function summary(cell, target, patient, patients, only = -1, clustered = true) {
-  const count = [0, 0, 0, 0], size = new Float64Array(patients), hitA = new Float64Array(patients), hitB = new Float64Array(patients);
-  let n = 0;
-  for (let i = 0; i < cell.length; i++) {
-    if (only >= 0 && target[i] !== only) continue;
-    const p = patient[i]; n++; count[cell[i]]++; size[p]++;
-    if (cell[i] < 2) hitA[p]++;
-    if (cell[i] === 0 || cell[i] === 2) hitB[p]++;
-  }
-  const share = (k, h) => { const f = clustered ? designEffect(k, n, h, size) : 1; return wilson(k / f, n / f); };
-  const a = share(count[0] + count[1], hitA), b = share(count[0] + count[2], hitB);
-  const d = []; let r2 = 0, m = 0;
-  const diff = n ? (count[2] - count[1]) / n : null;
-  for (let p = 0; p < patients; p++) if (size[p]) { m++; const x = hitB[p] - hitA[p]; d.push(-x); const r = x - diff * size[p]; r2 += r * r; }
-  if (!clustered && n) { r2 = count[1] * (-1 - diff) ** 2 + count[2] * (1 - diff) ** 2 + (count[0] + count[3]) * diff * diff; m = n; }
-  const se = n && m > 1 ? Math.sqrt(m / (m - 1) * r2) / n : null;
-  return { n, count, a, b, difference: { value: diff, low: se === null ? null : diff - Z95 * se, high: se === null ? null : diff + Z95 * se }, ...mcnemar(count[1], count[2]), obuchowski: obuchowski(d) };
+export function summary(cell, target, patient, patients, only = -1, folds = 1) {
+  const count = [0, 0, 0, 0], by = [0, 1, 2, 3].map(() => new Float64Array(patients));
+  let n = 0, differ = 0;
+  for (let i = 0; i < cell.length; i++) if (only < 0 || target[i] === only) { n++; count[cell[i]]++; by[cell[i]][patient[i]]++; }
+  const add = (x, y) => x.map((v, p) => v + y[p]), d = [], [both, onlyA, onlyB, neither] = by, gap = onlyB.map((x, p) => x - onlyA[p]);
+  const size = add(add(both, onlyA), add(onlyB, neither));
+  for (let p = 0; p < patients; p++) if (size[p]) { d.push(-gap[p]); if (onlyA[p] || onlyB[p]) differ++; }
+  return { n, count, a: proportion(add(both, onlyA), add(onlyB, neither), { folds }), b: proportion(add(both, onlyB), add(onlyA, neither), { folds }),
+           difference: difference(gap, size, differ, { folds }), ...mcnemar(count[1], count[2]), obuchowski: obuchowski(d) };
 }
 
 // ---------------------------------------------------------------- the page
@@ -33,7 +25,7 @@ export function render({ model, el: host }) {
   const classes = model.get("_classes"), n = model.get("_n"), k = classes.length, people = model.get("_patients"), images = model.get("_images"), [A, B] = model.get("_models");
   const pa = floats(model.get("_prob_a")), pb = floats(model.get("_prob_b")), target = bytes(model.get("_target")), patient = ints(model.get("_patient"));
   const f = frame(host, "Two models on the same images"), root = f.root, { sync, listen, close } = bind(model);
-  const ca = calls(pa, n, k), cb = calls(pb, n, k), cell = cellsOf(ca, cb, target), clustered = people.length < n;
+  const ca = calls(pa, n, k), cb = calls(pb, n, k), cell = cellsOf(ca, cb, target), folds = model.get("_folds");
   const ta = Float64Array.from(target, (t, i) => pa[i * k + t]), tb = Float64Array.from(target, (t, i) => pb[i * k + t]);
   const sub = el("p", { class: "sub" });
   root.append(el("div", { class: "head" }, el("div", {}, el("h3", {}, `${A} and ${B}: who is right where`), sub)));
@@ -54,7 +46,7 @@ export function render({ model, el: host }) {
   const line = (label, name, hint) => { const v = el("span", { class: "num", "data-name": name }), c = el("span", { class: "ci", "data-name": `${name}-ci` }); return { v, c, node: el("tr", {}, el("th", { scope: "row", title: hint }, label), el("td", {}, v), el("td", {}, c)) }; };
   const rows = { a: line(`${A}: right`, "a"), b: line(`${B}: right`, "b"), difference: line("difference", "difference", "share right, second minus first") };
   const tests = { exact: line("McNemar, exact", "exact", "images taken as independent"), midp: line("McNemar, mid-p", "midp", "images taken as independent"), obuchowski: line("Obuchowski", "obuchowski", "patients taken as clusters") };
-  const sentence = el("p", { class: "small", style: "margin-top:8px", "data-name": "sentence" });
+  const heed = el("p", { class: "small", "data-name": "cautions" }), sentence = el("p", { class: "small", style: "margin-top:8px", "data-name": "sentence" });
 
   const sc = axes({ w: 260, h: 250, xlabel: `${A}: p of the true class`, ylabel: `${B}`, label: `Probability of the true class under ${A} and under ${B}` });
   sc.node.append(svg("path", { class: "axis", d: `M${sc.X(0)} ${sc.Y(0)}L${sc.X(1)} ${sc.Y(1)}`, "stroke-dasharray": "3 4" }));
@@ -67,23 +59,24 @@ export function render({ model, el: host }) {
   const pics = album(model, { empty: "No image in this cell.", beside: sort.node });
   root.append(el("div", { class: "grid" },
     el("div", { class: "panel w4" }, el("h4", {}, "Images (click a cell)"), table),
-    el("div", { class: "panel w4" }, el("h4", {}, clustered ? "With 95 % intervals (patients as clusters)" : "With 95 % intervals"), el("table", {}, el("tbody", {}, rows.a.node, rows.b.node, rows.difference.node, tests.exact.node, tests.midp.node, tests.obuchowski.node)), sentence),
+    el("div", { class: "panel w4" }, el("h4", {}, "With 95 % intervals (patients as clusters)"), el("table", {}, el("tbody", {}, rows.a.node, rows.b.node, rows.difference.node, tests.exact.node, tests.midp.node, tests.obuchowski.node)), heed, sentence),
     el("div", { class: "panel w4 wide" }, el("h4", {}, "Each image"), sc.node, el("p", {}, key(words[1], "c-pos", true), key(words[2], "c-neg", true))),
     el("div", { class: "panel w12 wide" }, el("h4", {}, "The images they disagree about, by class"), el("table", { class: "fly" }, el("thead", {}, el("tr", {}, el("th", { scope: "col", style: "text-align:left" }, "class"), el("th", { scope: "col" }, "n"), el("th", { scope: "col", style: "width:33%" }, words[1]), el("th", { scope: "col", style: "width:33%;text-align:left" }, words[2]))), byClass)),
     el("div", { class: "panel w12 wide" }, pics.node)), f.live);
 
-  { const all = classes.map((c, j) => summary(cell, target, patient, people.length, j, false)), top = Math.max(1, ...all.map(s => Math.max(s.count[1], s.count[2])));
+  { const all = classes.map((c, j) => summary(cell, target, patient, people.length, j)), top = Math.max(1, ...all.map(s => Math.max(s.count[1], s.count[2])));
     const bar = (v, c, right) => el("td", { style: right ? "text-align:left" : "" }, el("div", { style: `display:flex;gap:7px;align-items:center;flex-direction:${right ? "row" : "row-reverse"}` }, el("span", { style: `display:inline-block;height:13px;border-radius:3px;background:var(${c});width:${(80 * v / top).toFixed(1)}%` }), el("span", {}, String(v))));
     byClass.replaceChildren(...all.map((s, j) => el("tr", { "data-class": j }, el("th", { scope: "row" }, classes[j]), el("td", {}, s.n.toLocaleString("en")), bar(s.count[1], "--pos"), bar(s.count[2], "--neg", true)))); }
 
   const only = () => model.get("truth") ? classes.indexOf(model.get("truth")) : -1;
   function count() {
-    const o = only(), r = summary(cell, target, patient, people.length, o, clustered);
+    const o = only(), r = summary(cell, target, patient, people.length, o, folds);
     say(sub, `${plural(r.n, "image")} of ${plural(people.length, "patient")}${o < 0 ? "" : " (all classes)"}; they disagree about ${(r.count[1] + r.count[2]).toLocaleString("en")}`);
     CELLS.forEach((c, i) => { say(tiles[c].num, r.count[i].toLocaleString("en")); const s = r.n ? r.count[i] / r.n : 0; tiles[c].b.style.background = i === 1 ? `rgba(var(--shade-pos), ${.1 + .45 * Math.sqrt(s)})` : i === 2 ? `rgba(var(--shade), ${.1 + .45 * Math.sqrt(s)})` : "var(--bg)"; });
-    for (const name of ["a", "b"]) { say(rows[name].v, fmt(r[name].value)); say(rows[name].c, r[name].low === null ? "" : `${fmt(r[name].low)}–${fmt(r[name].high)}`); }
+    for (const name of ["a", "b"]) { say(rows[name].v, fmt(r[name].value)); ends(rows[name].c, r[name]); }
     const sign = x => x === null ? "–" : (x < 0 ? "−" : "+") + Math.abs(100 * x).toFixed(1);
-    say(rows.difference.v, `${sign(r.difference.value)} points`); say(rows.difference.c, r.difference.low === null ? "" : `${sign(r.difference.low)} to ${sign(r.difference.high)}`);
+    say(rows.difference.v, `${sign(r.difference.value)} points`); ends(rows.difference.c, r.difference, sign, " to ");
+    say(heed, cautions([r.a, r.b, r.difference]));
     say(tests.exact.v, `p ${pvalue(r.exact)}`); say(tests.midp.v, `p ${pvalue(r.midp)}`); say(tests.obuchowski.v, r.obuchowski.p === null ? "undefined" : `p ${pvalue(r.obuchowski.p)}`);
     say(tests.exact.c, "by image"); say(tests.midp.c, "by image"); say(tests.obuchowski.c, "by patient");
     say(sentence, `Where both agree nothing is learnt: McNemar's test reads only ${r.count[1].toLocaleString("en")} against ${r.count[2].toLocaleString("en")}.`);

@@ -1,5 +1,5 @@
 // ThresholdExplorer: all counting and drawing of usbook.widgets.threshold. Hand-written source.
-import { el, svg, set, say, floats, ints, bytes, wilson, designEffect, lowerBound, fmt, percent, interval, clamp, plural, frame, header,
+import { el, svg, set, say, floats, ints, bytes, wilson, proportion, atPrevalence, ends, cautions, lowerBound, fmt, percent, clamp, plural, frame, header,
   slider, choose, number, segments, button, key, axes, svgX, drag, bind } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic (a case is called positive when score >= threshold)
@@ -13,6 +13,8 @@ export function prepare(prob, n, k, target, patient, j) {
   for (let i = 0, a = 0, b = 0; i < n; i++) if (isPos[i]) P[a++] = score[i]; else N[b++] = score[i];
   P.sort(); N.sort();
   const d = { score, isPos, patient, patients, P, N, n, np, nn: n - np };
+  d.pos = new Float64Array(patients); d.neg = new Float64Array(patients);
+  for (let i = 0; i < n; i++) (isPos[i] ? d.pos : d.neg)[patient[i]]++;
   d.curve = curve(d); d.auc = auc(d);
   return d;
 }
@@ -38,36 +40,24 @@ export function auc(d) {
   for (let i = 1; i < tp.length; i++) a += (fp[i] - fp[i - 1]) * (tp[i] + tp[i - 1]) / 2;
   return a / (d.np * d.nn);
 }
-function effects(d, t, clustered) {                // design effects of the four proportions, patients as clusters
-  const one = { se: 1, sp: 1, ppv: 1, npv: 1 };
-  if (!clustered || d.patients < 2) return one;
+function byPatient(d, t) {                         // the four counts of each patient
   const m = d.patients, tp = new Float64Array(m), fn = new Float64Array(m), fp = new Float64Array(m), tn = new Float64Array(m);
   for (let i = 0; i < d.n; i++) {
     const g = d.patient[i];
     if (d.score[i] >= t) { if (d.isPos[i]) tp[g]++; else fp[g]++; } else if (d.isPos[i]) fn[g]++; else tn[g]++;
   }
-  const add = (a, b) => { const s = new Float64Array(m); for (let g = 0; g < m; g++) s[g] = a[g] + b[g]; return s; };
-  const c = counts(d, t), deff = (k, hits, n, sizes) => designEffect(k, n, hits, sizes);
-  return { se: deff(c.tp, tp, d.np, add(tp, fn)), sp: deff(c.tn, tn, d.nn, add(tn, fp)),
-           ppv: deff(c.tp, tp, c.tp + c.fp, add(tp, fp)), npv: deff(c.tn, tn, c.tn + c.fn, add(tn, fn)) };
+  return { tp, fn, fp, tn };
 }
-const logit = x => Math.log(x / (1 - x)), expit = x => 1 / (1 + Math.exp(-x));
-function predictive(odds, v, z = 1.959963984540054) {  // interval on the logit scale (Mercaldo, Lau & Zhou 2007)
-  const value = odds === Infinity ? 1 : odds / (1 + odds);
-  if (!(odds > 0) || odds === Infinity || !Number.isFinite(v)) return { value: Number.isNaN(odds) ? null : value, low: null, high: null };
-  const m = Math.log(odds), s = z * Math.sqrt(v);
-  return { value, low: expit(m - s), high: expit(m + s) };
-}
-export function point(d, t, prevalence = null, clustered = false) {
-  const c = counts(d, t), e = effects(d, t, clustered), shrunk = (k, n, f) => wilson(k / f, n / f);
-  const se = shrunk(c.tp, d.np, e.se), sp = shrunk(c.tn, d.nn, e.sp);
-  let ppv = shrunk(c.tp, c.tp + c.fp, e.ppv), npv = shrunk(c.tn, c.tn + c.fn, e.npv);
-  if (prevalence !== null && se.value !== null && sp.value !== null) {
-    const s = se.value, q = sp.value, o = prevalence / (1 - prevalence), a = d.np / e.se, b = d.nn / e.sp;
-    ppv = predictive(s * o / (1 - q), (1 - s) / (s * a) + q / ((1 - q) * b));
-    npv = predictive(q / ((1 - s) * o), s / ((1 - s) * a) + (1 - q) / (q * b));
+export function point(d, t, prevalence = null, clustered = false, folds = 1) {
+  const c = counts(d, t), given = prevalence !== null && d.np > 0 && d.nn > 0;
+  if (!clustered) {                                // images are independent: Wilson
+    const p = given ? atPrevalence(c.tp, d.np, c.fp, d.nn, prevalence) : { ppv: wilson(c.tp, c.tp + c.fp), npv: wilson(c.tn, c.tn + c.fn) };
+    return { ...c, sensitivity: wilson(c.tp, d.np), specificity: wilson(c.tn, d.nn), ...p };
   }
-  return { ...c, sensitivity: se, specificity: sp, ppv, npv };
+  const g = byPatient(d, t), o = { folds };
+  const p = given ? atPrevalence(g.tp, d.pos, g.fp, d.neg, prevalence, o)
+    : { ppv: proportion(g.tp, g.fp, { beside: d.pos, folds }), npv: proportion(g.tn, g.fn, { beside: d.neg, folds }) };
+  return { ...c, sensitivity: proportion(g.tp, g.fn, o), specificity: proportion(g.tn, g.fp, o), ...p };
 }
 export function perThousand(se, sp, p) {           // whole people: those with the finding first
   const ill = Math.round(1000 * p), found = Math.round(ill * (se || 0)), alarms = Math.round((1000 - ill) * (1 - (sp === null ? 1 : sp)));
@@ -173,7 +163,7 @@ export function render({ model, el: host }) {
     el("tbody", {}, el("tr", {}, rowPos, m.tp.node, m.fn.node, sums[0]), el("tr", {}, rowNeg, m.fp.node, m.tn.node, sums[1])))));
 
   // figures with intervals
-  const rows = {}, body = el("tbody");
+  const rows = {}, body = el("tbody"), heed = el("p", { class: "small", "data-name": "cautions" });
   for (const [name, text, hint] of [["sensitivity", "Sensitivity", "found, of those with the finding"], ["specificity", "Specificity", "left alone, of those without"], ["ppv", "PPV", "right, of those called"], ["npv", "NPV", "right, of those not called"]]) {
     const v = el("span", { class: "num", "data-name": name }), ci = el("span", { class: "ci", "data-name": `${name}-ci` });
     const g = svg("svg", { viewBox: "0 0 100 12", "aria-hidden": "true", style: "width:100%;min-width:60px", preserveAspectRatio: "none" });
@@ -183,7 +173,7 @@ export function render({ model, el: host }) {
   }
   const how = nPatients < n ? segments({ label: "Intervals: what is independent?", name: "independent", value: model.get("independent"), options: [["patients", "patients"], ["images", "images"]],
     onchange: v => { sync("independent", v); update(); } }) : null;
-  grid.append(el("div", { class: "panel w7 wide" }, el("h4", {}, "With 95 % intervals"), el("table", {}, body), how ? el("div", { style: "margin-top:8px" }, how.node) : null));
+  grid.append(el("div", { class: "panel w7 wide" }, el("h4", {}, "With 95 % intervals"), el("table", {}, body), heed, how ? el("div", { style: "margin-top:8px" }, how.node) : null));
 
   // per thousand
   const prev = slider({ label: "Prevalence where it is used", min: .001, max: .999, step: .01, fine: .001, value: .5, name: "prevalence", text: x => percent(x), oninput: x => { sync("prevalence", x); reweigh(); update(); } });
@@ -235,13 +225,14 @@ export function render({ model, el: host }) {
   }
   function update() {                              // another threshold: numbers and moving points only
     const t = model.get("threshold"), given = model.get("prevalence"), p = share();
-    const r = point(d, t, given === undefined ? null : given, how !== null && model.get("independent") === "patients");
+    const r = point(d, t, given === undefined ? null : given, model.get("independent") === "patients", model.get("_folds"));
     for (const c of ["tp", "fn", "fp", "tn"]) say(m[c].b, r[c].toLocaleString("en"));
     for (const name in rows) {
-      const i = r[name], w = rows[name]; say(w.v, fmt(i.value)); say(w.ci, i.low === null ? (i.value === null ? "undefined" : "no interval") : `${fmt(i.low)}–${fmt(i.high)}`);
+      const i = r[name], w = rows[name]; say(w.v, fmt(i.value)); ends(w.ci, i, undefined, "–", "undefined");
       set(w.tick, { x: 98.8 * (i.value || 0), opacity: i.value === null ? 0 : 1 });
       set(w.bar, { x: 100 * (i.low || 0), width: i.low === null ? 0 : 100 * Math.max(.006, i.high - i.low) });
     }
+    say(heed, cautions(Object.keys(rows).map(name => r[name])));
     const x = hist.X(t); set(line, { x1: x, x2: x }); set(knob, { cx: x }); set(clipL, { width: Math.max(0, x) }); set(clipR, { x });
     const se = r.sensitivity.value, sp = r.specificity.value;
     if (se !== null && sp !== null) {
