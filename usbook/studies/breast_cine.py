@@ -96,7 +96,9 @@ class Steps:
     @property
     def fits(self): return {1: self.one, 3: self.three}
 
-    def marks(self, step, split)->pd.DataFrame:
+    def marks(self, step, # the step: single or sequence
+              split       # which part
+             )->pd.DataFrame:
         "Marks of a split after a step"
         n, how = STEPS[step]
         fit, t = self.fits[n], self.temporal[n]
@@ -105,7 +107,9 @@ class Steps:
         if how == 'link' or t is None: return link(marks)
         return t.valid if split == 'valid' else score_tracks(t.net, linked(marks), fit.frames)
 
-    def detections(self, step, split)->Detections:
+    def detections(self, step, # the step
+                   split       # which part
+                  )->Detections:
         return as_detections(self.one.frames.clips, split, self.marks(step, split), step=step, detector=self.fits[STEPS[step][0]].meta)
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #16effb83
@@ -234,7 +238,8 @@ def train_all(work:Work  # clips, with a split
              )->dict:    # name -> `Trained`
     "Two detectors per mode, the steps on top of them, and the two arms"
     clips = split_by_patient(work.images, work.plan.fractions, seed=work.settings.seed) # a split that came with the data is kept, and gets validation patients
-    jobs, fits, out = [(mode, n) for mode in work.modes for n in (1, 3)], {}, {}
+    jobs = [(mode, n) for mode in work.modes for n in (1, 3)]
+    fits, out = {}, {}
     for i, (mode, n) in enumerate(jobs):
         name = f"{MODE_NAMES[mode]}, {'single frames' if n == 1 else 'three frames'}"
         say = work.progress.part(.95*i/len(jobs), .95*(i + 1)/len(jobs), name)
