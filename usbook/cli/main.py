@@ -85,13 +85,18 @@ def _reproduce(args):
         from usbook.core.progress import show_progress
         from usbook.runs.run import reproduce
         from usbook.studies.images import Reading
-        if not args.json: print(f'{machinery.study.id}: {machinery.study.title}', flush=True)
+        if not args.json: print(_title(machinery.study, s.data), flush=True)
         reading = Reading(args.patients, args.image_level, args.same_patient)
         run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
         done.append(run)
         if not args.json: _show_run(run)
     if args.json: show_json([{**r.results, 'folder': str(r.folder)} for r in done] if args.study == 'all'
                             else {**done[0].results, 'folder': str(done[0].folder)})
+
+def _title(study, data):
+    "The study, or the folder of own images that it is asked to read"
+    if data in ('sample', 'phantom') or str(data).startswith('open:'): return f'{study.id}: {study.title}'
+    return f'{os.path.basename(os.path.normpath(data))}: own images, in the way of {study.id}'
 
 def _show_run(run):
     from usbook.cli.show import show_results

@@ -207,29 +207,17 @@ def show_froc(r,       # what `usbook.evidence.froc.froc` gives, or its `as_dict
 def show_results(results:dict, # the content of results.json
                  out=None      # a console; None: a new one
                 ):
-    "The paper's numbers beside ours, the verdict on each claim, and how many would be supported by luck"
-    from usbook.runs.report import other_classes
-    out, arms = out or console(), list(results['runs'])
-    titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
-    if other_classes(results): head, rows = ['', *titles], _our_rows(results)
-    else: head, rows = ['', 'paper', *titles], _rows_beside_the_paper(results)
-    if rows:
-        show_table(head, rows, out)
-        out.print()
-    show_claims(results['claims'], out)
-    luck = results.get('luck', {}).get('sentence')
-    show_notes([*([luck] if luck else []), *results['warnings']], out)
-
-# %% ../../nbs/cli/01_show.ipynb #78906b09
-def _rows_beside_the_paper(results):
-    from usbook.runs.report import paper_rows
+    "The paper's numbers beside ours, and the verdict on each claim; ours alone where the images have classes of their own"
+    from usbook.runs.report import headline_rows, is_about_paper, paper_rows
     from usbook.studies.study import get_study
-    found = paper_rows(get_study(results['study']), results['runs'])
-    return [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), r['paper'],
-             *(interval_text(r[a]) for a in results['runs'])] for r in found]
-
-def _our_rows(results):
-    from usbook.runs.report import headline
-    first = [dict(pairs) for pairs in headline(results).values()]
-    words = dict.fromkeys(w for metrics in first for w in metrics)
-    return [[w, *(interval_text(metrics.get(w)) for metrics in first)] for w in words]
+    out, arms, about = out or console(), list(results['runs']), is_about_paper(results)
+    titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
+    found = paper_rows(get_study(results['study']), results['runs']) if about else headline_rows(results)
+    rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),
+             *(interval_text(r[a]) for a in arms)] for r in found]
+    if rows: show_table(['', *(['paper'] if about else []), *titles], rows, out)
+    out.print()
+    luck = results.get('luck', {}).get('sentence')
+    if about: show_claims(results['claims'], out)
+    else: show_notes(['no claim of a paper was tested: the images have classes of their own'], out)
+    show_notes([*([luck] if luck and about else []), *results['warnings']], out)

@@ -42,7 +42,7 @@ def plot_confusion(e:Evaluation, # an `Evaluation`
         ax.text(j, i, text, ha='center', va='center', fontsize=8, color='white' if share[i, j] > .6 else 'black')
     ax.set_xticks(range(k), e.classes, rotation=35, ha='right', rotation_mode='anchor')
     ax.set_yticks(range(k), e.classes)
-    ax.set(xlabel='called', ylabel='truth')
+    ax.set(xlabel='predicted', ylabel='truth')
     ax.spines[:].set_visible(False)
     ax.figure.colorbar(image, ax=ax, label='share of the row', fraction=.04)
     return ax.figure
