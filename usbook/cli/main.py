@@ -32,7 +32,9 @@ def _whole(least, below):
         try: n = int(text)
         except ValueError: raise argparse.ArgumentTypeError(f'{text[:40]!r} is not a whole number') from None
         if least <= n < below: return n
-        raise argparse.ArgumentTypeError(f'{text[:40]} is out of range: give {least} or more' + (', below 2^64' if n >= below else ''))
+        raise argparse.ArgumentTypeError(
+            f'{text[:40]} is out of range: give {least} or more' + (', below 2^64' if n >= below else '')
+        )
     return parse
 
 
@@ -58,7 +60,8 @@ def _audit(args):
     if args.example: return print(EXAMPLE_NUMBERS, end='')
     if args.file: papers = {args.file: read_numbers(args.file)}
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
-    else: raise BadInput('name a study (usbook audit lung_signs), or give a paper\'s printed numbers: --file numbers.toml',
+    else: raise BadInput('name a study (usbook audit lung_signs), or give a paper\'s printed numbers: --file '
+                         'numbers.toml',
                          remedy='--example prints such a file')
     found = {name: audit(p, late_bar()) for name, p in papers.items()}
     if args.json: return show_json({k: [f.as_dict() for f in v] for k, v in found.items()})
@@ -144,7 +147,9 @@ def _compare(args):
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'a')
     if bool(args.b) == bool(args.reader):
-        raise BadInput('compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both')
+        raise BadInput(
+            'compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both'
+        )
     a = Predictions.read(args.a)
     b = Predictions.read(args.b) if args.b else args.reader
     c = compare(a, b)
@@ -188,7 +193,8 @@ def _number(text, where):
 def _phantom(args):
     from usbook.phantoms.samples import SAMPLES, make_sample
     known = ', '.join(SAMPLES)
-    if args.study != 'all' and args.study not in SAMPLES: raise BadInput(f'no phantom for {args.study!r}; there are {known}, or all of them with "all"')
+    if args.study != 'all' and args.study not in SAMPLES:
+        raise BadInput(f'no phantom for {args.study!r}; there are {known}, or all of them with "all"')
     if args.n is not None and args.n < 1: raise BadInput(f'--n {args.n}: at least one image')
     knobs = {} if args.difficulty is None else dict(difficulty=args.difficulty)
     from pathlib import Path
@@ -208,7 +214,8 @@ def _lab(args):
     if '--allow-root' in words: say('Running as root, as in a container: JupyterLab gets --allow-root. '
                                     'To reach it from outside the container: usbook lab -- --ip=0.0.0.0')
     try: return run_until_end(words, lab_environment())
-    except FileNotFoundError: raise BadInput('JupyterLab is missing', remedy='install it with: pip install jupyterlab') from None
+    except FileNotFoundError:
+        raise BadInput('JupyterLab is missing', remedy='install it with: pip install jupyterlab') from None
 
 
 # %% ../../nbs/cli/04_main.ipynb #5a65c652
@@ -247,8 +254,13 @@ def _class(args):
 
 def _class_json(t, value, n, files):
     rows = lambda d: [{k: v for k, v in r.items() if v == v} for r in d.reset_index().to_dict('records')]
-    return dict(learners=rows(t.each()), images=rows(t.images()), fleiss={} if value is None else dict(kappa=value, images=n),
-                left_out=[dict(file=f, why=w) for f, w in t.left_out], files=[str(f) for f in files])
+    return dict(
+        learners=rows(t.each()),
+        images=rows(t.images()),
+        fleiss={} if value is None else dict(kappa=value, images=n),
+        left_out=[dict(file=f, why=w) for f, w in t.left_out],
+        files=[str(f) for f in files],
+    )
 
 def _frame(d, first):
     "A DataFrame in a terminal"
@@ -288,9 +300,20 @@ def _bootstrap_options(p):
 # %% ../../nbs/cli/04_main.ipynb #38498371
 def _reproduce_options(p):
     p.add_argument('study', help='a study, or all')
-    p.add_argument('--data', metavar='WHAT', help='sample, phantom, open:NAME, a folder with one sub-folder a class, or a manifest.csv')
-    p.add_argument('--patients', metavar='RULE', help="for a folder: a regular expression whose first group finds the patient's id in the path below the class folder, or a CSV with the columns image, patient")
-    p.add_argument('--image-level', action='store_true', help='accept images without patient ids; the report carries a warning')
+    p.add_argument(
+        '--data',
+        metavar='WHAT',
+        help='sample, phantom, open:NAME, a folder with one sub-folder a class, or a manifest.csv',
+    )
+    p.add_argument(
+        '--patients',
+        metavar='RULE',
+        help="for a folder: a regular expression whose first group finds the patient's id in the path below the class "
+             "folder, or a CSV with the columns image, patient",
+    )
+    p.add_argument(
+        '--image-level', action='store_true', help='accept images without patient ids; the report carries a warning'
+    )
     p.add_argument('--same-patient', action='store_true', help='merge patients who share identical images')
     p.add_argument('--modes', default='frozen,finetuned', help='frozen, finetuned or both (default)')
     p.add_argument('--arch', help='another backbone, by its torchvision or timm name')
@@ -301,7 +324,11 @@ def _reproduce_options(p):
 # %% ../../nbs/cli/04_main.ipynb #837f6ff8
 def _phantom_options(p):
     p.add_argument('study', help='a study, or all')
-    p.add_argument('--n', type=_whole(1, 10**7), help='how many images (scans for breast_cine); default: as in the committed sample')
+    p.add_argument(
+        '--n',
+        type=_whole(1, 10**7),
+        help='how many images (scans for breast_cine); default: as in the committed sample',
+    )
     p.add_argument('--out', required=True, metavar='DIR', help='folder to fill; resumes where it was stopped')
     p.add_argument('--seed', type=_whole(0, SEEDS), help='image i depends on the seed and i alone')
     p.add_argument('--size', type=_whole(16, 4097), help='pixels a side')
@@ -312,7 +339,9 @@ def _phantom_options(p):
 def parser():
     "The whole command line"
     from usbook import __version__
-    top = _Parser(prog='usbook', description='Reread, rerun and judge five published deep-learning studies of medical images.')
+    top = _Parser(
+        prog='usbook', description='Reread, rerun and judge five published deep-learning studies of medical images.'
+    )
     top.add_argument('--version', action='version', version=f'usbook {__version__}')
     subs = top.add_subparsers(metavar='COMMAND', required=True, parser_class=_Parser)
     def add(name, run, text):
@@ -326,16 +355,26 @@ def parser():
     p.add_argument('--example', action='store_true', help='print an example of such a file')
     _reproduce_options(add('reproduce', _reproduce, 'run a study from image to verdict'))
     p = _example_option(add('evaluate', _evaluate, 'metrics with intervals, from a predictions file'))
-    p.add_argument('predictions', nargs='?', help='CSV or Parquet: image, patient, target, p_<class> ... (--example prints one)')
-    p.add_argument('--independent', action='store_true', help='images are independent by your word: Wilson intervals; no column patient is needed')
+    p.add_argument(
+        'predictions', nargs='?', help='CSV or Parquet: image, patient, target, p_<class> ... (--example prints one)'
+    )
+    p.add_argument(
+        '--independent',
+        action='store_true',
+        help='images are independent by your word: Wilson intervals; no column patient is needed',
+    )
     p = _example_option(add('compare', _compare, 'two models, or a model and a reader, on the same images'))
-    p.add_argument('a', nargs='?', metavar='A', help='predictions of the first model (evaluate --help says which columns)')
+    p.add_argument(
+        'a', nargs='?', metavar='A', help='predictions of the first model (evaluate --help says which columns)'
+    )
     p.add_argument('b', nargs='?', metavar='B', help='predictions of the second, on the same images')
     p.add_argument('--reader', metavar='NAME', help='compare with the column reader_NAME')
     p = _bootstrap_options(add('froc', _froc, 'free-response ROC of detections'))
     p.add_argument('detections', nargs='?', help='CSV: scan, frame, x, y, w, h, score (--example prints all three)')
     p.add_argument('lesions', nargs='?', help='CSV: scan, frame, lesion, x, y, w, h')
-    p.add_argument('--scans', metavar='SCANS.csv', help='CSV of all scans, also those without a lesion: scan, patient, n_frames')
+    p.add_argument(
+        '--scans', metavar='SCANS.csv', help='CSV of all scans, also those without a lesion: scan, patient, n_frames'
+    )
     p.add_argument('--rates', default='0.1,0.2,0.5', help='false positives per scan (0.1,0.2,0.5)')
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
     _phantom_options(add('phantom', _phantom, 'simulated images with known truth'))
@@ -343,20 +382,44 @@ def parser():
     p.add_argument('out', help='folder to fill; notebooks that are there are kept')
     p.add_argument('--study', action='append', metavar='STUDY', help='only this one (may be given several times)')
     p.add_argument('--solutions', action='store_true', help='the solutions too, in OUT/solutions')
-    p.add_argument('--key', action='store_true', help="the teacher's key too: solutions, wrong answers with their hints, remarks")
+    p.add_argument(
+        '--key', action='store_true', help="the teacher's key too: solutions, wrong answers with their hints, remarks"
+    )
     p = add('workshop', _workshop, 'one folder for a USB stick or a server: all that a class needs, with no network')
     p.add_argument('out', help='a new folder')
-    p.add_argument('--platform', action='append', metavar='SYSTEM', help="linux, linux-arm, windows or mac (may be given several times; default: this computer's)")
-    p.add_argument('--python', action='append', metavar='VERSION', help='for which Python, for example 3.12 (may be given several times; default: this one)')
-    p.add_argument('--packages-from', metavar='WHERE', help='an index, or a folder of wheels, in place of the usual one')
-    p.add_argument('--torch', metavar='WHERE', help="an index or a folder with PyTorch without GPU libraries (default: PyTorch's own); '' takes the usual one")
+    p.add_argument(
+        '--platform',
+        action='append',
+        metavar='SYSTEM',
+        help="linux, linux-arm, windows or mac (may be given several times; default: this computer's)",
+    )
+    p.add_argument(
+        '--python',
+        action='append',
+        metavar='VERSION',
+        help='for which Python, for example 3.12 (may be given several times; default: this one)',
+    )
+    p.add_argument(
+        '--packages-from', metavar='WHERE', help='an index, or a folder of wheels, in place of the usual one'
+    )
+    p.add_argument(
+        '--torch',
+        metavar='WHERE',
+        help="an index or a folder with PyTorch without GPU libraries (default: PyTorch's own); '' takes the usual one",
+    )
     p.add_argument('--no-book', action='store_true', help='leave the book out')
     p.add_argument('--key', action='store_true', help="the solutions and the teacher's key too")
     p = add('class', _class, "a whole class's reader files or predictions in one table, with its picture")
     p.add_argument('folder', help='reader_<name>.csv or predictions of each learner')
-    p.add_argument('--truth', metavar='TABLE.csv', help='image and target (or label): predictions or a manifest; default: from predictions in the folder')
+    p.add_argument(
+        '--truth',
+        metavar='TABLE.csv',
+        help='image and target (or label): predictions or a manifest; default: from predictions in the folder',
+    )
     p.add_argument('--images', metavar='FOLDER', help='where the images are, for the picture')
-    p.add_argument('--out', default='.', metavar='FOLDER', help='receives class-table.csv and class.html (default: here)')
+    p.add_argument(
+        '--out', default='.', metavar='FOLDER', help='receives class-table.csv and class.html (default: here)'
+    )
     add('check', _check, 'is everything here? OK or FAIL, with the remedy')
     p = add('lab', _lab, 'open the chapters in JupyterLab')
     p.add_argument('--no-start', action='store_true', help='only put the notebooks here')
@@ -396,13 +459,20 @@ class _Ended(KeyboardInterrupt):
 def _explain(args, e):
     "The sentence and the exit code of an exception"
     whole = 'earlier runs and caches are whole, and the same command starts cleanly.'
-    if isinstance(e, _Ended): return _fail(args, 128 + e.signum, f'Ended by the system ({signal.Signals(e.signum).name}); {whole}')
+    if isinstance(e, _Ended):
+        return _fail(args, 128 + e.signum, f'Ended by the system ({signal.Signals(e.signum).name}); {whole}')
     if isinstance(e, KeyboardInterrupt): return _fail(args, 130, f'Interrupted; {whole}')
     if isinstance(e, BadInput): return _fail(args, e.code, str(e), e)
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _fail(args, 2, 'The disk is full: make room, or set another folder (runs = ..., cache = ...) in settings.ini; earlier runs are whole.')
+        return _fail(
+            args,
+            2,
+            'The disk is full: make room, or set another folder (runs = ..., cache = ...) in settings.ini; earlier '
+            'runs are whole.',
+        )
     if isinstance(e, OSError): return _fail(args, 2, f"{one_line(str(e.filename or 'A file'), 300)}: {e.strerror or e}")
-    if isinstance(e, MemoryError): return _fail(args, 2, 'Not enough memory: close other programs, or choose a smaller --arch or --profile.')
+    if isinstance(e, MemoryError):
+        return _fail(args, 2, 'Not enough memory: close other programs, or choose a smaller --arch or --profile.')
     what = one_line(f'{type(e).__name__}: {e}', 200)
     return _fail(args, 70, f'usbook made a mistake of its own ({what}); the same command with --debug shows where.')
 
@@ -450,7 +520,9 @@ def main(argv=None # list of words; the real command line if None
         _deaf(old)
         code = _explain(args, e)
     if (e := _flush()) and not isinstance(e, BrokenPipeError) and code == 0:
-        code = _fail(argparse.Namespace(json=False), 2, f"The output can't be written: {getattr(e, 'strerror', None) or e}.")
+        code = _fail(
+            argparse.Namespace(json=False), 2, f"The output can't be written: {getattr(e, 'strerror', None) or e}."
+        )
     if argv is not None:
         for s, was in old.items(): signal.signal(s, was)
     return code

@@ -17,7 +17,19 @@ from ..core.files import as_json
 from ..core.interval import interval_text
 
 # %% ../../nbs/cli/01_show.ipynb #96940cc8
-_ASCII = {'–': '-', '—': '-', '…': '...', '·': '.', '±': '+-', '×': 'x', '²': '2', '’': "'", '≥': '>=', '≤': '<=', '→': '->'}
+_ASCII = {
+    '–': '-',
+    '—': '-',
+    '…': '...',
+    '·': '.',
+    '±': '+-',
+    '×': 'x',
+    '²': '2',
+    '’': "'",
+    '≥': '>=',
+    '≤': '<=',
+    '→': '->',
+}
 
 def _nearly(e):
     "What is shown in place of characters that a terminal doesn't know"
@@ -110,7 +122,9 @@ def claim_lines(claim:dict # of results.json
     return [one_line(str(t), 2000) for t in lines]
 
 def _rests(claim): # patients and events, where they are known
-    known = [f'{n} {word if n != 1 else word[:-1]}' for word in ('patients', 'events') if (n := claim.get(word)) is not None]
+    known = [
+        f'{n} {word if n != 1 else word[:-1]}' for word in ('patients', 'events') if (n := claim.get(word)) is not None
+    ]
     return ' and '.join(known)
 
 def show_claims(claims:list,  # dicts with id, text, verdict, ours, reason; support, patients, events, holm where known
@@ -119,8 +133,14 @@ def show_claims(claims:list,  # dicts with id, text, verdict, ours, reason; supp
     "A claim, its verdict, and what it rests on; beside one another where there is room"
     from rich.text import Text
     out = out or console()
-    found = [(one_line(f"{c['id']}. {c['text']}", 2000), Text(c['verdict'], _STYLES.get(c['verdict'], 'dim'), no_wrap=True),
-              claim_lines(c)) for c in claims]
+    found = [
+        (
+            one_line(f"{c['id']}. {c['text']}", 2000),
+            Text(c['verdict'], _STYLES.get(c['verdict'], 'dim'), no_wrap=True),
+            claim_lines(c),
+        )
+        for c in claims
+    ]
     if out.width < 80: return _claims_below_one_another(found, out)
     from rich.table import Table
     t = Table('claim', 'verdict', 'ours', box=None, pad_edge=False, header_style='bold')
@@ -146,10 +166,15 @@ def show_evaluation(e,        # `Evaluation`
     "Counts, metrics, metrics per class and the confusion matrix"
     out = out or console()
     people = f' of {e.n_patients} patients' if e.n_patients else ''
-    out.print(f'{e.n} images{people}, {int(e.confusion.trace())} of them right; intervals over {e.resampled}\n', soft_wrap=True)
+    out.print(
+        f'{e.n} images{people}, {int(e.confusion.trace())} of them right; intervals over {e.resampled}\n',
+        soft_wrap=True,
+    )
     show_table(['metric', 'all'], [[k.replace('_', ' '), v] for k, v in e.overall.items()], out)
     names = list(dict.fromkeys(k for d in e.per_class.values() for k in d))
-    rows = [[c, n, *(interval_text(d.get(o)) for o in names)] for (c, d), n in zip(e.per_class.items(), e.confusion.sum(1))]
+    rows = [
+        [c, n, *(interval_text(d.get(o)) for o in names)] for (c, d), n in zip(e.per_class.items(), e.confusion.sum(1))
+    ]
     out.print()
     show_table(['class', 'images', *(n.replace('_', ' ') for n in names)], rows, out, turn=True)
     show_confusion(e.confusion, e.classes, out)
@@ -177,8 +202,13 @@ def show_comparison(c,       # what `usbook.evidence.compare.compare` gives
     out, d = out or console(), c if isinstance(c, dict) else c.as_dict()
     out.print(one_line(d['sentence'], 2000) + '\n')
     a, b = d['model_a'], d['model_b']
-    rows = [[f'accuracy of {a}', f"{d['accuracy_a']:.3f}"], [f'accuracy of {b}', f"{d['accuracy_b']:.3f}"],
-            ['difference', interval_text(d['differences'].get('accuracy'))], [f'right only by {a}', d['b']], [f'right only by {b}', d['c']]]
+    rows = [
+        [f'accuracy of {a}', f"{d['accuracy_a']:.3f}"],
+        [f'accuracy of {b}', f"{d['accuracy_b']:.3f}"],
+        ['difference', interval_text(d['differences'].get('accuracy'))],
+        [f'right only by {a}', d['b']],
+        [f'right only by {b}', d['c']],
+    ]
     p = dict(obuchowski='p, patients as units', mcnemar_midp='p, if images were independent')
     for k, text in p.items():
         value = d.get(k)
@@ -207,7 +237,8 @@ def show_froc(r,       # what `usbook.evidence.froc.froc` gives, or its `as_dict
 def show_results(results:dict, # the content of results.json
                  out=None      # a console; None: a new one
                 ):
-    "The paper's numbers beside ours, and the verdict on each claim; ours alone where the images have classes of their own"
+    ("The paper's numbers beside ours, and the verdict on each claim; ours alone where the images have classes of "
+     "their own")
     from usbook.runs.report import headline_rows, is_about_paper, paper_rows
     from usbook.studies.study import get_study
     out, arms, about = out or console(), list(results['runs']), is_about_paper(results)

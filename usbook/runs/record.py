@@ -41,7 +41,7 @@ def figures_of_arms(study:str,  # the study that the numbers belong to
 
 # %% ../../nbs/runs/02_record.ipynb #a7d3d1a1
 def figures_of_rows(rows:list,   # of dicts
-                    study='set', # the column that names the study or the data set; or the study itself, where no column does
+                    study='set', # the column that names the study or data set; or the study itself
                     arm=('net',) # the columns that name the arm
                    )->list:      # of dicts: study, arm, metric, value, low, high, method, and patients where known
     "A figure for each number that carries an interval"
@@ -63,7 +63,11 @@ def _shape(r): # what is wrong with a dict that should be a record: one sentence
     wrong = [f'{k!r} is missing' for k in _PARTS if not r.get(k)]
     if wrong: return wrong
     kinds = dict(command=str, date=str, versions=dict, data=dict, figures=list)
-    wrong = [f'{k!r} has to be {"a text" if t is str else f"a {t.__name__}"}' for k, t in kinds.items() if not isinstance(r[k], t)]
+    wrong = [
+        f'{k!r} has to be {"a text" if t is str else f"a {t.__name__}"}'
+        for k, t in kinds.items()
+        if not isinstance(r[k], t)
+    ]
     return wrong or [*_wrong_data(r['data']), *_wrong_figures(r['figures'])]
 
 def _wrong_data(data):
@@ -119,8 +123,10 @@ class Record:
         for what, given, mine in (('data', data, known), ('version of', versions, self.versions)):
             for k, v in (given or {}).items():
                 if mine.get(k) == v: continue
-                raise BadInput(f'the record was made with other {what} {k!r}: {_short(mine.get(k))} there, {_short(v)} here',
-                               remedy=f'make it again: {self.command}')
+                raise BadInput(
+                    f'the record was made with other {what} {k!r}: {_short(mine.get(k))} there, {_short(v)} here',
+                    remedy=f'make it again: {self.command}',
+                )
         return self
 
     def metrics(self,
@@ -136,4 +142,6 @@ class Record:
 def _short(v): return str(v)[:12] if v else NOT_RECORDED
 
 def _interval(f):
-    return Interval(f.get('value'), f.get('low'), f.get('high'), f.get('method', ''), f.get('note', ''), f.get('patients'))
+    return Interval(
+        f.get('value'), f.get('low'), f.get('high'), f.get('method', ''), f.get('note', ''), f.get('patients')
+    )
