@@ -28,7 +28,7 @@ WATCH = '''([box, target]) => {
     requestAnimationFrame(() => { const c = new MessageChannel(); c.port1.onmessage = () => times.push([changed - t, performance.now() - t]); c.port2.postMessage(0); });
   }).observe(document.querySelector(box), { childList: true, characterData: true, subtree: true, attributes: true });
   document.querySelector(target).focus();
-}'''  # noqa: E501
+}'''
 
 
 def signs(n, **kw): return table(n, 5, ('A-lines', 'B-lines', 'effusion', 'consolidation'), **kw)

@@ -78,7 +78,7 @@ def module(chromium, tmp_path):
             if name != 'base'
             else ''
         )
-        page.evaluate('''async src => { window.m = await import(URL.createObjectURL(new Blob([src], {type: "text/javascript"}))); }''',  # noqa: E501
+        page.evaluate('''async src => { window.m = await import(URL.createObjectURL(new Blob([src], {type: "text/javascript"}))); }''',
                       f"{static_text('base.js')}\n{own}")
         return lambda code, arg=None: page.evaluate(f'x => {{ const m = window.m; return ({code}); }}', arg)
     yield load
@@ -214,9 +214,9 @@ def jupyterlab(folder, **env):
 
 
 READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
-    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''  # noqa: E501
+    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''
 ASK = '''async code => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel; const f = k.requestExecute({ code }); let out = "";
-    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''  # noqa: E501
+    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''
 
 
 def open_lab(chromium, url, kernel=True):

@@ -24,7 +24,9 @@ def test_presets(show):
         page.locator('[data-name=study]').select_option(s)
         want = audit(STUDIES[s])
         got = page.locator('.findings li').all_text_contents()
-        assert len(got) == len(want) and page.locator('.findings li.impossible').count() == sum(f.kind == 'impossible' for f in want)
+        assert len(got) == len(want) and page.locator('.findings li.impossible').count() == sum(
+            f.kind == 'impossible' for f in want
+        )
         assert all(any(text(f) in g for g in got) for f in want)
     page.locator('[data-name=study]').select_option('lung_signs')
     assert page.locator('[data-name=margins] .num').all_text_contents() == ['1043', '946']
@@ -47,7 +49,12 @@ def test_an_empty_sheet(live):
     page = live(w)
     page.locator('[data-name=classes]').fill(f'{EVIL}, none')
     page.locator('[data-name=classes]').press('Tab')
-    for name, label, value in (('recall', EVIL, '.961'), ('specificity', EVIL, '.883'), ('n', EVIL, '361'), ('n', 'none', '573')):
+    for name, label, value in (
+        ('recall', EVIL, '.961'),
+        ('specificity', EVIL, '.883'),
+        ('n', EVIL, '361'),
+        ('n', 'none', '573'),
+    ):
         page.get_by_label('Number', exact=True).select_option(name)
         page.get_by_label('Class', exact=True).select_option(label)
         page.get_by_label('Printed value').fill(value)

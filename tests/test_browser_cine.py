@@ -13,16 +13,37 @@ N, T = 8, 48
 SCANS = [f'scan {i}' for i in range(N - 1)] + [EVIL]
 
 
-def clip(scan): return np.uint8((np.arange(256)[None, :, None] + np.arange(256)*(1 + SCANS.index(scan)) + 5*np.arange(T)[:, None, None]) // 4)
+def clip(scan):
+    return np.uint8(
+        (np.arange(256)[None, :, None] + np.arange(256) * (1 + SCANS.index(scan)) + 5 * np.arange(T)[:, None, None])
+        // 4
+    )
 
 
 def detections(seed, strength, tracks):
     rng = np.random.default_rng(seed)
     scans = pd.DataFrame(dict(scan=SCANS, patient=[f'p{i//2}' for i in range(N)], n_frames=T))
-    les = pd.DataFrame([(s, t, '1', 60 + 2*t, 80, 60, 50) for s in SCANS[:6] for t in range(10, 30)], columns=['scan', 'frame', 'lesion', 'x', 'y', 'w', 'h'])
+    les = pd.DataFrame(
+        [(s, t, '1', 60 + 2 * t, 80, 60, 50) for s in SCANS[:6] for t in range(10, 30)],
+        columns=['scan', 'frame', 'lesion', 'x', 'y', 'w', 'h'],
+    )
     d = les.drop(columns='lesion').sample(60, random_state=seed)
-    d = d.assign(x=d['x'] + rng.normal(0, 8, 60), y=d['y'] + rng.normal(0, 8, 60), score=np.round(1/(1 + np.exp(-rng.normal(strength, 1, 60))), 2))
-    fp = pd.DataFrame(dict(scan=rng.choice(SCANS, 40), frame=rng.integers(0, T, 40), x=rng.uniform(0, 190, 40), y=rng.uniform(0, 190, 40), w=50, h=40, score=np.round(rng.uniform(.02, .8, 40), 2)))
+    d = d.assign(
+        x=d['x'] + rng.normal(0, 8, 60),
+        y=d['y'] + rng.normal(0, 8, 60),
+        score=np.round(1 / (1 + np.exp(-rng.normal(strength, 1, 60))), 2),
+    )
+    fp = pd.DataFrame(
+        dict(
+            scan=rng.choice(SCANS, 40),
+            frame=rng.integers(0, T, 40),
+            x=rng.uniform(0, 190, 40),
+            y=rng.uniform(0, 190, 40),
+            w=50,
+            h=40,
+            score=np.round(rng.uniform(0.02, 0.8, 40), 2),
+        )
+    )
     d = pd.concat([d, fp], ignore_index=True)
     if tracks: d['track'] = rng.integers(0, 6, len(d)).astype(str)
     return Detections(scans, les, d)
@@ -36,8 +57,14 @@ def said(page, w):
     "What the page says of each detector is what the library says"
     for i, (k, o) in enumerate(w.numbers().items()):
         n = w._n_lesions
-        assert page.locator(f'[data-name=sensitivity-{i}]').text_content() == f"{o['sensitivity']:.3f} ({o['hits']:.0f} of {n})"
-        assert page.locator(f'[data-name=fp-{i}]').text_content() == f"{o['fp_rate']:.3f} a scan ({o['false_positives']:.0f})"
+        assert (
+            page.locator(f'[data-name=sensitivity-{i}]').text_content()
+            == f"{o['sensitivity']:.3f} ({o['hits']:.0f} of {n})"
+        )
+        assert (
+            page.locator(f'[data-name=fp-{i}]').text_content()
+            == f"{o['fp_rate']:.3f} a scan ({o['false_positives']:.0f})"
+        )
 
 
 def test_boxes_equal_the_library(module):
@@ -66,7 +93,9 @@ def test_boxes_follow_frame_and_threshold(show, dets):
     w = play_cine(clip, dets, scan=SCANS[2], frame=12, thresholds=[.3, .3])
     page = show(w)
     page.wait_for_selector('canvas[data-drawn]')
-    visible = lambda: page.locator('.screen svg rect').evaluate_all('l => l.filter(r => Number(r.getAttribute("width")) > 0).length')
+    visible = lambda: page.locator('.screen svg rect').evaluate_all(
+        'l => l.filter(r => Number(r.getAttribute("width")) > 0).length'
+    )
     for _ in range(3):
         frame = int(page.locator('canvas').get_attribute('data-frame'))
         want = 0
@@ -111,7 +140,8 @@ def test_a_clip_that_is_not_there_is_said(live, dets):
 
 
 def test_wrong_clips_are_refused(dets):
-    with pytest.raises(BadInput, match='3 frames were found'): frames_of_clip({'a': np.zeros((3, 8, 8), np.uint8)}, 'a', 4)
+    with pytest.raises(BadInput, match='3 frames were found'):
+        frames_of_clip({'a': np.zeros((3, 8, 8), np.uint8)}, 'a', 4)
     other = detections(2, 0, False)
     other = Detections(other.scans, other.lesions[:-3], other.detections)
     with pytest.raises(BadInput, match='same lesions'): play_cine(clip, {'a': dets['sequence'], 'b': other})

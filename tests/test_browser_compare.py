@@ -16,7 +16,8 @@ C = [4, 2, 3, 2, 1, 3, 0, 2, 2, 4, 2, 4, 3, 2, 1, 3, 1, 2, 0, 0, 0, 2, 1, 2, 2, 
 def pair(**kw): return table(classes=SIGNS, noise=.6, **kw), table(classes=SIGNS, noise=1.2, **kw)
 
 
-def shown(p): return '–' if p is None else '< .001' if p < .001 else f'= {p:.3f}'.replace('0.', '.', 1) if p < 1 else '= 1.000'
+def shown(p):
+    return '–' if p is None else '< .001' if p < 0.001 else f'= {p:.3f}'.replace('0.', '.', 1) if p < 1 else '= 1.000'
 
 
 def test_mcnemar_and_obuchowski_equal_the_library(module):
@@ -26,7 +27,9 @@ def test_mcnemar_and_obuchowski_equal_the_library(module):
         for k in ('exact', 'midp'): assert got[k] == pytest.approx(want[k], rel=1e-8, abs=1e-12), (b, c, k)
     for a, b in ((B, C), (C[:5], B[:5])):
         got, want = call('m.obuchowski(x)', (np.array(a) - b).tolist()), obuchowski(a, b)
-        assert got['chi2'] == pytest.approx(want['statistic'], abs=1e-9) and got['p'] == pytest.approx(want['p'], abs=1e-12)
+        assert got['chi2'] == pytest.approx(want['statistic'], abs=1e-9) and got['p'] == pytest.approx(
+            want['p'], abs=1e-12
+        )
     assert call('m.obuchowski(x).chi2', (np.array(B) - C).tolist()) == pytest.approx(7.1858, abs=1e-4)
     from scipy.special import erfc
     x = np.r_[0, np.linspace(.01, 6, 60)]
@@ -41,7 +44,8 @@ def same(page, w):
     sign = lambda x: f'{100*x:+.1f}'.replace('-', '−')
     assert page.locator('[data-name=difference]').text_content() == f'{sign(d.value)} points'
     assert page.locator('[data-name=difference-ci]').text_content() == f'{sign(d.low)} to {sign(d.high)}'
-    for k in ('exact', 'midp', 'obuchowski'): assert page.locator(f'[data-name={k}]').text_content() == f'p {shown(n[k])}'
+    for k in ('exact', 'midp', 'obuchowski'):
+        assert page.locator(f'[data-name={k}]').text_content() == f'p {shown(n[k])}'
 
 
 @pytest.mark.parametrize('per', [1, 4])

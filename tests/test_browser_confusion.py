@@ -46,7 +46,8 @@ def test_figures_equal_the_library(module):
     assert r['macro_f1'] == pytest.approx(e.overall['macro_f1'].value, abs=1e-12)
     for j, c in enumerate(SIGNS):
         for k in ('recall', 'precision'):
-            for part in ('value', 'low', 'high'): assert r['per'][j][k][part] == pytest.approx(getattr(e.per_class[c][k], part), abs=1e-9)
+            for part in ('value', 'low', 'high'):
+                assert r['per'][j][k][part] == pytest.approx(getattr(e.per_class[c][k], part), abs=1e-9)
 
 
 def test_merging_and_one_patient(show):
@@ -82,7 +83,10 @@ def test_a_cell_by_keyboard_shows_its_images(show):
     for key in ('ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowLeft', 'ArrowLeft', 'Enter'): page.keyboard.press(key)
     w.cell = ['B-lines', 'A-lines']
     want = w.selected['image'].tolist()
-    got = lambda: [o.split('\n')[0] for o in page.locator('.thumb').evaluate_all('l => l.map(o => o.innerText.replace("not in this page\\n", ""))')]
+    got = lambda: [
+        o.split('\n')[0]
+        for o in page.locator('.thumb').evaluate_all('l => l.map(o => o.innerText.replace("not in this page\\n", ""))')
+    ]
     assert got() == want[:16] and len(want) > 2
     page.locator('[data-value=least]').click()
     w.order = 'least'
@@ -92,7 +96,9 @@ def test_a_cell_by_keyboard_shows_its_images(show):
 def test_names_from_files_stay_text(show):
     p = table(n=40, classes=SIGNS[:3])
     images = [f'{EVIL}{i}' for i in range(40)]
-    evil = Predictions.from_arrays(images, [EVIL + o for o in p.patient], p.target, p.prob, ['</script>', EVIL, '__proto__'])
+    evil = Predictions.from_arrays(
+        images, [EVIL + o for o in p.patient], p.target, p.prob, ['</script>', EVIL, '__proto__']
+    )
     page = show(explore_confusion(evil, cell=[EVIL, EVIL]))
     page.wait_for_timeout(100)
     assert page.title() != 'owned' and page.locator('.usbook-widget img').count() == 0
@@ -106,5 +112,7 @@ def test_merged_probabilities_are_added():
 
 @pytest.mark.parametrize('width', [360, 700])
 def test_fits(show, width):
-    page = show(explore_confusion(table(classes=[f'quite long class {i}' for i in range(11)], n=330, per=3)), width=width)
+    page = show(
+        explore_confusion(table(classes=[f'quite long class {i}' for i in range(11)], n=330, per=3)), width=width
+    )
     assert page.evaluate('document.documentElement.scrollWidth <= innerWidth')

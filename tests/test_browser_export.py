@@ -83,5 +83,7 @@ def test_the_sources_parse():
     if shutil.which('node') is None: pytest.skip('node is not installed; the browser tests cover the same files')
     import subprocess
     for name in (*WIDGETS, 'base'):
-        r = subprocess.run(['node', '--input-type=module', '--check'], input=static_text(f'{name}.js'), text=True, capture_output=True)
+        r = subprocess.run(
+            ['node', '--input-type=module', '--check'], input=static_text(f'{name}.js'), text=True, capture_output=True
+        )
         assert r.returncode == 0, r.stderr

@@ -6,7 +6,7 @@ from scipy import special
 
 from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate
-from usbook.evidence.resample import at_prevalence, difference, likelihood_interval, proportion_of
+from usbook.evidence.resample import at_prevalence, likelihood_interval, proportion_of
 from usbook.predictions.predictions import Predictions
 from usbook.widgets.compare import _gap, explore_pair
 from usbook.widgets.confusion import explore_confusion
@@ -94,7 +94,9 @@ def test_a_prediction_at_a_prevalence_when_images_are_independent(module):
 
 
 def of_arrays(patient, target, prob, classes):
-    return Predictions.from_arrays([f'{i}.png' for i in range(len(patient))], [f'p{o}' for o in patient], target, prob, classes)
+    return Predictions.from_arrays(
+        [f'{i}.png' for i in range(len(patient))], [f'p{o}' for o in patient], target, prob, classes
+    )
 
 
 def unequal(seed, K=14, k=3, n=220):
@@ -136,7 +138,10 @@ def test_too_few_patients_are_said(show):
     p = table(n=8, per=4)
     page, w = show(explore_threshold(p)), explore_threshold(p)
     note = w.numbers()['sensitivity'].note
-    assert note.startswith('no interval: it rests on') and page.locator('[data-name=sensitivity-ci]').text_content() == note
+    assert (
+        note.startswith('no interval: it rests on')
+        and page.locator('[data-name=sensitivity-ci]').text_content() == note
+    )
     assert page.locator('[data-name=sensitivity]').text_content() == f"{w.numbers()['sensitivity'].value:.3f}"
 
 

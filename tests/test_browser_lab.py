@@ -1,4 +1,5 @@
-"The widgets in JupyterLab itself: run a notebook, move the slider by keyboard, click a cell, ask Python; save, lose the kernel, reopen; then each chapter"
+("The widgets in JupyterLab itself: run a notebook, move the slider by keyboard, click a cell, ask Python; save, lose "
+ "the kernel, reopen; then each chapter")
 import json
 import shutil
 import time
@@ -12,15 +13,20 @@ from usbook.widgets.confusion import explore_confusion
 from usbook.widgets.threshold import explore_threshold
 
 ROOT = Path(__file__).parents[1]
-CELLS = ('import sys; sys.path.insert(0, TESTS)\nfrom browser_tools import table\nfrom usbook.widgets.threshold import explore_threshold\nfrom usbook.widgets.confusion import explore_confusion',
-         'w = explore_threshold(table(), paper=(.961, .883)); w',
-         'c = explore_confusion(table(classes=("A", "B", "C"), noise=.7)); c')
+CELLS = (
+    'import sys; sys.path.insert(0, TESTS)\nfrom browser_tools import table\nfrom usbook.widgets.threshold import '
+    'explore_threshold\nfrom usbook.widgets.confusion import explore_confusion',
+    'w = explore_threshold(table(), paper=(.961, .883)); w',
+    'c = explore_confusion(table(classes=("A", "B", "C"), noise=.7)); c',
+)
 
 
 @pytest.fixture
 def lab(tmp_path, chromium):
     "A JupyterLab with one notebook"
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c.replace('TESTS', repr(str(ROOT/'tests')))) for c in CELLS])
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(c.replace('TESTS', repr(str(ROOT / 'tests')))) for c in CELLS]
+    )
     book.metadata['kernelspec'] = dict(name='python3', display_name='python3', language='python')
     nbformat.write(book, tmp_path/'play.ipynb')
     with jupyterlab(tmp_path) as url: yield url('play.ipynb')
@@ -29,7 +35,10 @@ def lab(tmp_path, chromium):
 def test_in_jupyterlab(lab, chromium):
     context, page = open_lab(chromium, lab)
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    explorer, confusion = page.get_by_role('region', name='Threshold explorer'), page.get_by_role('region', name='Confusion explorer')
+    explorer, confusion = (
+        page.get_by_role('region', name='Threshold explorer'),
+        page.get_by_role('region', name='Confusion explorer'),
+    )
     expect(explorer).to_be_visible(timeout=40000)
     expect(confusion).to_be_visible(timeout=40000)
 
@@ -49,7 +58,10 @@ def test_in_jupyterlab(lab, chromium):
     expect(confusion.locator('.thumb').first).to_contain_text(c.selected['image'].iloc[0])
 
     for _ in range(100):
-        said = page.evaluate(ASK, 'import json; print(json.dumps([w.threshold, w.counts, c.cell, c.matrix.tolist(), w.figure() is not None]))')
+        said = page.evaluate(
+            ASK,
+            'import json; print(json.dumps([w.threshold, w.counts, c.cell, c.matrix.tolist(), w.figure() is not None]))',
+        )
         if json.loads(said)[0] == .531 and json.loads(said)[2]: break
         time.sleep(.05)
     assert json.loads(said) == [.531, w.counts, ['B', 'A'], c.matrix.tolist(), True]
@@ -62,7 +74,7 @@ def test_in_jupyterlab(lab, chromium):
     page.evaluate('window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
     context.close()
 
-    context, page = open_lab(chromium, lab, kernel=False)                            # without a kernel, from the saved state
+    context, page = open_lab(chromium, lab, kernel=False)  # without a kernel, from the saved state
     explorer = page.get_by_role('region', name='Threshold explorer')
     expect(explorer).to_be_visible(timeout=40000)
     expect(explorer.get_by_role('slider', name='Threshold')).to_have_value('0.25')
@@ -75,7 +87,9 @@ def test_in_jupyterlab(lab, chromium):
 # Each chapter, run from top to bottom in JupyterLab under the test profile ---------------------------------------
 
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('*.ipynb'))
-PLAIN = json.dumps({'@jupyterlab/notebook-extension:tracker': dict(windowingMode='none')})  # every cell on the page, not only those in sight
+PLAIN = json.dumps(
+    {'@jupyterlab/notebook-extension:tracker': dict(windowingMode='none')}
+)  # every cell on the page, not only those in sight
 RUN = '''async () => { const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets; await app.commands.execute("notebook:run-all-cells");
     return cells.flatMap(c => c.model.type === "code" ? c.model.sharedModel.toJSON().outputs.filter(o => o.output_type === "error").map(o => o.ename + ": " + o.evalue) : []); }'''
 WIDGETS = '''import json; from usbook.widgets.base import TableWidget
@@ -109,8 +123,12 @@ def drive_threshold(page, w):
 
 def drive_confusion(page, w):
     box = region(page, 'Confusion explorer')
-    row, col = ask(page, f'import json, numpy as np; m = np.asarray({w}.matrix); m = m - np.diag(np.diag(m)) if (m - np.diag(np.diag(m))).any() else m; '
-                         'print(json.dumps([int(i) for i in np.unravel_index(m.argmax(), m.shape)]))')
+    row, col = ask(
+        page,
+        f'import json, numpy as np; m = np.asarray({w}.matrix); m = m - np.diag(np.diag(m)) if (m - '
+        f'np.diag(np.diag(m))).any() else m; '
+        'print(json.dumps([int(i) for i in np.unravel_index(m.argmax(), m.shape)]))',
+    )
     box.locator(f'button[data-row="{row}"][data-col="{col}"]').click()
     until(lambda: ask(page, f'print(json.dumps(bool({w}.cell)))'), True)
     n, first = ask(page, f's = {w}.selected; print(json.dumps([len(s), str(s["image"].iloc[0])]))')
@@ -120,7 +138,8 @@ def drive_confusion(page, w):
 
 def drive_pair(page, w):
     box = page.locator('.usbook-widget', has=page.locator('[data-name=only_a]'))
-    for cell, n in ask(page, f'import json; print(json.dumps({w}.counts))').items(): expect(box.locator(f'[data-name={cell}]').first).to_have_text(str(n))
+    for cell, n in ask(page, f'import json; print(json.dumps({w}.counts))').items():
+        expect(box.locator(f'[data-name={cell}]').first).to_have_text(str(n))
     box.locator('button[data-row="0"][data-col="0"]').click()
     until(lambda: ask(page, f'print(json.dumps({w}.cell))'), 'both_right')
 
@@ -143,7 +162,12 @@ def drive_leaf(page):
     assert seen() != first
 
 
-DRIVE = dict(ThresholdExplorer=drive_threshold, ConfusionExplorer=drive_confusion, FrozenVersusFinetuned=drive_pair, CinePlayer=drive_cine)
+DRIVE = dict(
+    ThresholdExplorer=drive_threshold,
+    ConfusionExplorer=drive_confusion,
+    FrozenVersusFinetuned=drive_pair,
+    CinePlayer=drive_cine,
+)
 
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)

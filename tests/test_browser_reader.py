@@ -18,7 +18,8 @@ def picture(name): return Image.new('L', (80, 60), int(name[5:10])*9 % 255)
 
 
 @pytest.fixture
-def study(tmp_path): return lambda who='ada', n=6: read_cases(table(n=n, per=2, classes=CLASSES), picture, who, tmp_path, seed=1)
+def study(tmp_path):
+    return lambda who='ada', n=6: read_cases(table(n=n, per=2, classes=CLASSES), picture, who, tmp_path, seed=1)
 
 
 def test_a_person_reads(live, study, tmp_path):
@@ -95,7 +96,10 @@ def test_readers_join(study, tmp_path):
     both = add_readers(table(n=6, per=2, classes=CLASSES), tmp_path)
     assert list(both.readers) == ['ada', 'ben'] and (both.table['reader_ada'] != '').sum() == 1
     sim = simulate_reader(table(n=4000, classes=CLASSES), .25)
-    assert abs((sim.readers['simulated'] != sim.target).mean() - .25) < .03 and 'seed 0' in sim.meta['readers']['simulated']
+    assert (
+        abs((sim.readers['simulated'] != sim.target).mean() - 0.25) < 0.03
+        and 'seed 0' in sim.meta['readers']['simulated']
+    )
 
 
 def test_reading_is_quick(study):

@@ -22,7 +22,10 @@ def test_wilson_equals_statsmodels(module):
     call, rng = module('base'), np.random.default_rng(0)
     n = np.r_[20, 29, 148, 263, 1, 1, rng.integers(1, 5000, 200)]
     k = np.r_[0, 1, 15, 81, 0, 1, (rng.random(200)*(n[6:] + 1)).astype(int)]
-    got = call('x.map(([k, n]) => { const i = m.wilson(k, n); return [i.low, i.high]; })', [[int(a), int(b)] for a, b in zip(k, n)])
+    got = call(
+        'x.map(([k, n]) => { const i = m.wilson(k, n); return [i.low, i.high]; })',
+        [[int(a), int(b)] for a, b in zip(k, n)],
+    )
     want = np.transpose(proportion_confint(k, n, method='wilson'))
     np.testing.assert_allclose(got, np.clip(want, 0, 1), atol=1e-9)
     assert call('m.wilson(0, 0).value') is None
@@ -89,7 +92,9 @@ def test_the_line_is_dragged(show, width):
     page.mouse.move(start + 40, box['y'] + box['height']/2, steps=3)
     page.mouse.up()
     assert at() == pytest.approx(start + 40, abs=1.5)
-    assert page.locator('[data-name=threshold]').input_value() == page.locator('output').first.text_content().rstrip('0')
+    assert page.locator('[data-name=threshold]').input_value() == page.locator('output').first.text_content().rstrip(
+        '0'
+    )
 
 
 def test_another_class(show):

@@ -214,28 +214,17 @@ def test_bad_boxes_end_in_one_sentence(usbook, clips, tmp_path):
 # The longer run --------------------------------------------------------------------------------------------
 
 def test_the_committed_run_is_what_the_chapter_says():
-<<<<<<< HEAD
-    long, facts = read_long(COMMITTED), json.loads((COMMITTED/'run.json').read_text())
+    long, facts = read_long(COMMITTED), Record.read(COMMITTED/'run.json')
     assert (
         list(long)
-        == list(facts['steps'])
+        == list(facts.how['steps'])
         == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
     )
     first = next(iter(long.values()))
     assert all(d.scans.equals(first.scans) and d.lesions.equals(first.lesions) for d in long.values())
     plan = PLANS['workshop']
-    assert (
-        facts['data']['images'] == plan.phantom['n'] and facts['seed'] == 0 and 'simulated' in facts['data']['source']
-    )
-=======
-    long, facts = read_long(COMMITTED), Record.read(COMMITTED/'run.json')
-    assert list(long) == list(facts.how['steps']) == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
-    first = next(iter(long.values()))
-    assert all(d.scans.equals(first.scans) and d.lesions.equals(first.lesions) for d in long.values())
-    plan = PLANS['workshop']
     data = facts.data['phantom']
     assert data['images'] == plan.phantom['n'] and facts.how['seed'] == 0 and 'simulated' in data['source']
->>>>>>> main
     assert sum(f.stat().st_size for f in COMMITTED.rglob('*') if f.is_file()) < 3e6
     for n, d in long.items():
         t = chance(d, 40)
@@ -246,17 +235,12 @@ def test_the_committed_run_is_what_the_chapter_says():
         finetuned=('finetuned_single', 'finetuned_sequence'),
     )
     said = {n: differences(compare_froc(*(long[f'resnet10t-{k}'] for k in p), RATES, **HIT)) for n, p in pairs.items()}
-<<<<<<< HEAD
     assert all(
         (d.low < 0 < d.high) == (n == 'tuning') and (n == 'tuning' or d.low > 0)
         for n, ds in said.items()
         for d in ds.values()
     )
-    for k, step in facts['steps'].items():
-=======
-    assert all((d.low < 0 < d.high) == (n == 'tuning') and (n == 'tuning' or d.low > 0) for n, ds in said.items() for d in ds.values())
     for k, step in facts.how['steps'].items():
->>>>>>> main
         if k.endswith('sequence'):
             means = {m.split('/')[1]: i.value for m, i in facts.metrics(k).items() if m.endswith('/mean')}
             assert means.pop('single frame') and max(means.values()) == means[step] and len(means) == 5

@@ -1,5 +1,5 @@
 """The command line as a person meets it: exit codes, one sentence, nothing lost."""
-import json, os, re, shutil, signal, subprocess, sys, time
+import json, os, re, shutil, signal, subprocess, sys
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,13 @@ def sentence(r, code=2):
 def runs(tmp_path): return sorted(p.name for p in (tmp_path/'runs').glob('*')) if (tmp_path/'runs').exists() else []
 
 def test_help_is_quick_and_light(usbook):
-    code = 'import sys; from usbook.cli.main import main; main(["--help"]); sys.exit(bool({"torch","fastai","numpy","pandas"} & set(sys.modules)))'
+    code = ('import sys; from usbook.cli.main import main; main(["--help"]); '
+            'sys.exit(bool({"torch","fastai","numpy","pandas"} & set(sys.modules)))')
     r = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True)
     assert r.returncode == 0
 
-@pytest.mark.parametrize('words', [[], ['fly'], ['reproduce'], ['reproduce', 'lung_signs', '--profile', 'swift'], ['phantom', 'lung_signs']])
+@pytest.mark.parametrize('words', [[], ['fly'], ['reproduce'], ['reproduce', 'lung_signs', '--profile', 'swift'], [
+    'phantom', 'lung_signs']])
 def test_wrong_call(usbook, words): assert '--help' in sentence(usbook(*words))
 
 def test_list(usbook):
@@ -52,9 +54,14 @@ def test_froc(usbook, tmp_path):
 
 def test_phantom(usbook, tmp_path):
     r = usbook('phantom', 'lung_signs', '--n', 6, '--out', 'p', '--size', 64, '--json')
-    assert r.returncode == 0 and Path(json.loads(r.stdout)['manifest']).is_absolute() or (tmp_path/'p'/'manifest.csv').is_file()
+    assert (
+        r.returncode == 0
+        and Path(json.loads(r.stdout)['manifest']).is_absolute()
+        or (tmp_path / 'p' / 'manifest.csv').is_file()
+    )
     assert len(list((tmp_path/'p'/'images').glob('*.png'))) == 6
-    for words in (['phantom', 'moon', '--out', 'x'], ['phantom', 'lung_signs', '--n', 0, '--out', 'x']): sentence(usbook(*words))
+    for words in (['phantom', 'moon', '--out', 'x'], ['phantom', 'lung_signs', '--n', 0, '--out', 'x']):
+        sentence(usbook(*words))
 
 # A run -----------------------------------------------------------------------------------------------------
 
@@ -65,9 +72,21 @@ def tree(tmp_path_factory): return make_tree(tmp_path_factory.mktemp('own')/'ima
 def done(tree, tmp_path_factory):
     "One finished run on own images"
     d = tmp_path_factory.mktemp('done')
-    env = os.environ | dict(PYTHONPATH=str(ROOT), USBOOK_RUNS=str(d/'runs'), USBOOK_CACHE=str(d/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
+    env = os.environ | dict(
+        PYTHONPATH=str(ROOT),
+        USBOOK_RUNS=str(d / 'runs'),
+        USBOOK_CACHE=str(d / 'cache'),
+        USBOOK_PROFILE='test',
+        USBOOK_OFFLINE='yes',
+    )
     words = ['reproduce', 'lung_signs', '--data', str(tree), '--patients', r'(P\d+)_', '--weights', 'random', '--json']
-    r = subprocess.run([sys.executable, '-c', 'import sys; from usbook.cli.main import main; sys.exit(main())', *words], cwd=d, env=env, text=True, capture_output=True)
+    r = subprocess.run(
+        [sys.executable, '-c', 'import sys; from usbook.cli.main import main; sys.exit(main())', *words],
+        cwd=d,
+        env=env,
+        text=True,
+        capture_output=True,
+    )
     assert r.returncode == 0, r.stderr[-3000:]
     return json.loads(r.stdout), d
 
@@ -104,13 +123,31 @@ def test_predictions_can_be_evaluated_and_compared(done, usbook):
     for words in (['evaluate', a], ['compare', a, b]): assert usbook(*words).returncode == 0
 
 def test_same_seed_same_numbers(done, usbook, tree):
-    again = json.loads(usbook('reproduce', 'lung_signs', '--data', tree, '--patients', r'(P\d+)_', '--weights', 'random', '--json').stdout)
+    again = json.loads(
+        usbook(
+            'reproduce', 'lung_signs', '--data', tree, '--patients', r'(P\d+)_', '--weights', 'random', '--json'
+        ).stdout
+    )
     assert again['runs'] == done[0]['runs'] and again['folder'] != done[0]['folder']
 
 def test_names_from_outside_are_escaped(usbook, tmp_path):
     evil = '<img src=x onerror=alert(1)>'
-    make_tree(tmp_path/'t', classes=('<img src=x onerror=alert(1)>', 'b'), patients=8, each=1) if os.name != 'nt' else pytest.skip('Windows has no such file names')
-    r = usbook('reproduce', 'lung_signs', '--data', tmp_path/'t', '--patients', r'(P\d+)_', '--weights', 'random', '--modes', 'frozen', '--json')
+    make_tree(
+        tmp_path / 't', classes=('<img src=x onerror=alert(1)>', 'b'), patients=8, each=1
+    ) if os.name != 'nt' else pytest.skip('Windows has no such file names')
+    r = usbook(
+        'reproduce',
+        'lung_signs',
+        '--data',
+        tmp_path / 't',
+        '--patients',
+        r'(P\d+)_',
+        '--weights',
+        'random',
+        '--modes',
+        'frozen',
+        '--json',
+    )
     assert r.returncode == 0, r.stderr
     out = json.loads(r.stdout)
     assert {c['verdict'] for c in out['claims']} == {'not tested'}
@@ -126,7 +163,10 @@ def spoil(kind, root):
     if kind == 'truncated': victim.write_bytes(victim.read_bytes()[:60]); return rule, 'P000_0.png'
     if kind == 'empty file': victim.write_bytes(b''); return rule, 'P000_0.png'
     if kind == '16 bit': Image.fromarray(np.full((32, 32), 40000, 'uint16')).save(victim); return rule, 'P000_0.png'
-    if kind == 'cmyk': Image.new('CMYK', (32, 32)).save(victim.with_suffix('.jpg')); victim.unlink(); return rule, 'CMYK'
+    if kind == 'cmyk':
+        Image.new('CMYK', (32, 32)).save(victim.with_suffix('.jpg'))
+        victim.unlink()
+        return rule, 'CMYK'
     if kind == 'no rule': return [], '--patients|patient'
     if kind == 'bad rule': return ['--patients', '(P'], 'patient|expression'
     if kind == 'one patient':
@@ -135,7 +175,8 @@ def spoil(kind, root):
     if kind == 'empty folder': shutil.rmtree(root); root.mkdir(); return rule, 'image'
     if kind == 'missing folder': shutil.rmtree(root); return rule, 'no such|missing'
 
-@pytest.mark.parametrize('kind', ['truncated', 'empty file', '16 bit', 'cmyk', 'no rule', 'bad rule', 'one patient', 'empty folder', 'missing folder'])
+@pytest.mark.parametrize('kind', ['truncated', 'empty file', '16 bit', 'cmyk', 'no rule', 'bad rule', 'one patient',
+    'empty folder', 'missing folder'])
 def test_bad_tree(usbook, tmp_path, kind):
     root = make_tree(tmp_path/'t')
     words, hint = spoil(kind, root)
@@ -148,7 +189,8 @@ def write_manifest(root, rows, head='image,patient,label'):
     f.write_text('\n'.join([head, *rows]) + '\n', encoding='utf-8')
     return f
 
-@pytest.mark.parametrize('kind,hint', [('missing image', 'nowhere.png'), ('two labels', 'P000_0.png'), ('wrong header', 'patient'),
+@pytest.mark.parametrize('kind,hint', [('missing image', 'nowhere.png'), ('two labels', 'P000_0.png'), ('wrong header',
+    'patient'),
                                        ('climbs out', r'\.\.'), ('no patient', 'patient'), ('leak', 'P0')])
 def test_bad_manifest(usbook, tmp_path, kind, hint):
     root = make_tree(tmp_path/'t')
@@ -157,12 +199,16 @@ def test_bad_manifest(usbook, tmp_path, kind, hint):
     if kind == 'missing image': rows[3] = 'a_lines/nowhere.png,P99,a_lines'
     if kind == 'two labels': rows.append(rows[0].replace(',a_lines', ',b_lines'))
     if kind == 'wrong header': head = 'file,subject,class'
-    if kind == 'climbs out': shutil.copy(root/'a_lines'/'P000_0.png', tmp_path/'x.png'); rows.append('../x.png,P99,a_lines')
+    if kind == 'climbs out':
+        shutil.copy(root / 'a_lines' / 'P000_0.png', tmp_path / 'x.png')
+        rows.append('../x.png,P99,a_lines')
     if kind == 'no patient': rows[5] = rows[5].split(',')[0] + ',,a_lines'
     if kind == 'leak':
         head, code = head + ',split', 1
         rows = [f"{r},{('train', 'valid', 'test')[i % 3]}" for i, r in enumerate(rows)]
-    said = sentence(usbook('reproduce', 'lung_signs', '--data', write_manifest(root, rows, head), '--weights', 'random'), code)
+    said = sentence(
+        usbook('reproduce', 'lung_signs', '--data', write_manifest(root, rows, head), '--weights', 'random'), code
+    )
     assert re.search(hint, said), said
     assert runs(tmp_path) == []
 
@@ -193,12 +239,41 @@ from usbook.cli.main import main
 sys.exit(main())
 '''
 
-@pytest.mark.parametrize('what,code,hint', [('raise KeyboardInterrupt', 130, 'Interrupted'), ('raise OSError(28, "No space left on device")', 2, 'disk is full')])
+@pytest.mark.parametrize(
+    'what,code,hint',
+    [
+        ('raise KeyboardInterrupt', 130, 'Interrupted'),
+        ('raise OSError(28, "No space left on device")', 2, 'disk is full'),
+    ],
+)
 def test_stopped_in_an_epoch(done, tree, tmp_path, what, code, hint):
     before = {p.name for p in (done[1]/'runs').iterdir()}
-    env = os.environ | dict(PYTHONPATH=str(ROOT), USBOOK_RUNS=str(done[1]/'runs'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
-    r = subprocess.run([sys.executable, '-c', STOPPED.format(what=what), 'reproduce', 'lung_signs', '--data', str(tree), '--patients', r'(P\d+)_', '--weights', 'random'],
-                       cwd=tmp_path, env=env, text=True, capture_output=True)
+    env = os.environ | dict(
+        PYTHONPATH=str(ROOT),
+        USBOOK_RUNS=str(done[1] / 'runs'),
+        USBOOK_CACHE=str(tmp_path / 'cache'),
+        USBOOK_PROFILE='test',
+        USBOOK_OFFLINE='yes',
+    )
+    r = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            STOPPED.format(what=what),
+            'reproduce',
+            'lung_signs',
+            '--data',
+            str(tree),
+            '--patients',
+            r'(P\d+)_',
+            '--weights',
+            'random',
+        ],
+        cwd=tmp_path,
+        env=env,
+        text=True,
+        capture_output=True,
+    )
     assert hint in sentence(r, code)
     assert {p.name for p in (done[1]/'runs').iterdir()} == before
 
@@ -227,8 +302,14 @@ def odd(tmp_path):
     rng = np.random.default_rng(0)
     classes = ['[/x]', '积液 – [bold]', 'c']
     target = rng.integers(0, 3, 30)
-    return Predictions.from_arrays([f'[red]{i}' for i in range(30)], [f'p{i//3}' for i in range(30)], target,
-                                   rng.dirichlet(np.ones(3), 30), classes, readers={'[/b]': target}).write(tmp_path/'odd.csv')
+    return Predictions.from_arrays(
+        [f'[red]{i}' for i in range(30)],
+        [f'p{i // 3}' for i in range(30)],
+        target,
+        rng.dirichlet(np.ones(3), 30),
+        classes,
+        readers={'[/b]': target},
+    ).write(tmp_path / 'odd.csv')
 
 def test_markup_in_names_is_shown_as_it_is(usbook, odd):
     for words in (['evaluate', odd], ['compare', odd, odd], ['compare', odd, '--reader', '[/b]']):
@@ -262,21 +343,29 @@ def test_full_and_closed_output(tmp_path):
     with open('/dev/full', 'w') as full: r = typed(['list'], tmp_path, stdout=full, stderr=subprocess.PIPE)
     assert r.returncode == 2 and len(r.stderr.splitlines()) == 1 and b'Traceback' not in r.stderr, r.stderr
     line = f'"{sys.executable}" -m usbook list'
-    r = subprocess.run(['sh', '-c', line + ' >&-'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True)
+    r = subprocess.run(
+        ['sh', '-c', line + ' >&-'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True
+    )
     assert r.returncode == 0 and b'closed' in r.stderr
-    r = subprocess.run(['sh', '-c', line + ' >&- 2>&-'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True)
+    r = subprocess.run(
+        ['sh', '-c', line + ' >&- 2>&-'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True
+    )
     assert r.returncode == 0
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs a POSIX shell')
 def test_a_reader_that_has_seen_enough_is_no_leak(tmp_path):
     line = f'"{sys.executable}" -m usbook audit all | head -1; echo ${{PIPESTATUS[0]}}'
-    r = subprocess.run(['bash', '-c', line], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
+    r = subprocess.run(
+        ['bash', '-c', line], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True, text=True
+    )
     assert r.stdout.split()[-1] == '0' and not r.stderr
 
 # What is typed wrong ---------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize('words', [['--n-boot', '0'], ['--n-boot', '-5'], ['--seed', '-1'], ['--seed', str(2**64)], ['--seed', '9'*5000], ['--n-boot', 'x']])
-def test_numbers_out_of_range(usbook, words): assert len(sentence(usbook('froc', 'd.csv', 'l.csv', '--scans', 's.csv', *words))) < 400
+@pytest.mark.parametrize('words', [['--n-boot', '0'], ['--n-boot', '-5'], ['--seed', '-1'], ['--seed', str(2**64)], [
+    '--seed', '9'*5000], ['--n-boot', 'x']])
+def test_numbers_out_of_range(usbook, words):
+    assert len(sentence(usbook('froc', 'd.csv', 'l.csv', '--scans', 's.csv', *words))) < 400
 
 @pytest.mark.parametrize('command', ['evaluate', 'compare'])
 @pytest.mark.parametrize('words', [['--n-boot', 20], ['--seed', 1]])
@@ -284,8 +373,10 @@ def test_no_option_that_does_nothing(usbook, odd, command, words):
     "Intervals of these two are computed, not drawn: options of a bootstrap were taken and forgotten"
     assert words[0] in sentence(usbook(command, odd, *words)) and words[0] not in usbook(command, '--help').stdout
 
-@pytest.mark.parametrize('name,value,says', [('cache', '~nosuch/x', 'no user'), ('runs', '~nosuch/x', 'no user'), ('data', '~nosuch/x', 'no user'),
-                                             ('seed', '-1', 'out of range'), ('seed', str(2**64), 'out of range'), ('seed', '9'*5000, 'whole number'), ('data', 'a\0b', 'character')])
+@pytest.mark.parametrize('name,value,says', [('cache', '~nosuch/x', 'no user'), ('runs', '~nosuch/x', 'no user'), (
+    'data', '~nosuch/x', 'no user'),
+                                             ('seed', '-1', 'out of range'), ('seed', str(2**64), 'out of range'), (
+                                                 'seed', '9'*5000, 'whole number'), ('data', 'a\0b', 'character')])
 def test_settings_that_cannot_be(tmp_path, name, value, says):
     from usbook.core.errors import BadInput
     from usbook.core.settings import read_settings
@@ -304,10 +395,13 @@ def test_examples_are_shown_and_fit(usbook, tmp_path):
     parts = [b.split('\n', 1) for b in usbook('froc', '--example').stdout.split('\n\n')]
     for head, body in parts: (tmp_path/head.split(':')[0]).write_text(body)
     assert usbook('froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', 20).returncode == 0
-    for words in (['evaluate'], ['compare'], ['froc', 'x.csv'], ['audit']): assert '--example' in sentence(usbook(*words))
+    for words in (['evaluate'], ['compare'], ['froc', 'x.csv'], ['audit']):
+        assert '--example' in sentence(usbook(*words))
 
 def test_independent_images_need_no_patients(usbook, tmp_path):
-    (tmp_path/'p.csv').write_text('image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.{i}1,.{9 - i}9\n' for i in range(1, 9)))
+    (tmp_path / 'p.csv').write_text(
+        'image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.{i}1,.{9 - i}9\n' for i in range(1, 9))
+    )
     assert 'patient' in sentence(usbook('evaluate', 'p.csv'))
     r = usbook('evaluate', 'p.csv', '--independent')
     assert r.returncode == 0 and 'every image counts as a patient' in r.stdout
@@ -321,12 +415,22 @@ def test_every_problem_has_its_parts(usbook, tmp_path):
 
 # Ended from outside ----------------------------------------------------------------------------------------
 
-WAITS = 'import sys, time; import usbook.cli.main as m; m._list = lambda a: (print("here", flush=True), time.sleep(60)); sys.exit(m.main())'
+WAITS = ('import sys, time; import usbook.cli.main as m; m._list = lambda a: (print("here", flush=True), '
+         'time.sleep(60)); sys.exit(m.main())')
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
-@pytest.mark.parametrize('signals,code', [(['SIGTERM'], 143), (['SIGHUP'], 129), (['SIGINT'], 130), (['SIGINT', 'SIGINT', 'SIGINT'], 130)])
+@pytest.mark.parametrize(
+    'signals,code', [(['SIGTERM'], 143), (['SIGHUP'], 129), (['SIGINT'], 130), (['SIGINT', 'SIGINT', 'SIGINT'], 130)]
+)
 def test_ended_by_a_signal(tmp_path, signals, code):
-    p = subprocess.Popen([sys.executable, '-c', WAITS, 'list'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen(
+        [sys.executable, '-c', WAITS, 'list'],
+        cwd=tmp_path,
+        env=os.environ | dict(PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert p.stdout.readline() == 'here\n'
     for s in signals: p.send_signal(getattr(signal, s))
     out, err = p.communicate(timeout=60)
@@ -338,7 +442,14 @@ sys.exit(m.main())'''
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
 def test_what_ends_the_lab_ends_jupyterlab_too(tmp_path):
-    p = subprocess.Popen([sys.executable, '-c', RUNS, 'list'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    p = subprocess.Popen(
+        [sys.executable, '-c', RUNS, 'list'],
+        cwd=tmp_path,
+        env=os.environ | dict(PYTHONPATH=str(ROOT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     child = int(p.stdout.readline())
     p.terminate()
     p.communicate(timeout=60)
@@ -351,11 +462,17 @@ def test_the_lab_is_a_working_copy(tmp_path):
     from usbook.cli.lab import lab_folder, lab_words
     lab = lab_folder(tmp_path)
     one = lab/'chapters'/'01_lung_signs.ipynb'
-    assert one.read_bytes() == (ROOT/'nbs'/'chapters'/one.name).read_bytes() and (lab/'welcome.ipynb').is_file() and (lab/'settings.ini').is_file()
+    assert (
+        one.read_bytes() == (ROOT / 'nbs' / 'chapters' / one.name).read_bytes()
+        and (lab / 'welcome.ipynb').is_file()
+        and (lab / 'settings.ini').is_file()
+    )
     one.write_text('interrupted after the third cell')
     assert lab_folder(lab/'chapters') == lab == lab_folder(tmp_path) and one.read_text().startswith('interrupted')
     for _ in range(2): lab_folder(tmp_path, fresh=True)
-    assert [p.name for p in lab.rglob('*fresh*')] == ['01_lung_signs-fresh.ipynb'] and one.read_text().startswith('interrupted')
+    assert [p.name for p in lab.rglob('*fresh*')] == ['01_lung_signs-fresh.ipynb'] and one.read_text().startswith(
+        'interrupted'
+    )
     assert (lab/'chapters'/'01_lung_signs-fresh.ipynb').read_bytes() == (ROOT/'nbs'/'chapters'/one.name).read_bytes()
     assert '--allow-root' in lab_words(lab, root=True) and '--allow-root' not in lab_words(lab, root=False)
 
@@ -367,13 +484,21 @@ def test_the_welcome_leads_somewhere():
 
 def test_python_m_usbook(tmp_path):
     for module in ('usbook', 'usbook.cli'):
-        r = subprocess.run([sys.executable, '-m', module, '--version'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), capture_output=True, text=True)
+        r = subprocess.run(
+            [sys.executable, '-m', module, '--version'],
+            cwd=tmp_path,
+            env=os.environ | dict(PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            text=True,
+        )
         assert r.returncode == 0 and r.stdout.startswith('usbook ')
 
 def test_checks_show_that_they_live():
     from usbook.cli.doctor import run_checks
     seen, shown = [], []
-    run_checks({'a': lambda: (True, ''), 'b': lambda: 'mend it'}, lambda text, fraction: seen.append(text), shown.append)
+    run_checks(
+        {'a': lambda: (True, ''), 'b': lambda: 'mend it'}, lambda text, fraction: seen.append(text), shown.append
+    )
     assert seen == ['checking a', 'checking b', 'done'] and [c['ok'] for c in shown] == [True, False]
 
 def test_nbdev_test_works_as_typed():
@@ -387,19 +512,35 @@ def test_nbdev_test_works_as_typed():
 
 def test_installed_away_from_the_checkout(tmp_path):
     "The wheel alone: list, the chapters, and a run whose sample is made on the spot"
-    subprocess.run([sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', str(tmp_path/'dist')], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', str(tmp_path / 'dist')],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     import zipfile
     with zipfile.ZipFile(next((tmp_path/'dist').glob('*.whl'))) as z: z.extractall(tmp_path/'site')
     assert not list((tmp_path/'site').rglob('.ipynb_checkpoints')) and not (tmp_path/'site'/'nbs').exists()
     away = tmp_path/'away'
     away.mkdir()
-    env = os.environ | dict(PYTHONPATH=str(tmp_path/'site'), USBOOK_CACHE=str(tmp_path/'cache'), USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
+    env = os.environ | dict(
+        PYTHONPATH=str(tmp_path / 'site'),
+        USBOOK_CACHE=str(tmp_path / 'cache'),
+        USBOOK_PROFILE='test',
+        USBOOK_OFFLINE='yes',
+    )
     def usbook(*words):
-        code = 'import sys, usbook; assert "site" in usbook.__file__; from usbook.cli.main import main; sys.exit(main())'
+        code = (
+            'import sys, usbook; assert "site" in usbook.__file__; from usbook.cli.main import main; sys.exit(main())'
+        )
         return subprocess.run([sys.executable, '-c', code, *words], cwd=away, env=env, text=True, capture_output=True)
     assert 'lung_signs' in usbook('list').stdout
     r = usbook('lab', '--no-start')
-    assert r.returncode == 0 and (away/'usbook-lab'/'chapters'/'01_lung_signs.ipynb').is_file() and (away/'usbook-lab'/'settings.ini').is_file()
+    assert (
+        r.returncode == 0
+        and (away / 'usbook-lab' / 'chapters' / '01_lung_signs.ipynb').is_file()
+        and (away / 'usbook-lab' / 'settings.ini').is_file()
+    )
     r = usbook('reproduce', 'lung_signs', '--weights', 'random')
     assert r.returncode == 0 and 'report.html' in r.stdout, r.stdout + r.stderr
     assert list((away/'runs').glob('lung_signs-*/report.html'))
@@ -409,9 +550,27 @@ def test_installed_away_from_the_checkout(tmp_path):
 def results(**kw):
     "results.json of an invented run"
     auc = dict(value=.81, low=.72, high=.88, method='')
-    claim = dict(id='1', text='Better', verdict='supported', ours='0.1 (0.02 to 0.2)', reason='', patients=31, events=7, holm='inconclusive')
-    return dict(study='lung_signs', data=dict(kind='sample'), runs=dict(frozen=dict(macro_auc=auc, accuracy=auc)), claims=[claim],
-                luck=dict(sentence='0.1 of them would be supported by luck.'), warnings=['12 of 20 images were used.']) | kw
+    claim = dict(
+        id='1',
+        text='Better',
+        verdict='supported',
+        ours='0.1 (0.02 to 0.2)',
+        reason='',
+        patients=31,
+        events=7,
+        holm='inconclusive',
+    )
+    return (
+        dict(
+            study='lung_signs',
+            data=dict(kind='sample'),
+            runs=dict(frozen=dict(macro_auc=auc, accuracy=auc)),
+            claims=[claim],
+            luck=dict(sentence='0.1 of them would be supported by luck.'),
+            warnings=['12 of 20 images were used.'],
+        )
+        | kw
+    )
 
 def shown(r, width=110):
     import io
@@ -424,11 +583,29 @@ def shown(r, width=110):
 @pytest.mark.parametrize('width', [60, 110])
 def test_a_verdict_says_what_it_rests_on(width):
     text = shown(results(), width)
-    for words in ('on 31 patients', '7 events', 'Holm', 'inconclusive', 'supported by luck', '12 of 20 images were used', 'paper'): assert words in text, words
+    for words in (
+        'on 31 patients',
+        '7 events',
+        'Holm',
+        'inconclusive',
+        'supported by luck',
+        '12 of 20 images were used',
+        'paper',
+    ):
+        assert words in text, words
 
 def test_own_images_of_other_classes_are_shown_without_the_paper():
     why = 'the images have other classes than the study (round, square)'
     odd = dict(claims=[dict(id='1', text='Better', verdict='not tested', ours='', reason=why)], data=dict(kind='own'))
     text = shown(results(**odd))
-    assert 'AUC, mean over classes' in text and '0.810 (0.720 to 0.880)' in text and 'no claim of a paper was tested' in text
-    assert 'Better' not in text and 'luck' not in text and ' paper frozen' not in text and 'paper' in shown(results(data=dict(kind='own')))
+    assert (
+        'AUC, mean over classes' in text
+        and '0.810 (0.720 to 0.880)' in text
+        and 'no claim of a paper was tested' in text
+    )
+    assert (
+        'Better' not in text
+        and 'luck' not in text
+        and ' paper frozen' not in text
+        and 'paper' in shown(results(data=dict(kind='own')))
+    )

@@ -141,7 +141,6 @@ def test_record(realdata, tmp_path):
     stage_two = [dict(shown=kind, mode=mode, **{'lungs learnt from': name}, auc=auc_of(p).as_dict(),
                       accuracy=evaluate(p).overall['accuracy'].as_dict()) for (name, kind, mode), p in aucs.items()]
     a = aucs['real films of other patients', 'lungs', 'frozen']
-<<<<<<< HEAD
     gaps = {
         k: auc_gap(a, aucs[j]).as_dict()
         for k, j in {
@@ -150,29 +149,15 @@ def test_record(realdata, tmp_path):
             'learnt on real minus on simulated films': ('simulated films', 'lungs', 'frozen'),
         }.items()
     }
-    record = dict(
-        table=table,
-        stage_two=stage_two,
-        differences=gaps,
-        disease='tuberculosis, a stand-in; not pneumoconiosis',
-        films=180,
-        patients=180,
+    data = dict(sha256=m.sha256(), images=180, patients=180, disease='tuberculosis, a stand-in; not pneumoconiosis')
+    figures = [*figures_of_rows(table, 'pneumoconiosis', ('stage', 'learnt from')),
+               *figures_of_rows(stage_two, 'pneumoconiosis', ('shown', 'mode', 'lungs learnt from')),
+               *figures_of_arms('pneumoconiosis', dict(differences=gaps))]
+    how = dict(
         unet=f"{find_weights('resnet10t', own)}, {FULLER.unet.size} pixels, {FULLER.unet.epochs} epochs",
         classifier=f"{find_weights('squeezenet1_0', two)}, {FULLER.recipe.size} pixels, {FULLER.recipe.epochs} epochs",
         minutes=round((time.perf_counter() - started) / 60, 1),
         cpu_minutes=round(time.process_time() / 60, 1),
     )
-    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
-=======
-    gaps = {k: auc_gap(a, aucs[j]).as_dict() for k, j in {'lungs minus whole': ('', 'whole', 'frozen'), 'by U-Net minus by hand': ('nobody: drawn by hand', 'lungs', 'frozen'),
-            'learnt on real minus on simulated films': ('simulated films', 'lungs', 'frozen')}.items()}
-    data = dict(sha256=m.sha256(), images=180, patients=180, disease='tuberculosis, a stand-in; not pneumoconiosis')
-    figures = [*figures_of_rows(table, 'pneumoconiosis', ('stage', 'learnt from')),
-               *figures_of_rows(stage_two, 'pneumoconiosis', ('shown', 'mode', 'lungs learnt from')),
-               *figures_of_arms('pneumoconiosis', dict(differences=gaps))]
-    how = dict(unet=f"{find_weights('resnet10t', own)}, {FULLER.unet.size} pixels, {FULLER.unet.epochs} epochs",
-               classifier=f"{find_weights('squeezenet1_0', two)}, {FULLER.recipe.size} pixels, {FULLER.recipe.epochs} epochs",
-               minutes=round((time.perf_counter() - started)/60, 1), cpu_minutes=round(time.process_time()/60, 1))
     Record('make realdata', dict(shenzhen=data), figures, dict(table=table, stage_two=stage_two), how).write(RECORD)
->>>>>>> main
     assert all(r['both lungs found'] for r in table) and len(stage_two) == 7

@@ -195,25 +195,9 @@ def test_letters_as_a_shortcut(slices, realdata, tmp_path):
         out['heat outside the head'] = dict(heat=float(np.nanmean(heat)), area=float(np.mean(outside)))
         record[mode] = dict(auc=auc(p), **out)
     share = pd.Series(lettered).groupby(m.table.label).agg(['sum', 'size'])
-<<<<<<< HEAD
-    RECORD.write_text(
-        json.dumps(
-            dict(
-                slices=len(m),
-                given_patients=199,
-                patients=int(m.table.patient.nunique()),
-                folds=3,
-                recipe=vars(FULLER),
-                lettered={c: share.loc[c].tolist() for c in CLASSES},
-                arms=record,
-            ),
-            indent=1,
-        )
-        + '\n'
-    )
-=======
     data = dict(sha256=m.sha256(), images=len(m), patients=int(m.table.patient.nunique()), given_patients=199,
                 lettered={c: share.loc[c].tolist() for c in CLASSES})
-    Record('make realdata', {'head-ct': data}, figures_of_arms('head_ct', record), how=dict(folds=3, recipe=vars(FULLER))).write(RECORD)
->>>>>>> main
+    Record(
+        'make realdata', {'head-ct': data}, figures_of_arms('head_ct', record), how=dict(folds=3, recipe=vars(FULLER))
+    ).write(RECORD)
     print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')

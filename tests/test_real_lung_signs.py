@@ -87,19 +87,13 @@ def summary(predictions):
     keep = ('accuracy', 'balanced_accuracy', 'macro_f1', 'macro_auc', 'brier')
     all_seeds = [evaluate(p) for p in predictions]
     e = all_seeds[0]
-<<<<<<< HEAD
-    return dict(
-        overall={k: e.overall[k].as_dict() for k in keep},
-        confusion=e.confusion.tolist(),
-        notes=list(e.notes),
-        per_class={c: {k: e.per_class[c][k].as_dict() for k in ('precision', 'recall', 'f1', 'auc')} for c in CLASSES},
-        seeds=[{k: round(s.overall[k].value, 4) for k in keep} for s in all_seeds],
-    )
-=======
     figures = {k: e.overall[k] for k in keep}
     figures['per_class'] = {c: {k: e.per_class[c][k] for k in ('precision', 'recall', 'f1', 'auc')} for c in CLASSES}
-    return figures, dict(seeds=[{k: round(s.overall[k].value, 4) for k in keep} for s in all_seeds], confusion=e.confusion.tolist(), notes=list(e.notes))
->>>>>>> main
+    return figures, dict(
+        seeds=[{k: round(s.overall[k].value, 4) for k in keep} for s in all_seeds],
+        confusion=e.confusion.tolist(),
+        notes=list(e.notes),
+    )
 
 
 @pytest.mark.slow
@@ -110,34 +104,19 @@ def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
     pairs = {'imagenet frozen - random frozen': (('imagenet', 'frozen'), ('random', 'frozen')),
              'imagenet finetuned - imagenet frozen': (('imagenet', 'finetuned'), ('imagenet', 'frozen')),
              'imagenet finetuned - random finetuned': (('imagenet', 'finetuned'), ('random', 'finetuned'))}
-<<<<<<< HEAD
-    record = dict(
-        images=413,
-        patients=52,
-        folds=3,
-        classes=CLASSES,
-        recipe=vars(FULLER),
-        patients_of_class={
-            c: int(first['imagenet', 'frozen'].table.query('target == @c').patient.nunique()) for c in CLASSES
-        },
-        arms={
-            f'{w}-{m}': dict(
-                weights=v[0][1][0].weights.name,
-                seconds=round(sum(f.seconds for _, fits in v for f in fits)),
-                **summary([p for p, _ in v]),
-            )
-            for (w, m), v in done.items()
-        },
-        differences={k: compare(first[a], first[b])['differences'] for k, (a, b) in pairs.items()},
-    )
-=======
     of_class = {c: int(first['imagenet', 'frozen'].table.query('target == @c').patient.nunique()) for c in CLASSES}
     data = dict(sha256=folds[0].with_split(None).sha256(), images=413, patients=52, patients_of_class=of_class)
     found = {f'{w}-{m}': summary([p for p, _ in v]) for (w, m), v in done.items()}
-    arms_ = {k: metrics for k, (metrics, _) in found.items()} | {k: compare(first[a], first[b])['differences'] for k, (a, b) in pairs.items()}
-    how = dict(folds=3, classes=CLASSES, recipe=vars(FULLER), weights={f'{w}-{m}': v[0][1][0].weights.name for (w, m), v in done.items()},
-               seconds={f'{w}-{m}': round(sum(f.seconds for _, fits in v for f in fits)) for (w, m), v in done.items()})
->>>>>>> main
+    arms_ = {k: metrics for k, (metrics, _) in found.items()} | {
+        k: compare(first[a], first[b])['differences'] for k, (a, b) in pairs.items()
+    }
+    how = dict(
+        folds=3,
+        classes=CLASSES,
+        recipe=vars(FULLER),
+        weights={f'{w}-{m}': v[0][1][0].weights.name for (w, m), v in done.items()},
+        seconds={f'{w}-{m}': round(sum(f.seconds for _, fits in v for f in fits)) for (w, m), v in done.items()},
+    )
     assert all(f.frozen['moved'] == 0 for (_, m), v in done.items() if m == 'frozen' for _, fits in v for f in fits)
     rows = [dict(arm=k, **more) for k, (_, more) in found.items()]
     Record('make realdata', dict(pocus=data), figures_of_arms('lung_signs', arms_), rows, how).write(RECORD)

@@ -144,25 +144,12 @@ def main():
     a = p.parse_args()
     start, rows = time.time(), run(a.sims, a.seed)
     older = [dict(zip(('metric', 'sizes', 'patients', 'icc', 'level', 'coverage'), o)) for o in OLDER]
-<<<<<<< HEAD
-    record = dict(
-        study='coverage',
-        arm='intervals',
-        command=f'python tools/coverage.py --sims {a.sims} --seed {a.seed}',
-        date=time.strftime('%Y-%m-%d'),
-        seconds=round(time.time() - start),
-        data='simulated patients',
-        versions=dict(python=platform.python_version(), numpy=np.__version__, scipy=scipy.__version__),
-        figures=rows,
-        older=older,
-    )
-    write_file(a.out, json.dumps(record, indent=1) + '\n')
-=======
     figures = [figure(r, 'now') for r in rows] + [figure(r, 'percentiles, before') for r in older]
     data = {'simulated patients': dict(note='made by the command, from its seed')}
     seconds = round(time.time() - start)
-    Record(f'python tools/coverage.py --sims {a.sims} --seed {a.seed}', data, figures, how=dict(seconds=seconds)).write(a.out)
->>>>>>> main
+    Record(f'python tools/coverage.py --sims {a.sims} --seed {a.seed}', data, figures, how=dict(seconds=seconds)).write(
+        a.out
+    )
     low = [r for r in rows if r['coverage'] is not None and r['coverage'] < .93]
     print(f'{len(rows)} cases in {seconds} s; {len(low)} below .93')
     for r in low: print(r)

@@ -218,7 +218,6 @@ def record(rows, file=RECORD):
     key = lambda r: (r['set'], r['mode'], r['net'])
     kept = [r for r in (old.rows if old else []) if key(r) not in set(map(key, rows))]
     order = lambda r: (list(SETS).index(r['set']), r['mode'] != 'frozen', list(NETS).index(r['net']))
-<<<<<<< HEAD
     how = dict(
         metric='AUC, macro one-vs-rest; mean over seeds; 95 % intervals from 1000 draws of patients',
         folds=FOLDS,
@@ -228,11 +227,6 @@ def record(rows, file=RECORD):
         finetuned=f'{EPOCHS} epochs, one cycle, AdamW, rates {RATE_BODY} body and {RATE_HEAD} head, batch {BATCH}, '
                   f'{FINE_SIZE} px (gallbladder {SMALL["gallbladder"]}), {FINE_FOLDS} folds',
     )
-    file.write_text(json.dumps(dict(how=how, rows=sorted(kept + rows, key=order)), indent=1) + '\n')
-=======
-    how = dict(metric='AUC, macro one-vs-rest; mean over seeds; 95 % intervals from 1000 draws of patients', folds=FOLDS, seeds=list(SEEDS),
-               image_size=SIZE, frozen=f'logistic regression, C={PENALTY}, standardised average-pooled features',
-               finetuned=f'{EPOCHS} epochs, one cycle, AdamW, rates {RATE_BODY} body and {RATE_HEAD} head, batch {BATCH}, {FINE_SIZE} px (gallbladder {SMALL["gallbladder"]}), {FINE_FOLDS} folds')
     data = (old.data if old else {}) | data_of(dict.fromkeys(r['set'] for r in rows))
     rows = sorted(kept + rows, key=order)
     Record('make realdata FINETUNED=yes', data, figures_of_rows(rows, 'set', ('net', 'mode')), rows, how).write(file)
@@ -240,8 +234,10 @@ def record(rows, file=RECORD):
 def data_of(sets):
     "The sets, each by the hash of its images and its table"
     folder = Path(os.environ['USBOOK_REALDATA'])
-    return {k: dict(sha256=Manifest.open(folder/k, classes=SETS[k], drop_other=True, same_patient=True).sha256()) for k in sets}
->>>>>>> main
+    return {
+        k: dict(sha256=Manifest.open(folder / k, classes=SETS[k], drop_other=True, same_patient=True).sha256())
+        for k in sets
+    }
 
 # What helped -----------------------------------------------------------------------------------------------------
 
@@ -263,22 +259,9 @@ def ablate(folder, cache=None, file=ABLATION, say=print):
                 | ({} if n == 'short' else dict(minus_short=interval(v - first[0], vs - first[1])))
             )
             say(*rows[-1].values())
-<<<<<<< HEAD
-    file.write_text(
-        json.dumps(
-            dict(
-                how=f"{SHORT['steps']} steps of {2 * PretextRecipe().pairs} images at {SHORT['sizes'][0][1]} px; "
-                    f"judged as the frozen rows of {RECORD.name}",
-                rows=rows,
-            ),
-            indent=1,
-        )
-        + '\n'
-    )
-=======
-    how = f"{SHORT['steps']} steps of {2*PretextRecipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the frozen rows of {RECORD.name}"
+    how = (f"{SHORT['steps']} steps of {2 * PretextRecipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the "
+           f"frozen rows of {RECORD.name}")
     Record('make ablation', data_of(SETS), figures_of_rows(rows, 'set', ('net',)), rows, dict(how=how)).write(file)
->>>>>>> main
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__)

@@ -80,7 +80,6 @@ def judge(study, cache, say=print):
     return row
 
 if __name__ == '__main__':
-<<<<<<< HEAD
     how = dict(
         metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients',
         folds=FOLDS,
@@ -88,14 +87,9 @@ if __name__ == '__main__':
         finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds',
         pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks',
     )
-    old = {r['study']: r for r in json.loads(RECORD.read_text())['rows']} if RECORD.exists() else {}
-=======
-    how = dict(metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients', folds=FOLDS, image_size=SIZE,
-               finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds', pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks')
     was = Record.read(RECORD) if RECORD.exists() else None
     old, data = ({r['study']: r for r in was.rows}, was.data) if was else ({}, {})
     cache = read_settings().path('cache')/'samples'
->>>>>>> main
     for s in sys.argv[1:] or TASKS:
         old[s] = judge(s, cache)
         data[s] = dict(sha256=images_of(s, cache).sha256())

@@ -270,7 +270,7 @@ if [ -d "$here/book" ] && [ ! -e "$to/book" ]; then cp -R "$here/book" "$to/book
 printf '#!/bin/sh\\ncd "$(dirname "$0")/lab" && exec ../.venv/bin/usbook lab\\n' > "$to/start.sh"
 (cd "$to/lab" && ../.venv/bin/usbook check) || echo "Something is missing; the lines above say what."
 echo "Done. To begin: sh $to/start.sh"
-'''  # noqa: E501
+'''
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a8dc47dd
 INSTALL_BAT = '''@echo off
@@ -290,7 +290,7 @@ if exist "%here%book" if not exist "%to%\\book" xcopy /e /i /q "%here%book" "%to
 (echo @cd /d "%%~dp0lab" ^&^& ..\\.venv\\Scripts\\usbook lab)>"%to%\\start.bat"
 cd /d "%to%\\lab" && ..\\.venv\\Scripts\\usbook check
 echo Done. To begin: %to%\\start.bat
-'''  # noqa: E501
+'''
 
 # %% ../../nbs/classroom/03_workshop.ipynb #16c70907
 DOCKERFILE = '''# A JupyterHub image:   docker build -f hub/Dockerfile -t usbook .      (in the workshop's folder)
@@ -305,7 +305,7 @@ USER root
 RUN printf '#!/bin/sh\\n[ -e "$HOME/lab" ] || cp -R /opt/usbook/lab "$HOME/lab"\\n' > /usr/local/bin/before-notebook.d/90-usbook.sh \\
  && chmod +x /usr/local/bin/before-notebook.d/90-usbook.sh
 USER ${NB_UID}
-'''  # noqa: E501
+'''
 HUB = '''# usbook on a server
 
 JupyterHub with Docker: build the image (`Dockerfile` here), then in `jupyterhub_config.py`:
@@ -322,12 +322,12 @@ The Littlest JupyterHub, which has one environment for all:
 repo2docker or a BinderHub: the folder `binder/` is all that they need.   jupyter-repo2docker .
 
 Count 2 GB of memory and one core a learner: the quick profile of a chapter takes minutes on two cores.
-'''  # noqa: E501
+'''
 POST_BUILD = '''#!/bin/sh
 set -e
 python -m pip install --no-cache-dir --no-index --no-deps --find-links wheels -r requirements/linux-@PYTHON@.txt
 rm -rf wheels
-'''  # noqa: E501
+'''
 
 # %% ../../nbs/classroom/03_workshop.ipynb #13f370a4
 def write_scripts(out:Path,  # folder to fill
@@ -374,7 +374,7 @@ JupyterLab opens. The chapters are in chapters/, the exercises in exercises/. To
 A server for the class: hub/README.md.
 
 @SIZES@
-'''  # noqa: E501
+'''
 
 def write_readme(out:Path,  # folder to fill
                  platforms, # keys of `PLATFORMS`

@@ -28,7 +28,8 @@ def _check_packages():
         if r.marker and not r.marker.evaluate({'extra': ''}): continue
         n += 1
         try:
-            if not r.specifier.contains(version(r.name), prereleases=True): missing.append(f'{r} (found {version(r.name)})')
+            if not r.specifier.contains(version(r.name), prereleases=True):
+                missing.append(f'{r} (found {version(r.name)})')
         except PackageNotFoundError: missing.append(str(r))
     if missing: return 'install ' + ', '.join(missing) + ': pip install --upgrade usbook'
     return True, f'{n} packages'
@@ -74,11 +75,21 @@ def _check_weights():
     folder = s.path('weights')
     if not folder.is_dir(): raise BadInput(f'weights = {s.weights}: no such folder')
     n = sum(p.suffix in ('.pth', '.pt', '.safetensors') for p in folder.iterdir())
-    return (True, f'{n} files in {s.weights}') if n else f'{s.weights} holds no weight files; set weights = auto or random'
+    return (
+        (True, f'{n} files in {s.weights}') if n else f'{s.weights} holds no weight files; set weights = auto or random'
+    )
 
 # %% ../../nbs/cli/02_doctor.ipynb #6e348827
-CHECKS = {'python': _check_python, 'packages': _check_packages, 'torch': _check_torch, 'settings': _check_settings,
-          'runs': _check_folder('runs'), 'cache': _check_folder('cache'), 'samples': _check_samples, 'weights': _check_weights}
+CHECKS = {
+    'python': _check_python,
+    'packages': _check_packages,
+    'torch': _check_torch,
+    'settings': _check_settings,
+    'runs': _check_folder('runs'),
+    'cache': _check_folder('cache'),
+    'samples': _check_samples,
+    'weights': _check_weights,
+}
 
 def run_checks(checks=CHECKS,  # name -> function that returns (True, fact) or a remedy
                progress=None,  # told the name of each check before it starts: importing torch takes a while

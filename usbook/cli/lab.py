@@ -52,7 +52,9 @@ def lab_folder(here=None,  # where the person is; the current folder if None
 
 def _place(here):
     "Where a new working copy goes: the top of a checkout, or here"
-    top = next((f for f in (here, *here.parents) if (f/'nbs'/'chapters').is_dir() and (f/'settings.ini').is_file()), here)
+    top = next(
+        (f for f in (here, *here.parents) if (f / 'nbs' / 'chapters').is_dir() and (f / 'settings.ini').is_file()), here
+    )
     return top/'usbook-lab'
 
 # %% ../../nbs/cli/03_lab.ipynb #3ac2f101

@@ -241,7 +241,8 @@ def show_results(results:dict, # the content of results.json
      "their own")
     from usbook.runs.report import headline_rows, is_about_paper, paper_rows
     from usbook.studies.study import get_study
-    out, arms, about = out or console(), list(results['runs']), is_about_paper(results)
+    out = out or console()
+    arms, about = list(results['runs']), is_about_paper(results)
     titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
     found = paper_rows(get_study(results['study']), results['runs']) if about else headline_rows(results)
     rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),

@@ -431,7 +431,9 @@ def render(out,               # an `Outcome`
     page = Environment(autoescape=True).from_string(
         files('usbook.runs').joinpath('report.html.j2').read_text(encoding='utf-8')
     )
-    r, own, (sheet, lost) = out.results, _own(out.results['data']), _sheet(out)
+    r = out.results
+    own = _own(out.results['data'])
+    (sheet, lost) = _sheet(out)
     arms, titles = list(r['runs']), {n: a.arm.title for n, a in out.arms.items()}
     classes = list(out.images.classes) if out.images is not None else []
     known = {*classes, *out.study.classes}

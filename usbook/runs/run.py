@@ -68,7 +68,9 @@ def reproduce(machinery:Machinery,  # the study
     final = settings.path('runs')/run_name(study.id)
     with _writable(final) as part:
         say('reading images', 0.)
-        all_images, source = find_images(study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, .1))
+        all_images, source = find_images(
+            study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, 0.1)
+        )
         images = some_patients(all_images, plan.patients, settings.seed)
         work = plan_work(images, plan, settings, modes, say.part(.1, .85))
         arms = (machinery.train or train_arms)(work)
@@ -86,17 +88,21 @@ def reproduce(machinery:Machinery,  # the study
 @contextmanager
 def _writable(final):
     "`write_folder`, or one sentence where nothing can be written"
-    def no(e): return BadInput(f'{final.parent}: no run can be written there ({e.strerror}); set another folder with runs = ... in settings.ini')
+    def no(e):
+        return BadInput(
+            f'{final.parent}: no run can be written there ({e.strerror}); set another folder with runs = ... in '
+            f'settings.ini'
+        )
     try: final.parent.mkdir(parents=True, exist_ok=True)
     except (PermissionError, NotADirectoryError, FileExistsError) as e: raise no(e) from None
     if not os.access(final.parent, os.W_OK): raise no(PermissionError(13, 'Permission denied'))
     with write_folder(final) as part: yield part
 
 # %% ../../nbs/runs/00_run.ipynb #e08874ca
-def judge(machinery:Machinery,
-          work:Work,      # the images and their folds
-          source:Source,  # where they come from
-          arms:dict       # name -> `Trained`
+def judge(machinery:Machinery, # the study's machinery
+          work:Work,           # the images and their folds
+          source:Source,       # where they come from
+          arms:dict            # name -> `Trained`
          )->Outcome:
     "Evidence and verdicts for trained arms"
     study, seed = machinery.study, work.settings.seed
@@ -106,7 +112,9 @@ def judge(machinery:Machinery,
     both = (machinery.compare or compare_modes)(arms, seed)
     facts = describe(work.images, source) | dict(unit=study.unit if machinery.read else 'image')
     measured, said = verdicts(machinery, work.images, arms, seed)
-    out = Outcome(study, work.settings, facts, arms, both, said, warnings_for(work.images, source, arms), source, work.images)
+    out = Outcome(
+        study, work.settings, facts, arms, both, said, warnings_for(work.images, source, arms), source, work.images
+    )
     out.figures = measured.figures
     out.results = results_of(out)
     return out
@@ -121,33 +129,36 @@ def compare_modes(arms:dict,  # name -> `Trained`
     return compare(a.test, b.test, names=(a.name, b.name)).as_dict()
 
 # %% ../../nbs/runs/00_run.ipynb #9cdd0a48
-def tell_left_out(out:Outcome,
-                  given,        # all images that were found
-                  used          # those that the profile takes
+def tell_left_out(out:Outcome, # an `Outcome`
+                  given,       # all images that were found
+                  used         # those that the profile takes
                  ):
     "Say how many images and patients the profile left out, in the results and among the warnings"
     n, k = [(len(m), len(set(m.patients))) for m in (given, used)]
     out.data['given'] = dict(images=n[0], patients=n[1])
     if k[0] < n[0]:
         unit, profile = out.data['unit'], out.settings.profile
-        text = (f'{k[0]} of {n[0]} {unit}s were used ({k[1]} of {n[1]} patients), because the profile {profile} takes no more patients; '
-                f'all are used with --profile {"quick" if profile == "test" else "full"}.')
+        text = (
+            f'{k[0]} of {n[0]} {unit}s were used ({k[1]} of {n[1]} patients), because the profile {profile} takes no '
+            f'more patients; '
+            f'all are used with --profile {"quick" if profile == "test" else "full"}.'
+        )
         out.data['left_out'] = text
         out.warnings.insert(0, text)
     out.results = results_of(out)
 
 # %% ../../nbs/runs/00_run.ipynb #4bac1603
-def task_classes(m,           # the images
-                 study:Study
-                )->list:      # names
+def task_classes(m,          # the images
+                 study:Study # a `Study`
+                )->list: # names
     "The images' classes; where a study looks for one thing, images without it are no class of their own"
     return [c for c in m.classes if len(study.classes) > 1 or c != f'no_{study.classes[0]}']
 
-def verdicts(machinery:Machinery,
-             m,           # the images
-             arms:dict,   # name -> `Trained`
-             seed:int=0   # of the resamples
-            )->tuple:     # (`Measured`, list of `Verdict`)
+def verdicts(machinery:Machinery, # the study's machinery
+             m,                   # the images
+             arms:dict,           # name -> `Trained`
+             seed:int=0           # of the resamples
+            )->tuple: # (`Measured`, list of `Verdict`)
     "A verdict on each claim; where the data hold other classes than the paper's, none is tested"
     study = machinery.study
     if set(task_classes(m, study)) != set(study.classes):
@@ -158,15 +169,21 @@ def verdicts(machinery:Machinery,
 
 # %% ../../nbs/runs/00_run.ipynb #2de21f6d
 def warnings_for(m,             # the images, with notes
-                 source:Source,
+                 source:Source, # where the images come from
                  arms:dict      # name -> `Trained`
-                )->list:        # of sentences
+                )->list: # of sentences
     "Sentences that belong on top of a report"
     out = list(m.notes)
     if source.simulated:
-        out.append("The images are simulated. The numbers say what holds of these images; they don't reproduce the paper's numbers.")
+        out.append(
+            "The images are simulated. The numbers say what holds of these images; they don't reproduce the paper's "
+            "numbers."
+        )
     if any(a.weights['source'] == 'random' for a in arms.values()):
-        out.append('The networks started from random weights: "frozen" means features of an untrained network, and says nothing about transfer.')
+        out.append(
+            'The networks started from random weights: "frozen" means features of an untrained network, and says '
+            'nothing about transfer.'
+        )
     return list(dict.fromkeys([*out, *(n for a in arms.values() for n in a.notes)]))
 
 # %% ../../nbs/runs/00_run.ipynb #227e8d6e

@@ -237,7 +237,7 @@ def _printed(entry, source, text, where):
             )
         try: return published(entry['name'], printed, source=entry.get('source', source), **of)
         except BadInput as e: raise BadInput(f'{_line(text, printed)}{e.what}', where) from None
-    if 'name' not in entry: raise BadInput(f'a [[published]] has no name', where)
+    if 'name' not in entry: raise BadInput('a [[published]] has no name', where)
     rest = {k: entry.get(f'per_{k}', {}).items() for k in ('class', 'arm')}
     own = [one(entry['printed'], arm=entry.get('arm', ''), label=entry.get('class', ''))] if 'printed' in entry else []
     return [*own, *(one(p, label=c) for c, p in rest['class']), *(one(p, arm=a) for a, p in rest['arm'])]

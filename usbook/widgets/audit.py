@@ -74,7 +74,8 @@ class PaperAudit(TableWidget):
     "Printed numbers, and what they imply; made by `audit_paper`"
     _esm, _title = script('audit'), 'Paper audit'
     _keep = ('study', 'numbers', 'classes')
-    study, numbers, classes = tr.Unicode().tag(sync=True), tr.List().tag(sync=True), tr.List().tag(sync=True)
+    study = tr.Unicode().tag(sync=True)
+    numbers, classes = tr.List().tag(sync=True), tr.List().tag(sync=True)
     _presets, _findings = tr.List().tag(sync=True), tr.List().tag(sync=True)
     _names, _max_n = tr.List(list(_NAMES)).tag(sync=True), tr.Int(1700).tag(sync=True)
     _problem = tr.Unicode().tag(sync=True)

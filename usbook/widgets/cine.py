@@ -58,11 +58,13 @@ class CinePlayer(TableWidget):
     show = tr.List(tr.Bool()).tag(sync=True)                             # the truth, then each detector
     _scans, _frames, _arms, _curves, _marks = (tr.List().tag(sync=True) for _ in range(5))
     _truth, _clips = tr.Dict().tag(sync=True), tr.Dict().tag(sync=True)
-    _n_lesions, _hit, _min_iou = tr.Int(0).tag(sync=True), tr.Unicode('iou').tag(sync=True), tr.Float(.5).tag(sync=True)
+    _n_lesions = tr.Int(0).tag(sync=True)
+    _hit, _min_iou = tr.Unicode('iou').tag(sync=True), tr.Float(.5).tag(sync=True)
 
     def __init__(self, source, dets:dict, hit='iou', min_iou=.5, **kwargs):
         first = next(iter(dets.values()))
-        self.source, self.dets, self.marks = source, dets, {k: match(d, hit, min_iou) for k, d in dets.items()}
+        self.source = source
+        self.dets, self.marks = dets, {k: match(d, hit, min_iou) for k, d in dets.items()}
         self.points = {k: froc_points(m) for k, m in self.marks.items()}
         code = {o: i for i, o in enumerate(first.scans['scan'])}
         super().__init__(_scans=list(code), _frames=first.scans['n_frames'].tolist(), _arms=list(dets), _hit=hit,

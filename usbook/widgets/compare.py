@@ -79,7 +79,8 @@ def counts(self:FrozenVersusFinetuned)->dict: # both_right, only_a, only_b, both
 @patch
 def numbers(self:FrozenVersusFinetuned)->dict: # a, b, difference: Interval; exact, midp, obuchowski: p values
     "What stands beside the cells"
-    m, codes, folds = self._chosen(), self.a.patient_codes, self._folds
+    m = self._chosen()
+    codes, folds = self.a.patient_codes, self._folds
     ra, rb = self.a.pred == self.a.target, self.b.pred == self.b.target
     only_a, only_b = (np.bincount(codes[m], o[m])[np.unique(codes[m])] for o in (ra & ~rb, rb & ~ra))
     by_image = mcnemar(int(only_a.sum()), int(only_b.sum()))

@@ -77,7 +77,8 @@ def matrix(self:ConfusionExplorer)->np.ndarray: # (k, k) counts, rows are the tr
 @patch
 def numbers(self:ConfusionExplorer)->dict: # accuracy: Interval; macro_f1, kappa: float; per_class: {class: dict}
     "The figures beside the matrix"
-    p, m, cm = self.shown, self._chosen(), self.matrix
+    p = self.shown
+    m, cm = self._chosen(), self.matrix
     cluster, folds = self.preds.patient_codes, self._folds
     one, all_ = class_scores(cm), overall_scores(cm)
     per = {c: dict(n=int(cm[j].sum()), called=int(cm[:, j].sum()), f1=_known(one['f1'][j]),

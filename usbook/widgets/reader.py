@@ -32,7 +32,8 @@ class ReaderStudy(PictureWidget):
     _seconds, _problem = tr.List().tag(sync=True), tr.Unicode().tag(sync=True)
 
     def __init__(self, images, classes, source, path, reader, seed=0):
-        self.path, self.answers, self._written = Path(path), [], None
+        self.path = Path(path)
+        self.answers, self._written = [], None
         if self.path.exists():
             self.answers, self._written = read_answers(self.path, images, classes), self.path.read_bytes()
         order = _order(images, [o['image'] for o in self.answers], reader, seed)
