@@ -13,6 +13,7 @@ from usbook.learn.weights import backbone, find_weights, shipped_folder
 from usbook.phantoms.nuisance import rng
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings, read_settings
+from usbook.runs.record import Record
 
 TINY = B.PretextRecipe(categories=26, pool_size=48, pairs=8, steps=4, sizes=((0., 32), (.5, 48)))
 AUTO = Settings(weights='auto', offline=True)
@@ -117,7 +118,7 @@ def test_gradients_reach_the_last_feature_map(shipped):
 RECORDS = Path(__file__).parents[1]/'nbs'/'records'
 
 def test_the_recorded_figures_bear_the_text():
-    rows = json.loads((RECORDS/'backbone_realdata.json').read_text())['rows']
+    rows = Record.read(RECORDS/'backbone_realdata.json').rows
     clear = lambda d: (d['low'] > 0) - (d['high'] < 0)
     of = lambda net, mode, what: {r['set']: r[what] for r in rows if (r['net'], r['mode']) == (net, mode)}
     for mode, least in dict(frozen=3, finetuned=5).items():
@@ -128,6 +129,6 @@ def test_the_recorded_figures_bear_the_text():
     for k, better in said.items(): assert {s: clear(d) for s, d in of(*k, 'minus_usbook').items() if clear(d)} == better, k
 
 def test_the_recorded_ablation_bears_the_text():
-    rows = [r for r in json.loads((RECORDS/'backbone_ablation.json').read_text())['rows'] if 'minus_short' in r]
+    rows = [r for r in Record.read(RECORDS/'backbone_ablation.json').rows if 'minus_short' in r]
     clear = {(r['net'], r['set']) for r in rows if not r['minus_short']['low'] < 0 < r['minus_short']['high']}
     assert len(rows) == 20 and clear == {('as shipped', 'head_ct'), ('as shipped', 'gallbladder')}

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -12,6 +11,7 @@ from usbook.studies.breast_cine import HIT, MACHINERY, PLANS, RATES, STEPS, STUD
 from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.detections import Detections
+from usbook.runs.record import Record
 from usbook.studies.machinery import Arm, Trained, judge_claims
 
 COMMITTED = Path(__file__).parents[1]/'nbs'/'records'/'breast_cine'
@@ -141,12 +141,13 @@ def test_bad_boxes_end_in_one_sentence(usbook, clips, tmp_path):
 # The longer run --------------------------------------------------------------------------------------------
 
 def test_the_committed_run_is_what_the_chapter_says():
-    long, facts = read_long(COMMITTED), json.loads((COMMITTED/'run.json').read_text())
-    assert list(long) == list(facts['steps']) == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
+    long, facts = read_long(COMMITTED), Record.read(COMMITTED/'run.json')
+    assert list(long) == list(facts.how['steps']) == [f'resnet10t-{m}_{s}' for m in ('frozen', 'finetuned') for s in ('single', 'sequence')]
     first = next(iter(long.values()))
     assert all(d.scans.equals(first.scans) and d.lesions.equals(first.lesions) for d in long.values())
     plan = PLANS['workshop']
-    assert facts['data']['images'] == plan.phantom['n'] and facts['seed'] == 0 and 'simulated' in facts['data']['source']
+    data = facts.data['phantom']
+    assert data['images'] == plan.phantom['n'] and facts.how['seed'] == 0 and 'simulated' in data['source']
     assert sum(f.stat().st_size for f in COMMITTED.rglob('*') if f.is_file()) < 3e6
     for n, d in long.items():
         t = chance(d, 40)
@@ -154,7 +155,7 @@ def test_the_committed_run_is_what_the_chapter_says():
     pairs = dict(tuning=('frozen_single', 'finetuned_single'), frozen=('frozen_single', 'frozen_sequence'), finetuned=('finetuned_single', 'finetuned_sequence'))
     said = {n: differences(compare_froc(*(long[f'resnet10t-{k}'] for k in p), RATES, **HIT)) for n, p in pairs.items()}
     assert all((d.low < 0 < d.high) == (n == 'tuning') and (n == 'tuning' or d.low > 0) for n, ds in said.items() for d in ds.values())
-    for k, step in facts['steps'].items():
+    for k, step in facts.how['steps'].items():
         if k.endswith('sequence'):
-            t = pd.DataFrame(facts['valid'][k]).T.drop('single frame')
-            assert t['mean'].max() == t.loc[step, 'mean']
+            means = {m.split('/')[1]: i.value for m, i in facts.metrics(k).items() if m.endswith('/mean')}
+            assert means.pop('single frame') and max(means.values()) == means[step] and len(means) == 5

@@ -95,13 +95,13 @@ def test_report_needs_no_other_file(done):
 
 def test_predictions_can_be_evaluated_and_compared(done, usbook):
     a, b = sorted(Path(done[0]['folder']).glob('predictions-*.csv'))
-    e = usbook('evaluate', a, '--json', '--n-boot', 200)
+    e = usbook('evaluate', a, '--json')
     assert e.returncode == 0, e.stderr
     arm = a.stem.removeprefix('predictions-')
     assert json.loads(e.stdout)['overall']['accuracy']['value'] == done[0]['runs'][arm]['accuracy']['value']
-    c = json.loads(usbook('compare', a, b, '--json', '--n-boot', 200).stdout)
+    c = json.loads(usbook('compare', a, b, '--json').stdout)
     assert {'b', 'c', 'mcnemar_exact', 'mcnemar_midp', 'obuchowski'} <= set(c)
-    for words in (['evaluate', a], ['compare', a, b]): assert usbook(*words, '--n-boot', 100).returncode == 0
+    for words in (['evaluate', a], ['compare', a, b]): assert usbook(*words).returncode == 0
 
 def test_same_seed_same_numbers(done, usbook, tree):
     again = json.loads(usbook('reproduce', 'lung_signs', '--data', tree, '--patients', r'(P\d+)_', '--weights', 'random', '--json').stdout)
@@ -232,14 +232,14 @@ def odd(tmp_path):
 
 def test_markup_in_names_is_shown_as_it_is(usbook, odd):
     for words in (['evaluate', odd], ['compare', odd, odd], ['compare', odd, '--reader', '[/b]']):
-        r = usbook(*words, '--n-boot', 20)
+        r = usbook(*words)
         assert r.returncode == 0, r.stderr
-    assert '[/x]' in usbook('evaluate', odd, '--n-boot', 20).stdout and '积液 – [bold]' in usbook('evaluate', odd, '--n-boot', 20).stdout
+    assert '[/x]' in usbook('evaluate', odd).stdout and '积液 – [bold]' in usbook('evaluate', odd).stdout
 
 @pytest.mark.parametrize('columns', [30, 60, 80, 110, 200])
 def test_no_number_is_cut(usbook, odd, columns):
-    e = usbook('evaluate', odd, '--n-boot', 20, COLUMNS=str(columns)).stdout
-    full = json.loads(usbook('evaluate', odd, '--n-boot', 20, '--json').stdout)
+    e = usbook('evaluate', odd, COLUMNS=str(columns)).stdout
+    full = json.loads(usbook('evaluate', odd, '--json').stdout)
     from usbook.core.interval import interval_text
     for v in full['overall'].values(): assert interval_text(v) in e
     for d in full['per_class'].values():
@@ -247,13 +247,13 @@ def test_no_number_is_cut(usbook, odd, columns):
     assert '30 images of 10 patients' in e and 'predicted class across' in e and '…' not in e
 
 def test_the_sentence_comes_first_and_the_rest_is_short(usbook, odd):
-    out = usbook('compare', odd, '--reader', '[/b]', '--n-boot', 20, COLUMNS='200').stdout.splitlines()
+    out = usbook('compare', odd, '--reader', '[/b]', COLUMNS='200').stdout.splitlines()
     assert out[0].startswith('On these 30 images of 10 patients') and len(out) < 16
 
 @pytest.mark.parametrize('encoding', ['ascii', 'gbk', 'cp1252', 'utf-8'])
 def test_terminals_that_know_few_characters(odd, tmp_path, encoding):
     for more in ([], ['--json']):
-        r = typed(['evaluate', odd, '--n-boot', 20, *more], tmp_path, env=dict(PYTHONIOENCODING=encoding, PYTHONUTF8='0'))
+        r = typed(['evaluate', odd, *more], tmp_path, env=dict(PYTHONIOENCODING=encoding, PYTHONUTF8='0'))
         assert r.returncode == 0 and not r.stderr, r.stderr
     assert '积液 – [bold]' in json.loads(r.stdout.decode(encoding))['classes']
 
@@ -276,7 +276,13 @@ def test_a_reader_that_has_seen_enough_is_no_leak(tmp_path):
 # What is typed wrong ---------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize('words', [['--n-boot', '0'], ['--n-boot', '-5'], ['--seed', '-1'], ['--seed', str(2**64)], ['--seed', '9'*5000], ['--n-boot', 'x']])
-def test_numbers_out_of_range(usbook, odd, words): assert len(sentence(usbook('evaluate', odd, *words))) < 400
+def test_numbers_out_of_range(usbook, words): assert len(sentence(usbook('froc', 'd.csv', 'l.csv', '--scans', 's.csv', *words))) < 400
+
+@pytest.mark.parametrize('command', ['evaluate', 'compare'])
+@pytest.mark.parametrize('words', [['--n-boot', 20], ['--seed', 1]])
+def test_no_option_that_does_nothing(usbook, odd, command, words):
+    "Intervals of these two are computed, not drawn: options of a bootstrap were taken and forgotten"
+    assert words[0] in sentence(usbook(command, odd, *words)) and words[0] not in usbook(command, '--help').stdout
 
 @pytest.mark.parametrize('name,value,says', [('cache', '~nosuch/x', 'no user'), ('runs', '~nosuch/x', 'no user'), ('data', '~nosuch/x', 'no user'),
                                              ('seed', '-1', 'out of range'), ('seed', str(2**64), 'out of range'), ('seed', '9'*5000, 'whole number'), ('data', 'a\0b', 'character')])
@@ -294,7 +300,7 @@ def test_a_section_that_is_only_a_comment(tmp_path):
 
 def test_examples_are_shown_and_fit(usbook, tmp_path):
     (tmp_path/'p.csv').write_text(usbook('evaluate', '--example').stdout)
-    assert usbook('evaluate', 'p.csv', '--n-boot', 20).returncode == 0
+    assert usbook('evaluate', 'p.csv').returncode == 0
     parts = [b.split('\n', 1) for b in usbook('froc', '--example').stdout.split('\n\n')]
     for head, body in parts: (tmp_path/head.split(':')[0]).write_text(body)
     assert usbook('froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', 20).returncode == 0
@@ -302,8 +308,8 @@ def test_examples_are_shown_and_fit(usbook, tmp_path):
 
 def test_independent_images_need_no_patients(usbook, tmp_path):
     (tmp_path/'p.csv').write_text('image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.{i}1,.{9 - i}9\n' for i in range(1, 9)))
-    assert 'patient' in sentence(usbook('evaluate', 'p.csv', '--n-boot', 20))
-    r = usbook('evaluate', 'p.csv', '--n-boot', 20, '--independent')
+    assert 'patient' in sentence(usbook('evaluate', 'p.csv'))
+    r = usbook('evaluate', 'p.csv', '--independent')
     assert r.returncode == 0 and 'every image counts as a patient' in r.stdout
 
 def test_every_problem_has_its_parts(usbook, tmp_path):
@@ -397,3 +403,32 @@ def test_installed_away_from_the_checkout(tmp_path):
     r = usbook('reproduce', 'lung_signs', '--weights', 'random')
     assert r.returncode == 0 and 'report.html' in r.stdout, r.stdout + r.stderr
     assert list((away/'runs').glob('lung_signs-*/report.html'))
+
+# What a run says in a terminal -----------------------------------------------------------------------------
+
+def results(**kw):
+    "results.json of an invented run"
+    auc = dict(value=.81, low=.72, high=.88, method='')
+    claim = dict(id='1', text='Better', verdict='supported', ours='0.1 (0.02 to 0.2)', reason='', patients=31, events=7, holm='inconclusive')
+    return dict(study='lung_signs', data=dict(kind='sample'), runs=dict(frozen=dict(macro_auc=auc, accuracy=auc)), claims=[claim],
+                luck=dict(sentence='0.1 of them would be supported by luck.'), warnings=['12 of 20 images were used.']) | kw
+
+def shown(r, width=110):
+    import io
+    from usbook.cli.show import console, show_results
+    out = console(width)
+    out.file = io.StringIO()
+    show_results(r, out)
+    return ' '.join(out.file.getvalue().split())
+
+@pytest.mark.parametrize('width', [60, 110])
+def test_a_verdict_says_what_it_rests_on(width):
+    text = shown(results(), width)
+    for words in ('on 31 patients', '7 events', 'Holm', 'inconclusive', 'supported by luck', '12 of 20 images were used', 'paper'): assert words in text, words
+
+def test_own_images_of_other_classes_are_shown_without_the_paper():
+    why = 'the images have other classes than the study (round, square)'
+    odd = dict(claims=[dict(id='1', text='Better', verdict='not tested', ours='', reason=why)], data=dict(kind='own'))
+    text = shown(results(**odd))
+    assert 'AUC, mean over classes' in text and '0.810 (0.720 to 0.880)' in text and 'no claim of a paper was tested' in text
+    assert 'Better' not in text and 'luck' not in text and ' paper frozen' not in text and 'paper' in shown(results(data=dict(kind='own')))

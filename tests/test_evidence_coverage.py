@@ -1,5 +1,4 @@
 "Intervals that hold the truth as often as they say, and are refused with a reason where they can't"
-import json
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from usbook.evidence.resample import (Resampler, difference, jackknife, kish, pr
                                       support_of)
 from usbook.evidence.scores import auc
 from usbook.predictions.predictions import Predictions, toy_predictions
+from usbook.runs.record import Record
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
@@ -40,9 +40,9 @@ def test_three_folds_without_signal():
 def test_the_record_is_of_the_same_shape():
     file = ROOT/'nbs'/'records'/'coverage.json'
     if not file.exists(): pytest.skip('no record yet: make coverage writes it')
-    record = json.loads(file.read_text())
-    assert {'study', 'arm', 'figures', 'command', 'date', 'versions', 'data', 'older'} <= set(record)
-    assert {'metric', 'sizes', 'patients', 'icc', 'level', 'coverage', 'given'} <= set(record['figures'][0])
+    record = Record.read(file)
+    assert record.arms == ['now', 'percentiles, before'] and 'coverage.py' in record.command
+    assert {'study', 'arm', 'metric', 'of', 'sizes', 'patients', 'icc', 'level', 'value', 'given'} <= set(record.figures[0])
 
 
 # ---- too few, and said so

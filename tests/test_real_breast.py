@@ -4,7 +4,6 @@ The quick form runs with the other tests, on one part of three, and asserts what
 The slow form (`make realdata`) tries ImageNet and random weights, frozen and fine-tuned, and writes its figures to
 nbs/records/real_breast.json. The set does not say which stills are of one woman, so its intervals draw stills.
 """
-import json
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from usbook.learn.recipe import DetectRecipe, Job
 from usbook.learn.detect import merge_places, train_detector
 from usbook.predictions.detections import Detections
 from usbook.core.settings import Settings
+from usbook.runs.record import Record, figures_of_arms
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_breast.json'
 QUICK = DetectRecipe('squeezenet1_0', size=128, epochs=6, every=1, views=2, lr=2e-3)
@@ -59,15 +59,17 @@ def test_masses_are_found_on_real_stills(folds, realdata, tmp_path):
 
 @pytest.mark.slow
 def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
-    started, arms = time.perf_counter(), {}
+    started, arms, weights_of, seconds = time.perf_counter(), {}, {}, {}
     for name, weights in dict(imagenet=str(realdata/'weights'), random='random').items():
         for mode in ('frozen', 'finetuned'):
             d, fits = arm(folds, FULLER, mode, Settings(weights=weights, cache=str(tmp_path), device='cpu', offline=True))
             f, strict = froc(d, RATES, **HIT), froc(d, RATES, min_iou=.5)
-            arms[f'{name}-{mode}'] = dict(weights=fits[0].weights.name, seconds=round(sum(x.seconds for x in fits)), jafroc=f.jafroc.as_dict(), chance=chance(d).chance.to_dict(),
-                                          sensitivity={f'{r:g}': i.as_dict() for r, i in f.sensitivity.items()},
-                                          sensitivity_iou_half={f'{r:g}': i.as_dict() for r, i in strict.sensitivity.items()})
-    n = dict(stills=150, with_mass=int((folds[0].table.label == 'mass').sum()), parts=3)
-    assert all(a['sensitivity']['0.5']['low'] > a['chance']['0.5'] for k, a in arms.items() if k.startswith('imagenet'))
-    RECORD.write_text(json.dumps(n | dict(recipe=vars(FULLER), hit='centre', arms=arms), indent=1) + '\n')
+            k = f'{name}-{mode}'
+            weights_of[k], seconds[k] = fits[0].weights.name, round(sum(x.seconds for x in fits))
+            arms[k] = dict(jafroc=f.jafroc, chance=chance(d).chance.to_dict(), sensitivity={f'{r:g}': i for r, i in f.sensitivity.items()},
+                           sensitivity_iou_half={f'{r:g}': i for r, i in strict.sensitivity.items()})
+    data = dict(sha256=folds[0].with_split(None).sha256(), images=150, with_mass=int((folds[0].table.label == 'mass').sum()))
+    assert all(a['sensitivity']['0.5'].low > a['chance']['0.5'] for k, a in arms.items() if k.startswith('imagenet'))
+    how = dict(hit='centre', parts=3, recipe=vars(FULLER), weights=weights_of, seconds=seconds)
+    Record('make realdata', dict(busi=data), figures_of_arms('breast_cine', arms), how=how).write(RECORD)
     print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')

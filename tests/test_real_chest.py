@@ -3,7 +3,6 @@
 180 films of 180 patients (Shenzhen set), half of them with tuberculosis. That is not pneumoconiosis, and is said so wherever a figure stands.
 The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/records/real_chest.json.
 """
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from usbook.learn.recipe import Job, Recipe, SegRecipe
 from usbook.learn.weights import find_weights
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
+from usbook.runs.record import Record, figures_of_arms, figures_of_rows
 
 CLASSES = ['normal', 'tuberculosis']
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_chest.json'
@@ -105,9 +105,12 @@ def test_record(realdata, tmp_path):
     a = aucs['real films of other patients', 'lungs', 'frozen']
     gaps = {k: auc_gap(a, aucs[j]).as_dict() for k, j in {'lungs minus whole': ('', 'whole', 'frozen'), 'by U-Net minus by hand': ('nobody: drawn by hand', 'lungs', 'frozen'),
             'learnt on real minus on simulated films': ('simulated films', 'lungs', 'frozen')}.items()}
-    record = dict(table=table, stage_two=stage_two, differences=gaps, disease='tuberculosis, a stand-in; not pneumoconiosis', films=180, patients=180,
-                  unet=f"{find_weights('resnet10t', own)}, {FULLER.unet.size} pixels, {FULLER.unet.epochs} epochs",
-                  classifier=f"{find_weights('squeezenet1_0', two)}, {FULLER.recipe.size} pixels, {FULLER.recipe.epochs} epochs",
-                  minutes=round((time.perf_counter() - started)/60, 1), cpu_minutes=round(time.process_time()/60, 1))
-    RECORD.write_text(json.dumps(record, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
+    data = dict(sha256=m.sha256(), images=180, patients=180, disease='tuberculosis, a stand-in; not pneumoconiosis')
+    figures = [*figures_of_rows(table, 'pneumoconiosis', ('stage', 'learnt from')),
+               *figures_of_rows(stage_two, 'pneumoconiosis', ('shown', 'mode', 'lungs learnt from')),
+               *figures_of_arms('pneumoconiosis', dict(differences=gaps))]
+    how = dict(unet=f"{find_weights('resnet10t', own)}, {FULLER.unet.size} pixels, {FULLER.unet.epochs} epochs",
+               classifier=f"{find_weights('squeezenet1_0', two)}, {FULLER.recipe.size} pixels, {FULLER.recipe.epochs} epochs",
+               minutes=round((time.perf_counter() - started)/60, 1), cpu_minutes=round(time.process_time()/60, 1))
+    Record('make realdata', dict(shenzhen=data), figures, dict(table=table, stage_two=stage_two), how).write(RECORD)
     assert all(r['both lungs found'] for r in table) and len(stage_two) == 7

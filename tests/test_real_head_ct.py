@@ -4,7 +4,6 @@ The set gives every slice its own patient, yet some slices are plainly of one he
 with another letter on it. Slices that look alike are therefore merged into one patient before anything is split.
 The quick form runs with the other tests. The slow form (`make realdata`) writes its figures to nbs/records/real_head_ct.json.
 """
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from usbook.learn.recipe import MODES, Job, Recipe
 from usbook.learn.transfer import dataloaders, rows_loader, split_rows, train
 from usbook.predictions.predictions import Predictions
 from usbook.core.settings import Settings
+from usbook.runs.record import Record, figures_of_arms
 
 CLASSES = list(STUDY.classes)
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_head_ct.json'
@@ -152,6 +152,7 @@ def test_letters_as_a_shortcut(slices, realdata, tmp_path):
         out['heat outside the head'] = dict(heat=float(np.nanmean(heat)), area=float(np.mean(outside)))
         record[mode] = dict(auc=auc(p), **out)
     share = pd.Series(lettered).groupby(m.table.label).agg(['sum', 'size'])
-    RECORD.write_text(json.dumps(dict(slices=len(m), given_patients=199, patients=int(m.table.patient.nunique()), folds=3, recipe=vars(FULLER),
-                                      lettered={c: share.loc[c].tolist() for c in CLASSES}, arms=record), indent=1) + '\n')
+    data = dict(sha256=m.sha256(), images=len(m), patients=int(m.table.patient.nunique()), given_patients=199,
+                lettered={c: share.loc[c].tolist() for c in CLASSES})
+    Record('make realdata', {'head-ct': data}, figures_of_arms('head_ct', record), how=dict(folds=3, recipe=vars(FULLER))).write(RECORD)
     print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')

@@ -3,7 +3,6 @@
 The quick form runs with the other tests and asserts what has to be true of any honest result. The slow form
 (`make realdata`) uses larger images and more epochs, and writes its figures to nbs/records/real_lung_signs.json.
 """
-import json
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from usbook.learn.recipe import MODES, Job, Recipe
 from usbook.learn.transfer import train
 from usbook.predictions.predictions import Predictions
 from usbook.core.settings import Settings
+from usbook.runs.record import Record, figures_of_arms
 
 CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_lung_signs.json'
@@ -75,13 +75,13 @@ def test_both_modes_on_real_images(folds, realdata, tmp_path):
 
 
 def summary(predictions):
-    "Figures with patient-level intervals, as JSON; the spread over seeds beside the first seed's"
+    "Metrics of the first seed with intervals over patients; the other seeds, and the counts behind them"
     keep = ('accuracy', 'balanced_accuracy', 'macro_f1', 'macro_auc', 'brier')
     all_seeds = [evaluate(p) for p in predictions]
     e = all_seeds[0]
-    return dict(overall={k: e.overall[k].as_dict() for k in keep}, confusion=e.confusion.tolist(), notes=list(e.notes),
-                per_class={c: {k: e.per_class[c][k].as_dict() for k in ('precision', 'recall', 'f1', 'auc')} for c in CLASSES},
-                seeds=[{k: round(s.overall[k].value, 4) for k in keep} for s in all_seeds])
+    figures = {k: e.overall[k] for k in keep}
+    figures['per_class'] = {c: {k: e.per_class[c][k] for k in ('precision', 'recall', 'f1', 'auc')} for c in CLASSES}
+    return figures, dict(seeds=[{k: round(s.overall[k].value, 4) for k in keep} for s in all_seeds], confusion=e.confusion.tolist(), notes=list(e.notes))
 
 
 @pytest.mark.slow
@@ -92,11 +92,13 @@ def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
     pairs = {'imagenet frozen - random frozen': (('imagenet', 'frozen'), ('random', 'frozen')),
              'imagenet finetuned - imagenet frozen': (('imagenet', 'finetuned'), ('imagenet', 'frozen')),
              'imagenet finetuned - random finetuned': (('imagenet', 'finetuned'), ('random', 'finetuned'))}
-    record = dict(images=413, patients=52, folds=3, classes=CLASSES, recipe=vars(FULLER), patients_of_class={
-        c: int(first['imagenet', 'frozen'].table.query('target == @c').patient.nunique()) for c in CLASSES},
-        arms={f'{w}-{m}': dict(weights=v[0][1][0].weights.name, seconds=round(sum(f.seconds for _, fits in v for f in fits)), **summary([p for p, _ in v]))
-              for (w, m), v in done.items()},
-        differences={k: compare(first[a], first[b])['differences'] for k, (a, b) in pairs.items()})
+    of_class = {c: int(first['imagenet', 'frozen'].table.query('target == @c').patient.nunique()) for c in CLASSES}
+    data = dict(sha256=folds[0].with_split(None).sha256(), images=413, patients=52, patients_of_class=of_class)
+    found = {f'{w}-{m}': summary([p for p, _ in v]) for (w, m), v in done.items()}
+    arms_ = {k: metrics for k, (metrics, _) in found.items()} | {k: compare(first[a], first[b])['differences'] for k, (a, b) in pairs.items()}
+    how = dict(folds=3, classes=CLASSES, recipe=vars(FULLER), weights={f'{w}-{m}': v[0][1][0].weights.name for (w, m), v in done.items()},
+               seconds={f'{w}-{m}': round(sum(f.seconds for _, fits in v for f in fits)) for (w, m), v in done.items()})
     assert all(f.frozen['moved'] == 0 for (_, m), v in done.items() if m == 'frozen' for _, fits in v for f in fits)
-    RECORD.write_text(json.dumps(record, indent=1) + '\n')
+    rows = [dict(arm=k, **more) for k, (_, more) in found.items()]
+    Record('make realdata', dict(pocus=data), figures_of_arms('lung_signs', arms_), rows, how).write(RECORD)
     print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')

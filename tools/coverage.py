@@ -7,21 +7,18 @@ Patients have 20 images each, or a tenth of them has 50 and the rest one. How al
 intraclass correlation (ICC) of a beta-binomial. Sensitivity is the same proportion with the images of one class.
 """
 import argparse
-import json
-import platform
 import time
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import scipy
 from scipy import stats
 
-from usbook.core.files import write_file
 from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import difference, proportion_of
 from usbook.evidence.scores import auc
 from usbook.predictions.predictions import Predictions
+from usbook.runs.record import Record
 
 PATIENTS, ICCS, LEVELS = (12, 25, 50, 200), (0., .1, .4), (.5, .8, .95, .99)
 OLDER = [ # percentile bootstrap over patients, 2000 resamples: metric, sizes, patients, ICC, level, coverage
@@ -128,6 +125,13 @@ def run(sims=1000, seed=0, patients=PATIENTS):
     return rows
 
 
+def figure(row, arm):
+    "A case as a figure of the record: how often the interval of a metric held the truth"
+    r = dict(row)
+    metric, share = r.pop('metric'), r.pop('coverage')
+    return dict(study='coverage', arm=arm, metric='coverage', of=metric, value=share, **r)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--sims', type=int, default=1000, help='simulations of a proportion; other metrics take fewer')
@@ -136,13 +140,12 @@ def main():
     a = p.parse_args()
     start, rows = time.time(), run(a.sims, a.seed)
     older = [dict(zip(('metric', 'sizes', 'patients', 'icc', 'level', 'coverage'), o)) for o in OLDER]
-    record = dict(study='coverage', arm='intervals', command=f'python tools/coverage.py --sims {a.sims} --seed {a.seed}',
-                  date=time.strftime('%Y-%m-%d'), seconds=round(time.time() - start), data='simulated patients',
-                  versions=dict(python=platform.python_version(), numpy=np.__version__, scipy=scipy.__version__),
-                  figures=rows, older=older)
-    write_file(a.out, json.dumps(record, indent=1) + '\n')
+    figures = [figure(r, 'now') for r in rows] + [figure(r, 'percentiles, before') for r in older]
+    data = {'simulated patients': dict(note='made by the command, from its seed')}
+    seconds = round(time.time() - start)
+    Record(f'python tools/coverage.py --sims {a.sims} --seed {a.seed}', data, figures, how=dict(seconds=seconds)).write(a.out)
     low = [r for r in rows if r['coverage'] is not None and r['coverage'] < .93]
-    print(f'{len(rows)} cases in {record["seconds"]} s; {len(low)} below .93')
+    print(f'{len(rows)} cases in {seconds} s; {len(low)} below .93')
     for r in low: print(r)
 
 

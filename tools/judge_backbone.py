@@ -5,7 +5,7 @@ Nothing is tuned here: image size, folds, penalty, rates and epochs are fixed fo
 Frozen takes minutes, fine-tuned (--finetuned) an hour on two cores; what is done is kept in the cache.
 --ablate asks what helped: short pretrainings, each with one thing left out, judged frozen; half an hour on two cores.
 """
-import argparse, json, os, sys
+import argparse, os, sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from usbook.phantoms.textures import TEXTURES
 from usbook.learn.pretrain import PretextRecipe, make_backbone
 from usbook.learn.weights import Weights, backbone, find_weights
 from usbook.core.settings import Settings, read_settings
+from usbook.runs.record import Record, figures_of_rows
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'backbone_realdata.json'
 ABLATION = RECORD.with_name('backbone_ablation.json')
@@ -167,14 +168,21 @@ def judge(folder, modes=('frozen',), sets=tuple(SETS), nets=tuple(NETS), cache=N
 
 def record(rows, file=RECORD):
     "Replace what is judged anew, keep the rest"
-    old = json.loads(file.read_text()) if file.exists() else dict(rows=[])
+    old = Record.read(file) if file.exists() else None
     key = lambda r: (r['set'], r['mode'], r['net'])
-    kept = [r for r in old['rows'] if key(r) not in set(map(key, rows))]
+    kept = [r for r in (old.rows if old else []) if key(r) not in set(map(key, rows))]
     order = lambda r: (list(SETS).index(r['set']), r['mode'] != 'frozen', list(NETS).index(r['net']))
     how = dict(metric='AUC, macro one-vs-rest; mean over seeds; 95 % intervals from 1000 draws of patients', folds=FOLDS, seeds=list(SEEDS),
                image_size=SIZE, frozen=f'logistic regression, C={PENALTY}, standardised average-pooled features',
                finetuned=f'{EPOCHS} epochs, one cycle, AdamW, rates {RATE_BODY} body and {RATE_HEAD} head, batch {BATCH}, {FINE_SIZE} px (gallbladder {SMALL["gallbladder"]}), {FINE_FOLDS} folds')
-    file.write_text(json.dumps(dict(how=how, rows=sorted(kept + rows, key=order)), indent=1) + '\n')
+    data = (old.data if old else {}) | data_of(dict.fromkeys(r['set'] for r in rows))
+    rows = sorted(kept + rows, key=order)
+    Record('make realdata FINETUNED=yes', data, figures_of_rows(rows, 'set', ('net', 'mode')), rows, how).write(file)
+
+def data_of(sets):
+    "The sets, each by the hash of its images and its table"
+    folder = Path(os.environ['USBOOK_REALDATA'])
+    return {k: dict(sha256=Manifest.open(folder/k, classes=SETS[k], drop_other=True, same_patient=True).sha256()) for k in sets}
 
 # What helped -----------------------------------------------------------------------------------------------------
 
@@ -191,7 +199,8 @@ def ablate(folder, cache=None, file=ABLATION, say=print):
         for n, (v, vs) in b.items():
             rows.append(dict(set=name, net=n, auc=interval(v, vs)) | ({} if n == 'short' else dict(minus_short=interval(v - first[0], vs - first[1]))))
             say(*rows[-1].values())
-    file.write_text(json.dumps(dict(how=f"{SHORT['steps']} steps of {2*PretextRecipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the frozen rows of {RECORD.name}", rows=rows), indent=1) + '\n')
+    how = f"{SHORT['steps']} steps of {2*PretextRecipe().pairs} images at {SHORT['sizes'][0][1]} px; judged as the frozen rows of {RECORD.name}"
+    Record('make ablation', data_of(SETS), figures_of_rows(rows, 'set', ('net',)), rows, dict(how=how)).write(file)
 
 if __name__ == '__main__':
     a = argparse.ArgumentParser(description=__doc__)

@@ -4,7 +4,6 @@ Plain: logistic regression on `simple_statistics` (means and spreads of 8 x 8 ti
 backbone, frozen and fine-tuned, exactly as `judge_backbone.py` trains it on real images. Nothing is tuned here. What
 must hold: the plain reference clearly below the better network (interval of the difference above zero), the network below 1.
 """
-import json
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from usbook.evidence.compare import icc
 from usbook.phantoms.nuisance import simple_statistics
 from usbook.phantoms.samples import cached_sample
 from usbook.core.settings import read_settings
+from usbook.runs.record import Record, figures_of_rows
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT/'nbs'/'records'/'difficulty.json'
@@ -31,10 +31,14 @@ def lung_window(image, mask):
     y0, y1, x0, x1 = box(mask, 0)
     return image.crop((x0, y0, x1, y1))
 
+def images_of(study, cache):
+    "The images that a study is judged on"
+    if study == 'pneumoconiosis': return Manifest.read(cached_sample(study, cache, n=FILMS))
+    return Manifest.read(ROOT/'data_samples'/study/'manifest.csv')
+
 def load(study, cache):
     "(images (n, SIZE, SIZE) uint8, classes (n,), patients (n,))"
-    if study == 'pneumoconiosis': m = Manifest.read(cached_sample(study, cache, n=FILMS))
-    else: m = Manifest.read(ROOT/'data_samples'/study/'manifest.csv')
+    m = images_of(study, cache)
     rows = np.arange(len(m))
     if study == 'breast_cine': rows = rows[::6]        # neighbouring frames are nearly the same image
     grey = []
@@ -62,8 +66,11 @@ def judge(study, cache, say=print):
 if __name__ == '__main__':
     how = dict(metric='AUC, macro one-vs-rest, 95 % intervals from 1000 draws of patients', folds=FOLDS, image_size=SIZE,
                finetuned=f'{EPOCHS} epochs at {FINE_SIZE} px, {FINE_FOLDS} folds', pneumoconiosis=f'{FILMS} films at 400 px, cut to the lungs by the known masks')
-    old = {r['study']: r for r in json.loads(RECORD.read_text())['rows']} if RECORD.exists() else {}
+    was = Record.read(RECORD) if RECORD.exists() else None
+    old, data = ({r['study']: r for r in was.rows}, was.data) if was else ({}, {})
+    cache = read_settings().path('cache')/'samples'
     for s in sys.argv[1:] or TASKS:
-        old[s] = judge(s, read_settings().path('cache')/'samples')
+        old[s] = judge(s, cache)
+        data[s] = dict(sha256=images_of(s, cache).sha256())
         rows = [old[k] for k in TASKS if k in old]
-        RECORD.write_text(json.dumps(dict(how=how, rows=rows), indent=1) + '\n')
+        Record('make difficulty', data, figures_of_rows(rows, 'study', ('task',)), rows, how).write(RECORD)

@@ -3,22 +3,24 @@
 The seconds are those that `LessonTimes` measured and kept in the cache. Beside them stands how fast this machine does a
 fixed piece of training, so that another machine can scale them."""
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-def record()->dict: # what is known on this machine
+def lesson_record(): # a `Record` of what is known on this machine
     from usbook.core.files import read_json
     from usbook.core.settings import read_settings
     from usbook.runs.lesson import machine_speed
+    from usbook.runs.record import Record
     kept = read_settings(ROOT).path('cache')/'lesson_times.json'
     if not kept.is_file(): sys.exit('nothing is measured yet: run the chapters first (make notebooks)')
     import torch
-    return dict(study='all', arm='lessons', figure='seconds of the long cells', seconds=read_json(kept), speed=machine_speed(),
-                threads=torch.get_num_threads(), command='python tools/lesson_times.py', date=time.strftime('%Y-%m-%d'))
+    parts = {tuple(key.split(', ')): steps for key, steps in read_json(kept).items()}
+    figures = [dict(study=study, arm=profile, metric=step, value=v)
+               for (study, profile), steps in parts.items() for step, v in steps.items()]
+    data = dict(samples=dict(note='the committed samples, as the chapters read them; the seconds of their long cells'))
+    how = dict(unit='seconds', speed=machine_speed(), threads=torch.get_num_threads())
+    return Record('python tools/lesson_times.py', data, figures, how=how)
 
-if __name__ == '__main__':
-    from usbook.core.files import as_json, write_file
-    write_file(ROOT/'nbs'/'records'/'lesson_times.json', as_json(record()) + '\n')
+if __name__ == '__main__': lesson_record().write(ROOT/'nbs'/'records'/'lesson_times.json')

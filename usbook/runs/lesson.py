@@ -140,8 +140,8 @@ class LessonTimes:
         self.key, self.file = f'{lesson}, {settings.profile}', settings.path('cache')/'lesson_times.json'
         self.here = _read(self.file).get(self.key, {})
         kept = _read(record)
-        there = kept.get('seconds', {}).get(self.key, {})
-        faster = machine_speed()/kept['speed'] if set(there) - set(self.here) else 1.
+        there = {f['metric']: f['value'] for f in kept.get('figures', []) if f"{f['study']}, {f['arm']}" == self.key}
+        faster = machine_speed()/kept['how']['speed'] if set(there) - set(self.here) else 1.
         self.scaled = {k: v*faster for k, v in there.items()}
 
     def expected(self,

@@ -17,7 +17,7 @@ import pandas as pd
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #771333b8
 from ..core.environment import environment
-from ..core.files import as_json, read_json, write_file
+from ..core.files import read_json
 from ..core.interval import Interval
 from ..core.progress import show_progress
 from ..core.settings import read_settings
@@ -170,17 +170,18 @@ def compare(trained:dict,  # name -> `Trained`
     return dict(title=f"Single frame against sequence ({pair[1].measured['step']})", **out)
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #5fac65b6
-def differences(both:dict|None  # of `compare`
+def differences(both     # a `Comparison` of detectors, or `compare`'s dict; None where there is one arm only
                )->dict:         # measure -> `Interval`
     "What the claims stand on"
-    keys, n = ('value', 'low', 'high', 'method', 'note'), (both or {}).get('n', {})
-    found = {k: {n: v[n] for n in keys if n in v} for k, v in (both or {}).items() if k.startswith('difference_at_')}
+    both = dict(both or {})
+    keys, n = ('value', 'low', 'high', 'method', 'note'), both.get('n', {})
+    found = {k: {n: v[n] for n in keys if n in v} for k, v in both.items() if k.startswith('difference_at_')}
     return {k: Interval(**v, patients=n.get('patients'), events=n.get('lesions')) for k, v in found.items()}
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #1d67466c
 def long_run(folder,        # where to
              settings=None  # `Settings`; None: as committed, with seed 0 and the weights that usbook ships
-            )->Path:
+            )->dict:          # facts about the run, for its record
     "Make the longer run's detections again, and write them to `folder`"
     s = settings or read_settings(data='phantom', profile='workshop', seed=0, weights='auto', offline=True)
     clips, source = find_images(STUDY, s, PLANS['workshop'].phantom, Reading(read=read))
@@ -193,17 +194,16 @@ def keep_long(folder,       # where to
               data:dict,    # of `describe`
               seed:int,     # of the run
               seconds:float # of processor time
-             )->Path:
-    "Write a longer run"
+             )->dict:       # data, how it was made, and the metrics on validation clips by arm
+    "Write the tables of a longer run"
     folder, arms = Path(folder), trained.items()
     for k, t in arms: short(t.test).write(folder/k)
     one = in_mode(trained, 'finetuned').fits[0].one
     short(as_detections(one.frames.clips, 'test', one.marks['test'])).detections.to_csv(folder/'single_frames.csv', index=False)
-    facts = dict(data=data, weights=next(iter(trained.values())).weights, seed=seed, cpu_seconds=round(seconds), threads=environment()['threads'],
-                 steps={k: t.measured['step'] for k, t in arms},
-                 valid={k: t.measured['table'].round(3).to_dict('index') for k, t in arms if t.arm.step == 'sequence'})
-    write_file(folder/'run.json', as_json(facts) + '\n')
-    return folder
+    how = dict(weights=next(iter(trained.values())).weights, seed=seed, cpu_seconds=round(seconds),
+               threads=environment()['threads'], steps={k: t.measured['step'] for k, t in arms})
+    valid = {k: t.measured['table'].round(3).to_dict('index') for k, t in arms if t.arm.step == 'sequence'}
+    return dict(data=data, how=how, valid=valid)
 
 def short(d:Detections,   # all marks
           least=.1        # the lowest score that is kept, of a mark or of its track
@@ -218,7 +218,7 @@ def short(d:Detections,   # all marks
 def read_long(folder    # of `long_run`
              )->dict:  # name -> `Detections`
     "The committed detections"
-    names = read_json(Path(folder)/'run.json')['steps']
+    names = read_json(Path(folder)/'run.json')['how']['steps']
     return {k: Detections.read(*(Path(folder)/k/f'{o}.csv' for o in ('detections', 'lesions', 'scans'))) for k in names}
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #ffaa2572

@@ -59,13 +59,14 @@ class ThresholdExplorer(TableWidget):
     cost_miss, cost_alarm = tr.Float(10., min=0).tag(sync=True), tr.Float(1., min=0).tag(sync=True)
     independent = tr.Enum(['patients', 'images'], 'patients').tag(sync=True)     # what intervals take as independent
     _classes, _paper = tr.List().tag(sync=True), tr.Dict().tag(sync=True)
-    _n, _folds = tr.Int(0).tag(sync=True), tr.Int(1).tag(sync=True)              # images; folds they were pooled from
+    _n, _folds = tr.Int(0).tag(sync=True), tr.Int(1).tag(sync=True)              # images; folds pooled
     _prob, _target, _patient = (tr.Bytes().tag(sync=True) for _ in range(3))
 
     def __init__(self, preds:Predictions, **kwargs):
         self.preds, self._codes = preds, preds.patient_codes
-        super().__init__(_classes=list(preds.classes), _n=len(preds), _folds=folds_of(preds), _prob=pack(preds.prob, 'f8'),
-                         _target=pack(preds.target, 'u1'), _patient=pack(self._codes, 'i4'), **kwargs)
+        super().__init__(_classes=list(preds.classes), _n=len(preds), _folds=folds_of(preds),
+                         _prob=pack(preds.prob, 'f8'), _target=pack(preds.target, 'u1'),
+                         _patient=pack(self._codes, 'i4'), **kwargs)
 
 # %% ../../nbs/widgets/01_threshold.ipynb #9f8efe86
 def explore_threshold(preds:Predictions,      # classification, two classes or more

@@ -1,0 +1,93 @@
+"Every recorded figure says what it was made from, with what, when and by which command"
+import json
+from pathlib import Path
+
+import pytest
+
+from usbook.core.errors import BadInput
+from usbook.core.files import read_json
+from usbook.core.interval import Interval
+from usbook.runs.record import NOT_RECORDED, Record, figures_of_arms, figures_of_rows, numbers_in, versions_now
+
+RECORDS = Path(__file__).parents[1]/'nbs'/'records'
+FILES = [f for f in sorted(RECORDS.rglob('*.json')) if f.name != 'detections.json'] # those are beside tables, of predictions' form
+
+
+def toy(**kw):
+    return Record(**dict(command='make toy', data={'toy': dict(sha256='ab'*32)},
+                         figures=figures_of_arms('toy', {'frozen': dict(auc=Interval(.8, .7, .9, 'bootstrap over patients'))})) | kw)
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda f: f'{f.parent.name}/{f.name}')
+def test_every_record_has_the_one_form(file):
+    r = Record.read(file)
+    assert r.command.startswith(('make ', 'python ')) and len(r.date) == 10 and r.data and r.figures
+    assert all(r.versions.values()) and (r.versions == dict(all=NOT_RECORDED) or 'python' in r.versions)
+    for f in r.figures:
+        if 'low' in f: assert f['low'] <= f['value'] <= f['high'], f
+    assert json.loads(file.read_text()) == json.loads(json.dumps(r.as_dict()))
+
+
+def test_commands_exist():
+    makefile = (RECORDS.parents[1]/'Makefile').read_text()
+    for f in FILES:
+        first, what, *_ = Record.read(f).command.split()
+        assert f'\n{what}:' in makefile if first == 'make' else (RECORDS.parents[1]/what).is_file(), f
+
+
+@pytest.mark.parametrize('name,arm', [('backbone_realdata', ('net', 'mode')), ('backbone_ablation', ('net',)), ('difficulty', ('task',))])
+def test_rows_and_figures_tell_the_same(name, arm):
+    r = Record.read(RECORDS/f'{name}.json')
+    study = 'study' if name == 'difficulty' else 'set'
+    assert r.figures == figures_of_rows(r.rows, study, arm)
+
+
+def test_numbers_that_the_lessons_quote_are_as_they_were_measured():
+    of = lambda name, arm, metric: Record.read(RECORDS/f'{name}.json').metrics(arm)[metric]
+    assert tuple(of('real_breast', 'imagenet-frozen', 'jafroc')) == (0.7102777777777778, 0.6184430776117684, 0.7987627974093304)
+    assert tuple(of('real_head_ct', 'frozen', 'auc')) == (0.8887878787878788, 0.8221921166408543, 0.941615941324753)
+    assert of('real_lung_signs', 'imagenet-frozen', 'macro_auc').value == 0.8328274520468371
+    assert of('real_chest', '1: lungs, simulated films', 'dice, right lung').low == 0.8797215040371972
+    assert of('backbone_realdata', 'usbook, frozen', 'auc').patients and of('breast_cine/run', 'resnet10t-frozen_sequence', 'on validation/b: linked/jafroc').value == .961
+
+
+def test_written_and_read_again(tmp_path):
+    r = toy(rows=[dict(net='a', auc=.8)], how=dict(seed=0))
+    assert Record.read(r.write(tmp_path/'new'/'r.json')) == r and r.versions == versions_now() and r.versions['numpy']
+    assert r.metrics('frozen')['auc'] == Interval(.8, .7, .9, 'bootstrap over patients')
+
+
+@pytest.mark.parametrize('change,says', [(dict(command=''), "'command' is missing"), (dict(data={'toy': {}}), "'toy'"), (dict(figures=[]), "'figures' is missing"),
+                                         (dict(figures=[dict(study='a', arm='b', metric='c')]), 'neither a value nor a note'),
+                                         (dict(figures=[dict(study='a', arm='b', metric='c', value=1, low=0)]), 'half an interval'),
+                                         (dict(figures=[dict(study='a', metric='c', value=1)]), 'no arm'), (dict(data=['toy']), "'data' has to be a dict")])
+def test_what_is_missing_is_said_in_one_sentence(tmp_path, change, says):
+    with pytest.raises(BadInput, match=says) as e: toy(**change).write(tmp_path/'r.json')
+    assert 'r.json' in str(e.value) and '\n' not in str(e.value) and not (tmp_path/'r.json').exists()
+    (tmp_path/'r.json').write_text(json.dumps(toy(**change).as_dict()))
+    with pytest.raises(BadInput, match=says): Record.read(tmp_path/'r.json')
+
+
+@pytest.mark.parametrize('text', ['', '[]', '3', '{', '{"figures": 4}', '{"command": "x", "date": "x", "versions": {"a": "b"}, "data": {"a": 3}, "figures": [3]}'])
+def test_a_file_that_is_no_record(tmp_path, text):
+    (tmp_path/'r.json').write_text(text)
+    with pytest.raises(BadInput, match='r.json'): Record.read(tmp_path/'r.json')
+
+
+def test_a_record_of_other_data_or_code_is_refused():
+    r = toy()
+    assert r.check({'toy': 'ab'*32}, versions_now()) is r
+    with pytest.raises(BadInput, match="data 'toy': abababababab there, cdcdcdcdcdcd here; make it again: make toy"): r.check({'toy': 'cd'*32})
+    with pytest.raises(BadInput, match="version of 'numpy'"): r.check(versions=dict(numpy='0.1'))
+    with pytest.raises(BadInput, match=NOT_RECORDED): toy(data={'toy': dict(note='not hashed')}).check({'toy': 'cd'*32})
+
+
+def test_flat():
+    found = list(numbers_in(dict(a=1, b=dict(c=.5, d='text', e=[1, 2], f=True), g=dict(note='does not exist'))))
+    assert found == [(('a',), dict(value=1)), (('b', 'c'), dict(value=.5)), (('g',), dict(note='does not exist'))]
+
+
+def test_the_long_run_and_its_tables_belong_together():
+    r = Record.read(RECORDS/'breast_cine'/'run.json')
+    weights = r.how['weights']['sha256']
+    for arm in r.how['steps']: assert read_json(RECORDS/'breast_cine'/arm/'detections.json')['detector']['weights']['sha256'] == weights
