@@ -33,7 +33,8 @@ def images(folder, classes):
 
 def outcome(folder, own, classes):
     "A run that was never run: two arms of invented predictions"
-    study, source = get_study('lung_signs'), Source('own', 'my_folder') if own else Source('sample')
+    study = get_study('lung_signs')
+    source = Source('own', 'my_folder') if own else Source('sample')
 
     def arm(mode, skill):
         p = toy_predictions(30, 4, classes, skill)
@@ -41,18 +42,10 @@ def outcome(folder, own, classes):
     arms = {a.name: a for a in (arm('frozen', 1.), arm('finetuned', 2.))}
     why = 'the images have other classes than the study' if own else 'invented'
     data = source.as_dict() | dict(images=120, patients=30, counts={}, split='abc', given=dict(images=162, patients=44))
-    out = SimpleNamespace(
-        study=study,
-        settings=Settings(),
-        data=data,
-        arms=arms,
-        comparison=None,
-        source=source,
-        verdicts=[c.judge({}, why) for c in study.claims],
-        warnings=['All are used with --profile quick.'],
-        figures={'a plot of its own': lambda: 1 / 0},
-        images=images(folder, classes),
-    )
+    out = SimpleNamespace(study=study, settings=Settings(), data=data, arms=arms, comparison=None, source=source,
+                          verdicts=[c.judge({}, why) for c in study.claims],
+                          warnings=['All are used with --profile quick.'],
+                          figures={'a plot of its own': lambda: 1/0}, images=images(folder, classes))
     out.results = results_of(out)
     return out
 
@@ -99,7 +92,7 @@ def test_no_number_is_broken_over_two_lines(page):
 def test_an_interval_in_a_table_is_whole(page):
     "Each bracket with its two ends lies on one line"
     brackets = page.locator('td.n .w', has_text='to')
-    rows = brackets.evaluate_all('''all => all.filter(e => e.getClientRects().length).map(e => e.getClientRects().length)''')
+    rows = brackets.evaluate_all('all => all.map(e => e.getClientRects().length).filter(n => n)')
     assert rows and set(rows) == {1}
 
 
@@ -142,3 +135,21 @@ def test_in_the_dark_it_is_dark(report, chromium):
     paper = p.evaluate('getComputedStyle(document.body).backgroundColor')
     context.close()
     assert max(map(int, re.findall(r'\d+', paper)[:3])) < 60
+
+
+def test_a_verdict_says_what_it_rests_on(tmp_path, chromium):
+    "Each comparison with its own verdict, patients and events, Holm where it differs, and what luck would give"
+    out = outcome(tmp_path, False, get_study('lung_signs').classes)
+    out.results['claims'][1] |= dict(
+        ours='precision.a_lines - precision.b_lines 0.329 (0.100 to 0.500); precision.a_lines 0.9 (0.8 to 1.0)',
+        reason='precision.a_lines - precision.b_lines above 0: supported; precision.a_lines above 0.5: supported',
+        verdict='supported', holm='inconclusive', support='48 patients, 20 events')
+    out.results['luck'] = dict(sentence='By luck alone 0.075 of them would be supported.')
+    p = chromium.new_page()
+    p.goto(write_report(out, tmp_path, ENV).as_uri())
+    row = p.locator('.claim').nth(1).inner_text().replace('\u00a0', ' ')
+    body = p.locator('body').inner_text()
+    p.close()
+    assert 'precision (a lines) − precision (b lines) 0.329 (0.100 to 0.500), supported' in row
+    assert 'on 48 patients, 20 events' in row and 'inconclusive when all tests of this run are counted (Holm)' in row
+    assert 'By luck alone 0.075' in body

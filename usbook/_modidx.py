@@ -2343,6 +2343,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'usbook.runs.report._own': ('runs/report.html#_own', 'usbook/runs/report.py'),
                                     'usbook.runs.report._reason': ('runs/report.html#_reason', 'usbook/runs/report.py'),
                                     'usbook.runs.report._recipe_facts': ('runs/report.html#_recipe_facts', 'usbook/runs/report.py'),
+                                    'usbook.runs.report._several': ('runs/report.html#_several', 'usbook/runs/report.py'),
                                     'usbook.runs.report._sheet': ('runs/report.html#_sheet', 'usbook/runs/report.py'),
                                     'usbook.runs.report._spread': ('runs/report.html#_spread', 'usbook/runs/report.py'),
                                     'usbook.runs.report._stamp': ('runs/report.html#_stamp', 'usbook/runs/report.py'),
