@@ -437,7 +437,8 @@ def test_ended_by_a_signal(tmp_path, signals, code):
     assert p.returncode == code and len(err.splitlines()) == 1 and 'same command starts cleanly' in err, err
 
 RUNS = '''import sys; import usbook.cli.main as m; from usbook.cli.lab import run_until_end
-m._list = lambda a: run_until_end([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])
+m._list = lambda a: run_until_end([sys.executable, '-c',
+                                   'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])
 sys.exit(m.main())'''
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')

@@ -121,7 +121,6 @@ def test_unpaired_aucs_add_their_variances():
 
 
 def test_cochrans_q_against_statsmodels():
-    rng = np.random.default_rng(3)
     models = {str(i): toy_predictions(30, 1, list('abc'), skill=s, model=i) for i, s in enumerate((2., 1.5, 1.))}
     right = np.array([o.pred == o.target for o in models.values()]).T.astype(float)
     want, found = ct.cochrans_q(right), cochrans_q(models)

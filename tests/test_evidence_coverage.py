@@ -58,7 +58,8 @@ def test_the_record_is_of_the_same_shape():
     if not file.exists(): pytest.skip('no record yet: make coverage writes it')
     record = Record.read(file)
     assert record.arms == ['now', 'percentiles, before'] and 'coverage.py' in record.command
-    assert {'study', 'arm', 'metric', 'of', 'sizes', 'patients', 'icc', 'level', 'value', 'given'} <= set(record.figures[0])
+    keys = {'study', 'arm', 'metric', 'of', 'sizes', 'patients', 'icc', 'level', 'value', 'given'}
+    assert keys <= set(record.figures[0])
 
 
 # ---- too few, and said so

@@ -55,4 +55,4 @@ def glossary_html(terms)->str: # Terms
 
 def glossary_page()->list: # [(key, Markdown)], to come right after the title
     "Every term, group by group"
-    return [(f'terms{i}', f'### {name}\n\n{glossary_html(terms)}') for i, (name, terms) in enumerate(GROUPS.items())]
+    return [(f'terms{i}', f'## {name}\n\n{glossary_html(terms)}') for i, (name, terms) in enumerate(GROUPS.items())]

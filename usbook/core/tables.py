@@ -178,7 +178,8 @@ def read_sheet(path:str|Path,  # CSV with commas, semicolons or tabs, in UTF-8 o
 # %% ../../nbs/core/04_tables.ipynb #5426a26a
 SYNONYMS = dict(
     image='file filename file_name path filepath image_path img name image_id bild 图像 图片 影像 文件名'.split(),
-    patient='patient_id patientid pid subject subject_id case case_id person id study 患者 病人 患者编号 病人编号'.split(),
+    patient=('patient_id patientid pid subject subject_id case case_id person id study '
+             '患者 病人 患者编号 病人编号').split(),
     label='class target diagnosis finding category y gt diagnose befund 标签 类别 诊断'.split(),
     target='label class truth true true_label y_true y gt diagnosis category 标签 类别 诊断'.split(),
     scan='video clip cine sequence volume study'.split(), score='confidence conf probability prob p'.split(),

@@ -628,7 +628,7 @@ def add_infarct(l,    # the finding
                 hu,   # (n, H, W) Hounsfield units, changed in place
                 rough # random field that roughens borders
                ):
-    "HeadTissue without blood flow: darker, with the difference of grey and white matter lost"
+    "Tissue without blood flow: darker, with the difference of grey and white matter lost"
     if l.form == 'deep': share = soft_border(_blob(l, t.P, rough), 4)
     else:
         wide = l.thick*np.sqrt(np.clip(1-(_along(l, t.P)+.2*rough)**2, 0, 1))*_upright(l, t.P.z)*(1+.2*rough)

@@ -349,23 +349,28 @@ def _term(name, classes):
     *before, last = name.split('.')
     if last not in classes: return ': '.join(map(_metric, [*before, last]))
     *arms, metric = before or ['']
-    return ': '.join([*map(_metric, arms), f'{_metric(metric)} ({_metric(last)})']).strip()
+    return ': '.join([*map(_metric, arms), f'{_metric(metric)} ({_metric(last)})'.replace(' ', '\u00a0')]).strip()
 
 def _formula(text, classes):
     "Formulas in a sentence, as words"
     text = re.sub(r'[A-Za-z]\w*(\.[A-Za-z]\w*)+', lambda m: _term(m[0], classes), str(text))
     return _metric(text).replace(' - ', ' − ')
 
+def _several(claim):
+    "Whether a claim was decided by several comparisons, each with a verdict of its own"
+    reasons = claim['reason'].split('; ')
+    verdicts = ('supported', 'inconclusive', 'not tested')
+    return len(claim['ours'].split('; ')) == len(reasons) > 1 and all(r.endswith(verdicts) for r in reasons)
+
 def _lines(claim, classes):
     "What was measured for a claim, a line per comparison, with its own verdict where there are several"
     ours, reasons = claim['ours'].split('; '), claim['reason'].split('; ')
-    if len(ours) == len(reasons) > 1: ours = [f"{o}, {r.rsplit(': ', 1)[-1]}" for o, r in zip(ours, reasons)]
-    return [_formula(o, classes) for o in ours]
+    if _several(claim): ours = [f"{o}, {r.rsplit(': ', 1)[-1]}" for o, r in zip(ours, reasons)]
+    return [_formula(re.sub(' –(?=,|$)', ' undefined', o), classes) for o in ours]
 
 def _reason(claim, classes):
     "Why the verdict is what it is, unless the lines say so"
-    several = len(claim['reason'].split('; ')) == len(claim['ours'].split('; ')) > 1
-    return '' if several else _formula(claim['reason'], classes)
+    return '' if _several(claim) else _formula(claim['reason'], classes)
 
 # %% ../../nbs/runs/01_report.ipynb #6cac6007
 def _extent(data):

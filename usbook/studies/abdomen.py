@@ -176,7 +176,7 @@ def rescued_by_second(p:Predictions  # of the test images
 
 # %% ../../nbs/studies/07_abdomen.ipynb #695be172
 def _shortcut_of(work, job):
-    "The text_shortcut lesson with the plan's first network, frozen; over all folds if there are any"
+    "The shortcut lesson with the plan's first network, frozen; over all folds if there are any"
     m = work.images
     tests, steps = {}, len(KINDS)*len(work.parts)
     both = copy_with_text(m, job.cache/'abdomen-text')
@@ -204,7 +204,7 @@ def _all_nets(work, recipes):
 # %% ../../nbs/studies/07_abdomen.ipynb #98b21334
 def train_nets(work:Work  # images, folds; its plan is a `NetsPlan`
               )->dict:    # name -> `Trained`
-    "All networks of the plan, the text_shortcut lesson, and a reader; a backbone chosen by `--arch` is trained alone"
+    "All networks of the plan, the shortcut lesson, and a reader; a backbone chosen by `--arch` is trained alone"
     plan = work.plan
     m, settings = work.images, work.settings
     alone = plan.recipe.arch != PLANS[settings.profile].recipe.arch
@@ -213,7 +213,7 @@ def train_nets(work:Work  # images, folds; its plan is a `NetsPlan`
     notes = dict(stand_ins=stand_ins(replace(plan, others=recipes[1:])))
     if set(m.classes) != set(STUDY.classes): return trained
     if 'frozen' in work.modes:
-        notes['text_shortcut'] = _shortcut_of(
+        notes['shortcut'] = _shortcut_of(
             work,
             work.job('frozen', progress=work.progress.part(len(recipes) / (len(recipes) + 1), 1.0, 'burnt-in text')),
         )
@@ -239,16 +239,16 @@ def measure(trained:dict  # name -> `Trained`
     nets, roles = [t.test for t in arms], dict(zip(('caffenet', 'vggnet'), arms))
     meta, (against, why) = nets[0].meta, against_readers(nets)
     values = dict(rescued_by_second=rescued_by_second(nets[0])) | against
-    values |= {k: Interval(**v) for k, v in meta.get('text_shortcut', {}).items() if k.startswith('text_')}
+    values |= {k: Interval(**v) for k, v in meta.get('shortcut', {}).items() if k.startswith('text_')}
     who = 'networks: ' + '; '.join(f'{who} for {role}' for role, who in meta.get('stand_ins', {}).items())
     remarks = {c.id: f'{why[c.id]}; {who}' if c.id in why else who for c in STUDY.claims}
-    return Measured(values, remarks, text_to_draw(meta.get('text_shortcut', {})), {r: t.test for r, t in roles.items()},
+    return Measured(values, remarks, text_to_draw(meta.get('shortcut', {})), {r: t.test for r, t in roles.items()},
                     {r: t.evaluation for r, t in roles.items() if t.evaluation})
 
 # %% ../../nbs/studies/07_abdomen.ipynb #036822bb
 def text_to_draw(found:dict  # of `text_shortcut`
                 )->dict:      # caption -> function that draws it
-    "The text_shortcut as a figure of the report"
+    "The shortcut as a figure of the report"
     rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
     if not rows: return {}
     return {

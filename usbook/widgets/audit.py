@@ -46,7 +46,8 @@ def _published(r):
     if p.name in COUNTS and str(p.value) != p.printed.replace(',', '').strip():
         raise BadInput(f"{what}: {p.printed!r} is not a whole number")
     if p.unit == 'proportion' and not -1 <= p.value <= 1:
-        raise BadInput(f"{what}: {p.printed!r} is no proportion; write per cents with their sign, for example '97.51 %'")
+        raise BadInput(f'{what}: {p.printed!r} is no proportion',
+                       remedy="write per cents with their sign, for example '97.51 %'")
     return p
 
 # %% ../../nbs/widgets/04_audit.ipynb #a601ad86

@@ -161,4 +161,5 @@ def _draw_recall(ax, per):
             ax.plot(v.value, y + dy, 'o', color=HUES['neg'], mfc=face, ms=5, label=k if y == 0 else None)
     ax.set(xlim=(-.02, 1.02), ylim=(len(per) - .5, -.5), yticks=range(len(per)), yticklabels=list(per),
            title='with 95 % intervals')
-    ax.legend(frameon=False, fontsize=8, ncols=2, loc='upper center', bbox_to_anchor=(.5, -.08))  # beneath: it covers no interval
+    # beneath the axes it covers no interval
+    ax.legend(frameon=False, fontsize=8, ncols=2, loc='upper center', bbox_to_anchor=(.5, -.08))
