@@ -289,7 +289,7 @@ def refused_then_warned(usbook, manifest):
     out = answer(r)
     assert out['warnings'][0].startswith('Image-level results')
     page = (Path(out['folder'])/'report.html').read_text(encoding='utf-8')
-    assert 0 < page.index('Image-level results') < page.index('The claims')
+    assert 0 < page.index('Image-level results') < page.index('How this was made')
     assert {c['verdict'] for c in out['claims']} == {'not tested'} and 'other classes' in out['claims'][0]['reason']
     return out
 
@@ -325,4 +325,5 @@ def test_real_gallbladders_by_patient(usbook, realdata):
         'not tested'
     }
     acc = out['runs']['squeezenet1_1-frozen']['accuracy']
-    assert acc['method'].startswith('bootstrap over patients') and acc['low'] < acc['value'] < acc['high']
+    assert 0 < acc['patients'] <= out['data']['patients'] and 0 <= acc['value'] <= 1
+    assert ('low' in acc) != ('no interval' in acc.get('note', ''))  # the test profile's few patients may carry none

@@ -7,7 +7,7 @@ import pytest
 from usbook.core.errors import BadInput
 from usbook.core.files import read_json
 from usbook.core.interval import Interval
-from usbook.runs.record import NOT_RECORDED, Record, figures_of_arms, figures_of_rows, numbers_in, versions_now
+from usbook.runs.record import NOT_RECORDED, Record, figures_of_arms, figures_of_rows, json_numbers, versions_now
 
 RECORDS = Path(__file__).parents[1]/'nbs'/'records'
 FILES = [
@@ -118,7 +118,7 @@ def test_a_record_of_other_data_or_code_is_refused():
 
 
 def test_flat():
-    found = list(numbers_in(dict(a=1, b=dict(c=.5, d='text', e=[1, 2], f=True), g=dict(note='does not exist'))))
+    found = list(json_numbers(dict(a=1, b=dict(c=.5, d='text', e=[1, 2], f=True), g=dict(note='does not exist'))))
     assert found == [(('a',), dict(value=1)), (('b', 'c'), dict(value=.5)), (('g',), dict(note='does not exist'))]
 
 

@@ -2322,7 +2322,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'usbook.runs.record._wrong_figures': ('runs/record.html#_wrong_figures', 'usbook/runs/record.py'),
                                     'usbook.runs.record.figures_of_arms': ('runs/record.html#figures_of_arms', 'usbook/runs/record.py'),
                                     'usbook.runs.record.figures_of_rows': ('runs/record.html#figures_of_rows', 'usbook/runs/record.py'),
-                                    'usbook.runs.record.numbers_in': ('runs/record.html#numbers_in', 'usbook/runs/record.py'),
+                                    'usbook.runs.record.json_numbers': ('runs/record.html#json_numbers', 'usbook/runs/record.py'),
                                     'usbook.runs.record.versions_now': ('runs/record.html#versions_now', 'usbook/runs/record.py')},
             'usbook.runs.report': { 'usbook.runs.report._class_table': ('runs/report.html#_class_table', 'usbook/runs/report.py'),
                                     'usbook.runs.report._confusion': ('runs/report.html#_confusion', 'usbook/runs/report.py'),

@@ -144,7 +144,7 @@ def tell_left_out(out:Outcome, # an `Outcome`
             f'all are used with --profile {"quick" if profile == "test" else "full"}.'
         )
         out.data['left_out'] = text
-        out.warnings.insert(0, text)
+        out.warnings.insert(len(used.notes), text)
     out.results = results_of(out)
 
 # %% ../../nbs/runs/00_run.ipynb #4bac1603
