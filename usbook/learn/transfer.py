@@ -452,7 +452,7 @@ def train(m:Manifest,   # with splits train, valid and test
         try: return _train(m, job, started)
         except BadInput as e:
             if 'Traceback' not in str(e): raise
-            raise BadInput(str(e).strip().splitlines()[-1].split('BadInput: ')[-1]) from None
+            raise BadInput(e.what.strip().splitlines()[-1].split('BadInput: ')[-1]) from None
 
 # %% ../../nbs/learn/02_transfer.ipynb #307072ae
 def _train(m, job, started):
