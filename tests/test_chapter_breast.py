@@ -170,7 +170,8 @@ def test_from_clips_to_verdicts(usbook, clips):
     )
     page = (folder/'report.html').read_text(encoding='utf-8')
     text = re.sub(r'<[^>]+>', '', page).replace('\xa0', ' ')
-    for said in ('FROC curves', 'Single frame against sequence', '20 scans of', 'Operating points', 'single frame 76.6 %'):
+    for said in ('FROC curves', 'Single frame against sequence', '20 scans of', 'Operating points',
+                 'single frame 76.6 %'):
         assert said in text, said
     assert not (folder/'predictions').exists()
 
