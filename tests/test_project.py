@@ -93,19 +93,9 @@ def test_no_file_is_too_large():
 
 # Arrows between rooms --------------------------------------------------------------------------------------
 
-ROOMS = (
-    'core',
-    'data',
-    'phantoms',
-    'predictions',
-    'learn',
-    'evidence',
-    'studies',
-    'runs',
-    'widgets',
-    'classroom',
-    'cli',
-)  # an arrow may only go to a room further left
+# an arrow may only go to a room further left
+ROOMS = ('core', 'data', 'phantoms', 'predictions', 'learn', 'evidence', 'studies',
+         'runs', 'widgets', 'classroom', 'cli')
 NO_TORCH = {'core', 'data', 'phantoms', 'predictions', 'evidence', 'widgets', 'classroom', 'cli'}
 
 def modules():

@@ -121,8 +121,8 @@ def read_json(path:str|Path,  # a JSON file
     try: return json.loads(Path(path).read_text(encoding='utf-8-sig'))
     except FileNotFoundError: raise BadInput('no such file', path, remedy='check the name and the folder') from None
     except OSError as e: raise BadInput(f"can't be opened ({e.strerror})", path) from None
-    except (ValueError, RecursionError) as e: raise BadInput(f'is no JSON ({str(e)[:80]})', path, remedy=
-        'write it again') from None
+    except (ValueError, RecursionError) as e:
+        raise BadInput(f'is no JSON ({str(e)[:80]})', path, remedy='write it again') from None
 
 # %% ../../nbs/core/01_files.ipynb #da36282e
 def regular_file(path:str|Path,     # what was given
