@@ -102,7 +102,7 @@ def missing(
     "What is missing for an interval"
     if s.effective >= max(s.least, 2): return ''
     need = f'an interval needs {s.least:g}'
-    if not s.uneven or s.patients < s.least: return f'no interval: it rests on {s.patients} {s.unit}, and {need}'
+    if s.patients < s.least: return f'no interval: it rests on {s.patients} {s.unit}, and {need}'
     return (f'no interval: its {s.images} images are so unequally spread over {s.patients} {s.unit} that they count as '
             f'{s.effective:.1f}, and {need}')
 

@@ -81,7 +81,7 @@ function none(value, note) { return { value, low: null, high: null, note }; }
 function missing(s) {                              // why there is no interval; "" if there can be one
   if (s.effective >= Math.max(s.least, 2)) return "";
   const need = `an interval needs ${s.least}`;
-  if (!(s.effective < s.patients / 2) || s.patients < s.least) return `no interval: it rests on ${s.patients} ${s.unit}, and ${need}`;
+  if (s.patients < s.least) return `no interval: it rests on ${s.patients} ${s.unit}, and ${need}`;
   return `no interval: its ${s.images} images are so unequally spread over ${s.patients} ${s.unit} that they count as ${tenth(s.effective)}, and ${need}`;
 }
 function warning(s) {                              // what a reader has to know
