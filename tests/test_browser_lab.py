@@ -172,14 +172,15 @@ DRIVE = dict(
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
 def test_chapter_in_jupyterlab(chapter, tmp_path, chromium):
-    shutil.copytree(chapter.parent, tmp_path, dirs_exist_ok=True)             # with the recorded figures beside it
+    shutil.copytree(chapter.parent, tmp_path/'chapters')
+    (tmp_path/'records').symlink_to(ROOT/'nbs'/'records')                          # the figures recorded beforehand
     shutil.copy(ROOT/'settings.ini', tmp_path)
     (tmp_path/'data_samples').symlink_to(ROOT/'data_samples')
     config = tmp_path/'.jupyter'/'config'/'labconfig'
     config.mkdir(parents=True)
     (config/'default_setting_overrides.json').write_text(PLAIN)
     with jupyterlab(tmp_path, USBOOK_PROFILE='test') as url:
-        context, page = open_lab(chromium, url(chapter.name))
+        context, page = open_lab(chromium, url(f'chapters/{chapter.name}'))
         page.set_default_timeout(20000)
         assert page.evaluate(RUN) == []
         found = ask(page, WIDGETS)
