@@ -308,6 +308,34 @@ def test_chapters_and_library_never_import_nbdev():
             re.search(r'^\s*(from|import) nbdev', source(c), re.M) for c in cells(nb) if c['cell_type'] == 'code'
         ), nb
 
+# Shown where defined ---------------------------------------------------------------------------------------
+
+SHOWN = .57 # share of the public definitions that a cell uses soon after they are made; raised, never lowered
+
+def defined_and_shown(nb):
+    "(name, whether used) of each public function and class: before the next exported cell, or in the next three"
+    code = [c for c in cells(nb) if c['cell_type'] == 'code']
+    exported = [bool(re.search(r'^#\|\s*exports?\b', source(c), re.M)) for c in code]
+    used = [_words(_tree(source(c))) if not e else set() for c, e in zip(code, exported)]
+    for i in (k for k, e in enumerate(exported) if e):
+        until = max(next((j for j in range(i + 1, len(code)) if exported[j]), len(code)), i + 4)
+        near = set().union(*used[i + 1:until])
+        for n in _tree(source(code[i])).body:
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_') and not _patched(n):
+                yield n.name, n.name in near
+
+def _words(tree):
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
+        n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
+    }
+
+def test_definitions_are_shown():
+    "A reader sees what a public definition gives, on something small, beside where it is made"
+    found = {nb: list(defined_and_shown(nb)) for nb in NBS}
+    bare = [f'{nb.parent.name}/{nb.stem}: {n}' for nb, f in found.items() for n, ok in f if not ok]
+    total, shown = sum(map(len, found.values())), sum(ok for f in found.values() for _, ok in f)
+    assert shown >= SHOWN*total, f'{shown} of {total} definitions are shown; without a cell that uses them: {bare}'
+
 # The anatomy of a chapter ----------------------------------------------------------------------------------
 
 SECTIONS = [
