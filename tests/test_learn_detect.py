@@ -14,6 +14,7 @@ from usbook.learn.detect import (
     Frames,
     Batches,
     clip_augmentation,
+    find_marks,
     as_detections,
     detector,
     is_lesion,
@@ -25,6 +26,7 @@ from usbook.learn.detect import (
     train_detector,
     train_temporal,
 )
+from usbook.learn.fits import fit_inputs, fit_key, stored_fit
 from usbook.learn.weights import Weights, backbone
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
@@ -65,6 +67,20 @@ def clips(): return split_by_patient(toy(), (.5, .25, .25))
 
 @pytest.fixture(scope='module')
 def frozen(clips): return train_detector(clips, Job(RECIPE, 'frozen', settings=SETTINGS, seed=0, progress=False))
+
+
+def test_a_stored_detector_is_read_as_it_was(clips, tmp_path):
+    job = Job(RECIPE, 'frozen', settings=replace(SETTINGS, cache=str(tmp_path)), seed=0, progress=False)
+    first, again = stored_fit(clips, job, n_frames=1), stored_fit(clips, job, n_frames=1)
+    for split in ('valid', 'test'):
+        found = find_marks(again.learner, again.frames, split)
+        for marks in (again.marks[split], found): pd.testing.assert_frame_equal(marks, first.marks[split])
+    pd.testing.assert_frame_equal(first.history, again.history, check_exact=True)
+    assert again.notes[0].startswith('trained before') and again.key == first.key and again.frozen['moved'] == 0
+    assert list(again.meta) == list(first.meta) and again.marks['test'].dtypes.equals(first.marks['test'].dtypes)
+    a, b = fit_inputs(clips, job, n_frames=1), fit_inputs(clips, job, n_frames=3)
+    moved = replace(clips, lesions=clips.lesions.assign(x=clips.lesions.x + 1))
+    assert fit_key(a) == first.key != fit_key(b) and fit_inputs(moved, job)['images'] != a['images']
 
 
 # The network -----------------------------------------------------------------------------------------------

@@ -123,13 +123,13 @@ from usbook.learn.recipe import Job, Recipe
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
 m = Manifest.read({manifest!r}, classes=['dark', 'bright'])
-job = Job(Recipe('resnet10t', size=32, epochs={epochs}, batch=8),
-          settings=Settings(weights='random', cache={cache!r}, device='cpu'), progress={progress})
-print(f.stored_fit(m, job).notes, flush=True)
+jobs = [Job(Recipe('resnet10t', size=32, epochs=n, batch=8), progress={progress},
+            settings=Settings(weights='random', cache={cache!r}, device='cpu')) for n in {epochs}]
+print([f.stored_fit(m, job).notes for job in jobs], flush=True)
 '''
 
 
-def start(images, tmp_path, epochs=1, progress='False'):
+def start(images, tmp_path, epochs=(1,), progress='False'):
     code = CODE.format(
         root=str(ROOT),
         manifest=str(images.root / 'manifest.csv'),
@@ -148,18 +148,20 @@ def start(images, tmp_path, epochs=1, progress='False'):
 
 def test_two_processes_that_ask_for_one_fit_make_it_once(images, tmp_path):
     said = sorted(p.communicate(timeout=300)[0].strip() for p in [start(images, tmp_path) for _ in 'ab'])
-    assert said[0].startswith("['trained before") and said[1] == '[]', said
+    assert said[0].startswith("[['trained before") and said[1] == '[[]]', said
 
 
 def test_killed_in_the_middle_nothing_half_made_is_left_and_the_next_one_makes_it(images, tmp_path):
-    p = start(images, tmp_path, epochs=400, progress='lambda text, fraction=None: print(text, flush=True)')
+    p = start(images, tmp_path, epochs=(1, 400), progress='lambda text, fraction=None: print(text, flush=True)')
     while 'epoch 2 ' not in p.stdout.readline(): assert p.poll() is None
     p.send_signal(signal.SIGKILL)
     p.wait()
     folder = f.fits_folder(job(tmp_path).settings)
-    assert not list(folder.glob('[0-9a-f]*'))
-    fit = f.stored_fit(images, job(tmp_path))
-    assert fit.notes == [] and len(list(folder.glob('[0-9a-f]*'))) == 1
+    assert len(list(folder.glob('[0-9a-f]*'))) == 1
+    first, second = f.stored_fits([(images, job(tmp_path)), (images, job(tmp_path, seed=1))])
+    assert first.notes[0].startswith('trained before') and second.notes == []
+    same(first, f.stored_fit(images, job(tmp_path/'undisturbed')))
+    assert not list(folder.glob('.*.partial'))
 
 
 class Stop(BaseException):
@@ -236,3 +238,57 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
         with pytest.raises(BadInput, match='no network that usbook saved'):
             f.load_network(tmp_path / f'{name}.safetensors')
     with pytest.raises(BadInput, match='no such file'): f.load_network(tmp_path/'none.safetensors')
+
+
+ELSEWHERE = """
+import sys; sys.path.insert(0, {root!r})
+from usbook.learn import fits as f
+from usbook.learn.recipe import Job, Recipe
+from usbook.core.settings import Settings
+from usbook.data.manifest import tree_manifest
+from usbook.data.split import split_by_patient
+m = split_by_patient(tree_manifest({folder!r}, r'(P[0-9]+)'), seed=0)
+s = Settings(weights='random', cache='cache', device='cpu', home={home!r})
+fit = f.stored_fit(m, Job(Recipe('resnet10t', size=32, epochs=1, batch=8), settings=s, progress=False))
+print(fit.key, repr(fit.predictions['test'].prob.tolist()))
+"""
+
+
+def test_another_folder_order_of_files_and_locale_give_the_same_numbers(images, tmp_path):
+    def tree(name, order):
+        for r in images.table.iloc[order].itertuples():
+            (tmp_path/name/r.label).mkdir(parents=True, exist_ok=True)
+            new = tmp_path/name/r.label/f'{r.patient}-{Path(r.image).name}'
+            new.write_bytes((images.root/r.image).read_bytes())
+        return str(tmp_path/name)
+    there, back = tree('there', range(24)), tree('back', range(23, -1, -1))
+    ways = [(there, tmp_path, 'C.UTF-8'), (back, tmp_path/'back', 'tr_TR.ISO-8859-9')]
+    said = [
+        subprocess.Popen(
+            [sys.executable, '-c', ELSEWHERE.format(root=str(ROOT), folder=folder, home=str(cwd))],
+            cwd=cwd, stdout=subprocess.PIPE, text=True,
+            env=os.environ | dict(OMP_NUM_THREADS=str(k + 1), LC_ALL=locale),
+        )
+        for k, (folder, cwd, locale) in enumerate(ways)
+    ]
+    one, two = (p.communicate(timeout=300)[0] for p in said)
+    assert one == two and len(one) > 100
+
+
+@pytest.mark.slow
+def test_one_two_and_four_workers_give_the_same_numbers(images, tmp_path):
+    def tasks(n): return [(images, job(tmp_path/str(n), seed=s, mode='finetuned')) for s in range(5)]
+    alone = f.stored_fits(tasks(1), workers=1)
+    for n in (2, 4):
+        for a, b in zip(alone, f.stored_fits(tasks(n), workers=n)): same(a, b)
+
+
+def test_processes_share_decoded_images(images, tmp_path):
+    from usbook.learn import transfer
+    plain, files = transfer.Pixels(images, 32), f.share_pixels([f.Task(images, job(tmp_path))])
+    with transfer.shared_pixels(files):
+        shared = transfer.Pixels(images, 32)
+        assert isinstance(shared.shared, np.memmap) and shared.shared.dtype == np.uint8 and not transfer.SHARED == {}
+        for i in range(len(images)): assert np.array_equal(np.asarray(plain(i)), np.asarray(shared(i)))
+        assert not shared.kept
+    assert transfer.SHARED == {}

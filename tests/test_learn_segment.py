@@ -35,6 +35,7 @@ from usbook.learn.segment import (
     unet,
     what_was_found,
 )
+from usbook.learn.fits import fit_inputs, fit_key, stored_fit
 from usbook.learn.recipe import Job, SegRecipe
 from usbook.learn.weights import Weights, backbone
 from usbook.phantoms.chest import CHEST_KNOBS, chest_image
@@ -305,6 +306,16 @@ def test_same_seed_same_unet(films, net, settings):
     again = train_unet(films, Job(TINY, settings=settings, progress=False))
     one, two = (find_lungs(n, films, [3])[0][0] for n in (net, again))
     assert np.array_equal(one, two) and net.films == 6 and list(net.history) == ['train_loss', 'valid_loss', 'dice']
+
+
+def test_a_stored_unet_is_read_as_it_was(films, settings):
+    job = Job(TINY, settings=settings, progress=False)
+    first, again = stored_fit(films, job), stored_fit(films, job)
+    for a, b in zip(find_lungs(first, films)[0], find_lungs(again, films)[0]): assert np.array_equal(a, b)
+    pd.testing.assert_frame_equal(first.history, again.history, check_exact=True)
+    assert again.notes[0].startswith('trained before') and again.films == 6 and again.key == first.key
+    blank = films.table.assign(mask=films.table['mask'].to_numpy()[::-1])
+    assert fit_key(fit_inputs(replace(films, table=blank), job)) != first.key
 
 
 def test_nothing_is_flipped(): assert not SegRecipe().flip

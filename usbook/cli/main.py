@@ -79,7 +79,8 @@ def _studies(study):
     return [machinery_of(s) for s in ([s for s in STUDIES if has_machinery(s)] if study == 'all' else [study])]
 
 def _reproduce(args):
-    s = read_settings(profile=args.profile, seed=args.seed, weights=args.weights, data=args.data)
+    s = read_settings(profile=args.profile, seed=args.seed, weights=args.weights, data=args.data,
+                      workers=args.workers)
     modes = tuple(m.strip() for m in args.modes.split(','))
     if args.study == 'all' and s.data not in ('sample', 'phantom'):
         raise BadInput(f'--data {s.data} belongs to one study; name it instead of "all"')
@@ -204,6 +205,56 @@ def _phantom(args):
                         progress=not args.json, **knobs)
         show_json({'study': study, 'manifest': str(m)}) if args.json else print(f'{study}: {_short(m)}')
 
+# %% ../../nbs/cli/04_main.ipynb #b653c735
+def _cache(args):
+    from usbook.classroom.workshop import size_text
+    from usbook.cli.show import show_table
+    from usbook.learn.fits import kept_fits, prune_fits
+    s = read_settings()
+    days, most = _days(args.older), _bytes(args.to)
+    if args.prune and (days, most, args.study) == (None, None, None):
+        raise BadInput('say what may go', remedy='--older 30d, --study head_ct or --to 2GB')
+    gone = prune_fits(s, days, most, args.study) if args.prune else []
+    rows = [r for r in kept_fits(s) if args.study in (None, r['study']) or args.prune]
+    others = _other_files(s.path('cache'))
+    if args.json: return show_json(dict(folder=str(s.path('cache')), fits=rows, removed=gone, others=others))
+    if gone: print(f"Removed: {len(gone)} trainings, {size_text(sum(r['bytes'] for r in gone))}.")
+    if rows: show_table(['study', 'network', 'mode', 'trained in', 'size', 'last used'], [_fit_row(r) for r in rows])
+    total = size_text(sum(r['bytes'] for r in rows))
+    print(f"{len(rows)} trainings, {total} (at most {s.fits_limit:g} GB: fits_limit in settings.ini).")
+    for name, size in others.items(): print(f'Beside them: {name}, {size_text(size)}.')
+
+def _fit_row(r):
+    "One fit as words"
+    import time
+    from usbook.classroom.workshop import size_text
+    days = int((time.time() - r['used'])/86400)
+    used = 'today' if days < 1 else f"{days} day{'s'*(days > 1)} ago"
+    net = f"{r['arch']}, {r['size']} pixels" if r['arch'] else r['key']
+    seconds = '' if r['seconds'] is None else f"{r['seconds']:.0f} s"
+    return [r['study'], net, r['mode'], seconds, size_text(r['bytes']), used]
+
+# %% ../../nbs/cli/04_main.ipynb #8097e272
+def _other_files(cache):
+    "Bytes of the other folders of the cache, by name"
+    folders = [f for f in cache.iterdir() if f.is_dir() and f.name != 'fits'] if cache.is_dir() else []
+    return {f.name: sum(p.stat().st_size for p in f.rglob('*') if p.is_file()) for f in sorted(folders)}
+
+def _days(text):
+    "30d, 2w or 12h as days; None stays None"
+    return None if text is None else _with_unit(text, dict(h=1/24, d=1, w=7), '--older', 'write for example 30d')
+
+def _bytes(text):
+    "2GB or 500MB as bytes; None stays None"
+    return None if text is None else _with_unit(text, dict(kb=1e3, mb=1e6, gb=1e9), '--to', 'write for example 2GB')
+
+def _with_unit(text, units, where, remedy):
+    for unit, factor in units.items():
+        if text.lower().strip().endswith(unit):
+            with suppress(ValueError):
+                if (n := float(text.lower().strip().removesuffix(unit))) >= 0: return n*factor
+    raise BadInput(f'{where} {one_line(text, 40)!r} is no amount', remedy=remedy)
+
 # %% ../../nbs/cli/04_main.ipynb #28b13c2b
 def _lab(args):
     from usbook.cli.lab import lab_environment, lab_folder, lab_words, run_until_end
@@ -320,6 +371,7 @@ def _reproduce_options(p):
     p.add_argument('--weights', help='auto, random or a folder')
     p.add_argument('--profile', choices=PROFILES, help='how much work')
     p.add_argument('--seed', type=_whole(0, SEEDS), help='same seed and machine: same numbers')
+    p.add_argument('--workers', metavar='N', help='trainings side by side: auto (one per core) or a number')
 
 # %% ../../nbs/cli/04_main.ipynb #837f6ff8
 def _phantom_options(p):
@@ -420,6 +472,11 @@ def parser():
     p.add_argument(
         '--out', default='.', metavar='FOLDER', help='receives class-table.csv and class.html (default: here)'
     )
+    p = add('cache', _cache, 'the trainings that are kept, and how large they are')
+    p.add_argument('--prune', action='store_true', help='remove those that the other options name')
+    p.add_argument('--older', metavar='AGE', help='not used for so long: 30d, 2w, 12h')
+    p.add_argument('--study', help='of this study only')
+    p.add_argument('--to', metavar='SIZE', help='those used longest ago, until so much is left: 2GB, 500MB')
     add('check', _check, 'is everything here? OK or FAIL, with the remedy')
     p = add('lab', _lab, 'open the chapters in JupyterLab')
     p.add_argument('--no-start', action='store_true', help='only put the notebooks here')

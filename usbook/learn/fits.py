@@ -183,14 +183,16 @@ def _read_detector(folder, tensors, card, clips, job, n_frames=1):
                        card['seconds'], card['meta'], card['frozen'])
 
 def _marks(path):
-    t = pd.read_csv(path, dtype=dict(scan=str), float_precision='round_trip')
-    return t.assign(scan=t.scan.astype(object))
+    "Boxes, every digit as it was written"
+    numbers = dict(frame=int) | dict.fromkeys(['x', 'y', 'w', 'h', 'score'], float)
+    return pd.read_csv(path, dtype=str).astype(numbers)
 
 # %% ../../nbs/learn/07_fits.ipynb #4beca20b
 def _write_segmenter(fit, folder): return _state(fit.network), dict(films=fit.films)
 
 def _read_segmenter(folder, tensors, card, m, job):
-    net = _loaded(unet(job.recipe, job.weights, job.seed), tensors, job)
+    net = unet(job.recipe, job.weights, job.seed).to(memory_format=torch.channels_last)
+    net = _loaded(net, tensors, job)
     net.dtype = pick_dtype(net[0], job.device, job.recipe.precision, training=True)
     history = _history(folder/'history.csv').rename_axis(None)
     return Segmenter(net, job.recipe, job.weights, history, card['seconds'], card['films'])
