@@ -53,7 +53,8 @@ def cross_predict(m,              # manifest of slices
     splits = [m.with_split(fold.table.split) for fold in folds_by_patient(units, k, job.seed, valid=0)]
     for split, fit in zip(splits, stored_fits([Task(split, job) for split in splits])):
         out.append(fit.predictions['test'].table.set_axis(np.flatnonzero(split.table.split == 'test')))
-    return Predictions(pd.concat(out).sort_index().reset_index(drop=True), list(m.classes), dict(by_slice=by_slice, folds=k))
+    table = pd.concat(out).sort_index().reset_index(drop=True)
+    return Predictions(table, list(m.classes), dict(by_slice=by_slice, folds=k))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #3f69d86c
 def _auc(p): # predictions -> `Resampler`, AUC of the first class, (patients,) the same without each patient
