@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMIT', 'code_version', 'fit_inputs', 'fit_key', 'one_thread', 'save_fit', 'read_fit', 'fits_folder', 'kept_fits',
-           'prune_fits', 'stored_fit', 'worker_count', 'stored_fits', 'save_network', 'load_network']
+           'prune_fits', 'stored_fit', 'worker_count', 'stored_fits']
 
 # %% ../../nbs/learn/07_fits.ipynb #941d3057
 import hashlib, json, os, time
@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import usbook
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 # %% ../../nbs/learn/07_fits.ipynb #d6b54a68
@@ -301,32 +301,3 @@ def _one(m, job, retrain):
     "A sentence where the fit can't be made, so that no exception has to travel between processes"
     try: stored_fit(m, job, retrain)
     except BadInput as e: return str(e)
-
-# %% ../../nbs/learn/07_fits.ipynb #c5f0b86e
-def save_network(fit:Fit,     # a trained network
-                 path:str|Path # a .safetensors file
-                )->Path:       # the same path
-    "The whole network in one file"
-    facts = dict(
-        format='usbook network 1',
-        recipe=asdict(fit.recipe),
-        classes=next(iter(fit.predictions.values())).classes,
-        mode=fit.mode,
-        weights=fit.weights.as_dict(),
-    )
-    state = {k: v.detach().cpu().contiguous() for k, v in fit.network.state_dict().items()}
-    return write_file(path, lambda part: save_file(state, part, metadata=dict(usbook=json.dumps(facts))))
-
-def load_network(path:str|Path # what `save_network` wrote
-                )->tuple:      # Network in eval mode on the processor; dict(recipe, classes, mode, weights)
-    "A network that can be asked at once"
-    try:
-        with safe_open(path, 'pt') as f: facts = json.loads(f.metadata()['usbook'])
-        facts |= dict(recipe=Recipe(**facts['recipe']))
-        w = {k: tuple(v) if k in ('mean', 'std') else v for k, v in facts['weights'].items()} | dict(source='random')
-        net = network(facts['recipe'], Weights(**w), len(facts['classes']))
-        net.load_state_dict(load_file(path))
-    except FileNotFoundError: raise BadInput('no such file', path, remedy='check the name and the folder') from None
-    except (KeyError, TypeError, ValueError, OSError, RuntimeError, AttributeError, SafetensorError) as e:
-        raise BadInput(f'is no network that usbook saved, or is damaged ({type(e).__name__})', path) from None
-    return net.eval(), facts
