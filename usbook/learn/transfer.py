@@ -395,6 +395,7 @@ class Fit:
     times: dict             # the same in parts
     frozen: dict|None = None # frozen: what was compared for the proof
     notes: list = field(default_factory=list)
+    key: str = ''           # its name in the store of fits; '' where it is not kept
 
 # %% ../../nbs/learn/02_transfer.ipynb #efdef66e
 def silence(learn:Learner)->Learner: # the same

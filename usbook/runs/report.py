@@ -63,6 +63,7 @@ def results_of(out    # an `Outcome`
         runs={n: arm_metrics(a.evaluation) for n, a in arms},
         repeats={n: [arm_metrics(e) for e in a.repeat_evaluations] for n, a in arms if a.repeat_evaluations},
         seconds={n: round(a.seconds, 1) for n, a in arms},
+        fits={n: a.keys for n, a in arms if a.keys},
         comparison=out.comparison,
         claims_hash=out.study.claims_hash,
         claims=claims_of(out.study, out.verdicts),
