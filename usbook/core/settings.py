@@ -28,6 +28,8 @@ class Settings:
     seed: int = 0            # one integer; same seed and machine, same numbers
     device: str = 'auto'     # auto | cpu | cuda | mps
     offline: bool = False    # never touch the network
+    on: str = ''             # address of a Dask scheduler that fits are handed to; empty: they are made here
+    retrain: bool = False    # train anew, although the same fits are in the store
     home: str = ''           # folder of the settings.ini that was read; relative paths start there
 
     def path(self,
