@@ -1411,6 +1411,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'usbook.learn.card.card_text': ('learn/card.html#card_text', 'usbook/learn/card.py')},
             'usbook.learn.cluster': { 'usbook.learn.cluster._client': ('learn/cluster.html#_client', 'usbook/learn/cluster.py'),
                                       'usbook.learn.cluster._hushed': ('learn/cluster.html#_hushed', 'usbook/learn/cluster.py'),
+                                      'usbook.learn.cluster._knock': ('learn/cluster.html#_knock', 'usbook/learn/cluster.py'),
                                       'usbook.learn.cluster.agree': ('learn/cluster.html#agree', 'usbook/learn/cluster.py'),
                                       'usbook.learn.cluster.connected': ('learn/cluster.html#connected', 'usbook/learn/cluster.py'),
                                       'usbook.learn.cluster.hand_out': ('learn/cluster.html#hand_out', 'usbook/learn/cluster.py'),

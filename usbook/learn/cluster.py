@@ -5,23 +5,25 @@
 # %% auto #0
 __all__ = ['connected', 'one_at_a_time', 'hand_out', 'agree']
 
-# %% ../../nbs/learn/07_cluster.ipynb #fc6aa3e9
+# %% ../../nbs/learn/07_cluster.ipynb #7406e4c4
+import asyncio
 import logging
 import os
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-# %% ../../nbs/learn/07_cluster.ipynb #440e5406
+# %% ../../nbs/learn/07_cluster.ipynb #064a4a0f
 from ..core.errors import BadInput
 from ..core.files import lock
 from ..core.progress import Progress
 
-# %% ../../nbs/learn/07_cluster.ipynb #09f42b34
+# %% ../../nbs/learn/07_cluster.ipynb #423fa43c
 @contextmanager
 def connected(address:str, # tcp://host:port or tls://host:port
-              seconds=8.   # to wait for an answer
+              seconds=6.   # to wait for an answer
              ):            # yields a `distributed.Client`
     "Talk to a scheduler until the block ends"
     try: from distributed import Client
@@ -39,12 +41,21 @@ def connected(address:str, # tcp://host:port or tls://host:port
 @contextmanager
 def _client(kind, address, seconds):
     "A client, or one sentence"
-    try: client = kind(address, timeout=seconds, set_as_default=False)
-    except (OSError, ValueError, TimeoutError):
+    try:
+        with ThreadPoolExecutor(1) as aside: aside.submit(asyncio.run, _knock(address, seconds)).result()
+        client = kind(address, timeout=seconds, set_as_default=False)
+    except (OSError, ValueError, TimeoutError, asyncio.TimeoutError):
         raise BadInput(f"no scheduler answers at {address} within {seconds:.0f} s",
                        remedy='start one with: dask scheduler; or leave out --on') from None
     try: yield client
     finally: client.close(timeout=2)
+
+async def _knock(address, seconds):
+    "A client would wait for ever on a port where something listens and says nothing"
+    from distributed.core import rpc
+    async def ask():
+        async with rpc(address) as scheduler: await scheduler.identity()
+    await asyncio.wait_for(ask(), seconds)
 
 @contextmanager
 def _hushed():
@@ -55,7 +66,7 @@ def _hushed():
     try: yield
     finally: loud.setLevel(before)
 
-# %% ../../nbs/learn/07_cluster.ipynb #2930d1ca
+# %% ../../nbs/learn/07_cluster.ipynb #5c99e36b
 _ALONE = threading.Lock()
 
 @contextmanager
@@ -66,7 +77,7 @@ def one_at_a_time(device='cpu' # cpu | cuda | mps
     gpu = lock(Path(tempfile.gettempdir())/f'usbook-{device}-{which}') if device != 'cpu' else nullcontext()
     with _ALONE, gpu: yield
 
-# %% ../../nbs/learn/07_cluster.ipynb #6f7e9d38
+# %% ../../nbs/learn/07_cluster.ipynb #38328cd8
 def hand_out(client,         # of `connected`
              function,       # of one item; workers have to be able to import it
              items:list,     # what it is called with
