@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from usbook.learn.cluster import connected
 from usbook.learn.recipe import Job, Recipe
 
 ROOT = Path(__file__).parents[1]
-RECIPE = Recipe('resnet10t', size=32, epochs=8, batch=8)
+RECIPE = Recipe('resnet10t', size=32, epochs=4, batch=8)
 
 
 def images_in(folder):
@@ -40,15 +41,22 @@ def images_in(folder):
     return Manifest.read(folder/'manifest.csv', classes=['dark', 'bright'])
 
 
-def tasks(m, cache, on='', n=3):
+def tasks(m, cache, on='', n=2):
     s = Settings(weights='random', cache=str(cache), device='cpu', on=on)
     return [(m, Job(RECIPE, 'finetuned', settings=s, seed=k, progress=False)) for k in range(n)]
 
 
 def dask(*words):
-    env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH='0')
+    env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     return subprocess.Popen([sys.executable, '-m', 'dask', *map(str, words)], env=env,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def workers_at(address):
+    "Name -> address of the workers that have reported"
+    from distributed import Client
+    with Client(address, set_as_default=False) as c:
+        return {w['name']: k for k, w in c.scheduler_info()['workers'].items()}
 
 
 @pytest.fixture(scope='module')
@@ -57,32 +65,33 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp('dask')
     where, ours = folder/'scheduler.json', []
     try:
-        ours.append(dask('scheduler', '--host', '127.0.0.1', '--port', 0, '--no-dashboard', '--scheduler-file', where))
+        ours.append(dask('scheduler', '--host', '127.0.0.1', '--port', 0, '--no-dashboard',
+                         '--scheduler-file', where))
         wait(lambda: where.is_file() and where.stat().st_size)
         address = json.loads(where.read_text())['address']
         for k in 'ab':
             ours.append(dask('worker', address, '--no-nanny', '--nthreads', 1, '--no-dashboard', '--local-directory',
                              folder/k, '--name', k))
+        wait(lambda: len(workers_at(address)) == 2)
         yield address, ours[1:]
     finally:
         for p in ours: p.kill()
         for p in ours: p.wait()
 
 
-def wait(ready, seconds=60):
+def wait(ready, seconds=240):
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, 'nothing happened'
         time.sleep(.05)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_fit_in_progress_and_the_numbers_are_those_of_this_machine(cluster, tmp_path):
     (address, workers), m = cluster, images_in(tmp_path)
-    import threading
     def kill_one():
+        name = workers_at(address)['a']
         with connected(address) as client:
-            wait(lambda: any('a' == w['name'] for w in client.scheduler_info()['workers'].values()))
-            name = next(k for k, w in client.scheduler_info()['workers'].items() if w['name'] == 'a')
             wait(lambda: client.processing().get(name) and list((tmp_path/'far').glob('fits/.*.lock')))
         workers[0].send_signal(signal.SIGKILL)
     killer = threading.Thread(target=kill_one)
@@ -98,6 +107,7 @@ def test_a_killed_worker_costs_its_fit_in_progress_and_the_numbers_are_those_of_
         assert all(torch.equal(x[k], y[k]) for k in x)
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_see_the_store_send_the_fits_home(cluster, tmp_path, monkeypatch):
     m = images_in(tmp_path)
     monkeypatch.setattr(f, '_ask_workers', lambda *a: False)

@@ -74,8 +74,8 @@ def _head(card):
 def _results(card):
     found = [dict(type=k, name=k.replace('_', ' '), value=v['value']) for k, v in
              ((k, _number(v)) for k, v in card.metrics.items()) if v.get('value') is not None]
-    return dict(task=dict(type='image-classification'), dataset=dict(name=card.tested_on or 'not stated', type='images'),
-                metrics=found)
+    where = dict(name=card.tested_on or 'not stated', type='images')
+    return dict(task=dict(type='image-classification'), dataset=where, metrics=found)
 
 # %% ../../nbs/learn/10_card.ipynb #2f335c7d
 def card_text(card:ModelCard # what is known
@@ -105,6 +105,7 @@ def _versions(v): return ', '.join(f'{k} {x}' for k, x in v.items() if x)
 
 def _metric_table(card):
     if not card.metrics: return 'Not tested, or the results were not kept with it.'
-    rows = [f'| {k.replace("_", " ").replace("/", ", ")} | {interval_text(_number(v))} |' for k, v in card.metrics.items()]
+    named = {k.replace('_', ' ').replace('/', ', '): v for k, v in card.metrics.items()}
+    rows = [f'| {k} | {interval_text(_number(v))} |' for k, v in named.items()]
     return '\n'.join([f'On {card.tested_on or "images it never saw"}; in brackets 95 % intervals.', '',
                       '| metric | value |', '|---|---|', *rows])

@@ -38,6 +38,7 @@ def connected(address:str, # tcp://host:port or tls://host:port
                            ) from None
         yield client
 
+# %% ../../nbs/learn/07_cluster.ipynb #f3a6243b
 @contextmanager
 def _client(kind, address, seconds):
     "A client, or one sentence"
@@ -104,6 +105,7 @@ def hand_out(client,         # of `connected`
         if len(out) < len(futures): client.cancel(futures, force=True)
     return [out[i] for i in range(len(items))]
 
+# %% ../../nbs/learn/07_cluster.ipynb #5b5e8939
 def agree(client,    # of `connected`
           question,  # function without arguments, asked of every worker
          )->list:    # the different answers

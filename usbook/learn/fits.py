@@ -270,7 +270,8 @@ def stored_fits(tasks:list,     # of `Task`, or pairs of images and job
                 retrain=False   # train although a fit is there
                )->list:         # of Fit, in the order of the tasks
     "Many fits, side by side; the finished ones are kept, whatever happens to the others"
-    say, tasks, elsewhere = Progress.of(progress), [Task(*t) for t in tasks], {}
+    say, elsewhere = Progress.of(progress), {}
+    tasks = [Task(*t) for t in tasks]
     retrain = retrain or any(t.job.settings.retrain for t in tasks)
     tasks = [t._replace(job=t.job.but(settings=replace(t.job.settings, retrain=False))) for t in tasks]
     missing = [t for t in tasks if retrain or not _is_there(t)]
@@ -285,6 +286,7 @@ def stored_fits(tasks:list,     # of `Task`, or pairs of images and job
     if elsewhere: return [_made_there(t, elsewhere) for t in tasks]
     return [stored_fit(t.images, _told(t, i, len(tasks), say, n), retrain) for i, t in enumerate(tasks)]
 
+# %% ../../nbs/learn/08_fits.ipynb #dbf4710e
 def _told(t, i, n, say, workers):
     "The job of task i of n, with its part of the progress"
     if workers > 1 or not say.sink: return t.job
@@ -356,7 +358,8 @@ def _one_there(piece):
         with one_at_a_time(job.device.type): fit = stored_fit(m, job, retrain)
         if not fit.key: return dict(problem=f'a worker could not keep a fit: {fit.notes[-1]}')
         path = fits_folder(job.settings)/fit.key
-        return dict(key=fit.key, files={} if shared else {f.name: f.read_bytes() for f in path.iterdir() if f.is_file()})
+        files = {} if shared else {f.name: f.read_bytes() for f in path.iterdir() if f.is_file()}
+        return dict(key=fit.key, files=files)
     except BadInput as e: return dict(problem=str(e))
 
 def _at_home(job):

@@ -93,7 +93,7 @@ _KINDS = dict(DetectRecipe='this network finds boxes', SegRecipe='this network o
 
 def _start(made, settings):
     "What the backbone of a fit started from; only a frozen one needs it again"
-    arch, sha, pixels = made['weights'][0], made['weights'][1], made['weights'][2:]
+    arch, sha, *pixels = made['weights']
     stats = dict(mean=tuple(pixels[:3]), std=tuple(pixels[3:6]))
     if sha == 'random' or made['mode'] != 'frozen': return Weights(arch, 'random', **stats)
     found = find_weights(arch, settings)
@@ -173,13 +173,15 @@ def _doubles(m, seen):
     out, first = [], {}
     for k, s in enumerate(seen):
         j = first.setdefault((m.table.image[k], m.frames[k] if s.n_frames > 1 else None), k)
-        if j != k: out.append(Problem(m.rows[k], 'image', f'{image_name(m, k)} is listed again; remove one of the rows'))
+        if j == k: continue
+        out.append(Problem(m.rows[k], 'image', f'{image_name(m, k)} is listed again; remove one of the rows'))
     return out
 
 # %% ../../nbs/learn/09_predict.ipynb #2097262b
 def _care(seen, ensemble):
     "What should be known before the answers are believed"
-    now, then, side = picture_facts(seen), ensemble.facts.get('pictures') or {}, ensemble.recipe.size
+    now, then = picture_facts(seen), ensemble.facts.get('pictures') or {}
+    side = ensemble.recipe.size
     out, small = [], sum(max(s.size) < side for s in seen)
     (a, b), (c, d) = now['longest'], then.get('longest', now['longest'])
     if b < c or a > d:

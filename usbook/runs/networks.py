@@ -41,7 +41,8 @@ def networks_of(results:dict, # of `read_run`
         raise BadInput(f'the networks of {results["study"]} see images that were {what}; new images are read only by '
                        'usbook reproduce', where)
     fits = {a: keys for a, keys in results.get('fits', {}).items() if keys}
-    if not fits: raise BadInput('names no trained networks that were kept', where, remedy='make the run again: usbook rerun')
+    if not fits:
+        raise BadInput('names no trained networks that were kept', where, remedy='make the run again: usbook rerun')
     return fits
 
 # %% ../../nbs/runs/04_networks.ipynb #9041104e

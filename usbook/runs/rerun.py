@@ -44,6 +44,7 @@ class Repeated:
 
 def _said(v): return 'absent' if v is None else str(v)
 
+# %% ../../nbs/runs/05_rerun.ipynb #614b9ab8
 def compare_runs(there:dict, # results.json of one run
                  here:dict   # of the other
                 )->Repeated:
@@ -62,7 +63,8 @@ def _flat(results):
     for arm, metrics in results['runs'].items():
         for path, n in json_numbers(metrics):
             name = f"{arm} {'/'.join(path).replace('_', ' ')}"
-            out |= {f'{name} ({end})' if end != 'value' else name: n[end] for end in ('value', 'low', 'high') if end in n}
+            ends = {end: n[end] for end in ('value', 'low', 'high') if end in n}
+            out |= {name if end == 'value' else f'{name} ({end})': v for end, v in ends.items()}
     return out | {f"verdict on claim {c['id']}": c['verdict'] for c in results.get('claims', ())}
 
 # %% ../../nbs/runs/05_rerun.ipynb #e13fb479

@@ -112,4 +112,5 @@ def _pictures(m, most=64):
     "How large some of the images are, and whether they are in colour; nothing of clips"
     if type(m) is not Manifest or not len(m): return {}
     rows = np.unique(np.linspace(0, len(m) - 1, most).round().astype(int))
-    return dict(pictures=picture_facts(see_files(m.root, [m.table.image[i] for i in rows], [m.frames[i] for i in rows])))
+    seen = see_files(m.root, [m.table.image[i] for i in rows], [m.frames[i] for i in rows])
+    return dict(pictures=picture_facts(seen))
