@@ -64,6 +64,7 @@ def reproduce(machinery:Machinery,  # the study
               progress=None         # None: silent; a `Progress` or a function (text, fraction)
              )->Outcome:
     "Run a study from image to verdict and write its folder"
+    from usbook.learn.fits import fits_for
     say, study = Progress.of(progress), machinery.study
     started = time.perf_counter()
     if bad := [m for m in modes if m not in MODES]: raise BadInput(f'--modes {bad[0]}: choose from {", ".join(MODES)}')
@@ -77,7 +78,7 @@ def reproduce(machinery:Machinery,  # the study
         )
         images = some_patients(all_images, plan.patients, settings.seed)
         work = plan_work(images, plan, settings, modes, say.part(.1, .85))
-        arms = (machinery.train or train_arms)(work)
+        with fits_for(study.id): arms = (machinery.train or train_arms)(work)
         say('computing intervals', .88)
         out = judge(machinery, work, source, arms)
         out.folder = final

@@ -34,7 +34,6 @@ from usbook.learn.segment import (
     plot_worst,
     read_lungs,
     score_lungs,
-    train_unet,
 )
 from ..learn.fits import Task, stored_fits
 
@@ -159,7 +158,7 @@ def find_all_lungs(m:Manifest,  # films
                   )->Lungs:
     "Stage one: the lungs of each film, by a U-Net that never saw its patient where there are several parts"
     learn, note = teachers(m, parts, job.settings)
-    nets = [train_unet(p, part_of(job, k, len(learn))) for k, p in enumerate(learn)]
+    nets = stored_fits([Task(p, job) for p in learn], progress=job.progress)
     masks, tables = [None]*len(m), []
     for k, net in enumerate(nets):
         rows = np.flatnonzero(parts[k].table.split == 'test') if len(nets) > 1 else np.arange(len(m))
@@ -472,7 +471,7 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
     m, parts = usable(work.images), work.parts
     plan, say = work.plan, work.progress
     lungs = find_all_lungs(m, parts, work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs')))
-    notes = [n for n in (*m.notes, lungs.note) if n and n not in work.images.notes] + [
+    notes = [n for n in (*m.notes, lungs.note, *store_notes(lungs.nets)) if n and n not in work.images.notes] + [
         f'Stage one: {f}.' for f in failures(lungs.found)
     ]
     arch, ours = plan.recipe.arch, set(m.classes) == set(STUDY.classes)
@@ -514,6 +513,7 @@ def _tell_of_lungs(t, m, lungs, parts):
         found=lungs.found.found.value_counts().to_dict(),
         crumbs=int(lungs.found.crumbs.sum()),
         holes=int(lungs.found.holes.sum()),
+        fits=[n.key for n in lungs.nets if n.key],
     )
     t.test.meta['stage_one'] = told
     if lungs.scored is None or not len(scored := judged(m, lungs, parts)): return
