@@ -120,7 +120,6 @@ def test_one_and_two_workers_and_any_number_of_threads_give_the_same_numbers(ima
 CODE = '''
 import sys; sys.path.insert(0, {root!r})
 from usbook.learn import fits as f
-from usbook.learn.export import load_network, save_network
 from usbook.learn.recipe import Job, Recipe
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest

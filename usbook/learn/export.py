@@ -62,6 +62,7 @@ def saved_ensemble(path:str|Path # what `save_network` wrote
     except (KeyError, TypeError, ValueError, OSError, RuntimeError, AttributeError, SafetensorError) as e:
         raise BadInput(f'is no network that usbook saved, or is damaged ({type(e).__name__})', path) from None
 
+# %% ../../nbs/learn/11_export.ipynb #7d1fc9c4
 def load_network(path:str|Path # what `save_network` wrote
                 )->tuple:      # Network in eval mode on the processor; dict(recipe, classes, mode, weights)
     "The first network of a file"
