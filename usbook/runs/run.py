@@ -141,7 +141,7 @@ def judge(machinery:Machinery, # the study's machinery
         a.repeat_evaluations = [evaluate(p) for p in a.repeats]
     both = (machinery.compare or compare_modes)(arms, seed)
     facts = describe(work.images, source) | dict(unit=study.unit if machinery.read else 'image')
-    measured, said = verdicts(machinery, work.images, arms, seed)
+    measured, said = verdicts(machinery, work.images, arms)
     out = Outcome(
         study, work.settings, facts, arms, both, said, warnings_for(work.images, source, arms), source, work.images
     )
@@ -186,8 +186,7 @@ def task_classes(m,          # the images
 
 def verdicts(machinery:Machinery, # the study's machinery
              m,                   # the images
-             arms:dict,           # name -> `Trained`
-             seed:int=0           # of the resamples
+             arms:dict            # name -> `Trained`
             )->tuple: # (`Measured`, list of `Verdict`)
     "A verdict on each claim; where the data hold other classes than the paper's, none is tested"
     study = machinery.study
@@ -195,7 +194,7 @@ def verdicts(machinery:Machinery, # the study's machinery
         why = f'the images have other classes than the study ({", ".join(m.classes)})'
         return Measured(), [Verdict(c.id, 'not measured', 'not tested', why) for c in study.claims]
     measured = machinery.measure(arms)
-    return measured, judge_claims(study, measured, seed)
+    return measured, judge_claims(study, measured)
 
 # %% ../../nbs/runs/01_run.ipynb #2de21f6d
 def warnings_for(m,             # the images, with notes
