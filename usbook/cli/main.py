@@ -113,6 +113,84 @@ def _short(path):
     return rel if not rel.startswith(os.path.join('..', '..')) else str(path)
 
 
+# %% ../../nbs/cli/04_main.ipynb #ab09fdd7
+def _predict(args):
+    from pathlib import Path
+    from usbook.core.progress import late_bar
+    from usbook.learn.predict import new_images, predict
+    from usbook.runs.networks import seen_before
+    if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
+    s, out = read_settings(), Path(args.out or _out_name(args.images or args.manifest))
+    if out.exists(): raise BadInput('is there already', out, remedy='name another file with --out')
+    e, why = _asked(args, s)
+    where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
+    images = new_images(where, e, table, args.patients, not args.no_labels)
+    seen = seen_before(args.run_folder, e.facts['arm'], images) if 'arm' in e.facts else ''
+    images.notes += [seen] if seen else []
+    say(f'Networks: {why}.', *(f'Note: {n}' for n in images.notes[:2]))
+    said = predict(e, images, args.views, None if args.json else late_bar())
+    said.write(out)
+    if args.json: return show_json(dict(file=str(out), counts=said.counts(), labelled=said.labelled) | said.meta)
+    _show_predicted(said, out)
+
+# %% ../../nbs/cli/04_main.ipynb #19797cc5
+def _out_name(images):
+    "A file in this folder, named for the images"
+    return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
+
+def _asked(args, settings):
+    "The ensemble that a run, or a file, names; and why this one"
+    if args.run_folder.lower().endswith('.safetensors'):
+        from usbook.learn.export import saved_ensemble
+        return saved_ensemble(args.run_folder), f'the one in {os.path.basename(args.run_folder)}'
+    from usbook.runs.networks import run_ensemble
+    return run_ensemble(args.run_folder, settings, args.arm)
+
+def _show_predicted(said, out):
+    "What was said, and what to do with it"
+    print(f"{_short(out)}: {len(said)} images; predicted " + ', '.join(f'{c} {n}' for c, n in said.counts().items()))
+    alone = '' if 'patient' in said.table else ' --independent'
+    if said.labelled: print(f'How good that is: usbook evaluate {_short(out)}{alone}')
+    else: print(f'The truth is not known: fill in the column target, then usbook evaluate {_short(out)}{alone}')
+
+# %% ../../nbs/cli/04_main.ipynb #0c4ea481
+def _export(args):
+    from pathlib import Path
+    from usbook.learn.export import card_of, export_network, save_network
+    from usbook.runs.networks import card_facts, read_run, run_ensemble
+    out = Path(args.out)
+    if out.exists(): raise BadInput('is there already', out, remedy='name another file')
+    e, why = run_ensemble(args.run_folder, read_settings(), args.arm)
+    card = card_of(e, **card_facts(read_run(args.run_folder), e.facts['arm']))
+    say(f'Networks: {why}.')
+    if out.suffix.lower() == '.safetensors':
+        made = dict(path=str(save_network(e, out, card)), form='safetensors')
+    else: made = export_network(e, out, None, _some_images(args, e), card)
+    if args.json: return show_json(made)
+    print(f"{_short(out)} and its card {_short(out.with_suffix('.md'))}")
+    if 'difference' in made:
+        print(f"Probabilities differ from the original by at most {made['difference']:.1e} ({made['compared_on']})")
+
+# %% ../../nbs/cli/04_main.ipynb #50ca4ac1
+def _some_images(args, ensemble):
+    "The images to compare on; None: noise"
+    if not args.images: return None
+    from usbook.learn.predict import new_images
+    return new_images(args.images, ensemble, labels=False)
+
+def _rerun(args):
+    from usbook.cli.study import machinery_of
+    from usbook.core.progress import show_progress
+    from usbook.runs.rerun import made_by, rerun
+    machinery = machinery_of(made_by(args.run_folder)['study'])
+    _, found = rerun(args.run_folder, machinery, progress=None if args.json else show_progress())
+    if args.json: show_json(found)
+    else:
+        print(found)
+        for text in found.changed[:8]: print(f'  {text}')
+        print(f'Report: {_short(found.folder/"report.html")}')
+    return 0 if found.same else 1
+
 # %% ../../nbs/cli/04_main.ipynb #0b80bb74
 EXAMPLE_PREDICTIONS = """\
 image,patient,target,p_normal,p_mass
@@ -321,6 +399,26 @@ def _reproduce_options(p):
     p.add_argument('--profile', choices=PROFILES, help='how much work')
     p.add_argument('--seed', type=_whole(0, SEEDS), help='same seed and machine: same numbers')
 
+# %% ../../nbs/cli/04_main.ipynb #5e2412d3
+def _use_commands(add):
+    "What a run is good for afterwards"
+    p = add('predict', _predict, "what a run's networks say of new images: a predictions file for evaluate")
+    p.add_argument('run_folder', metavar='RUN', help='a run, or a network in a .safetensors file')
+    p.add_argument('images', nargs='?', metavar='IMAGES', help='a folder (sub-folders are labels) or a manifest.csv')
+    p.add_argument('--manifest', metavar='M.csv', help='a table of the images; label and patient may be missing')
+    p.add_argument('--out', metavar='P.csv', help='the file to write (default: predictions-<images>.csv, here)')
+    p.add_argument('--arm', help='which networks; default: those best on the validation images')
+    p.add_argument('--views', type=_whole(1, 65), default=1, metavar='N', help='versions of each image (1)')
+    p.add_argument('--patients', metavar='RULE', help='for a folder: whose an image is, as for reproduce')
+    p.add_argument('--no-labels', action='store_true', help='sub-folders and the column label are no labels')
+    p = add('export', _export, "a run's networks in one file for other programs, with a model card")
+    p.add_argument('run_folder', metavar='RUN', help='a run')
+    p.add_argument('out', metavar='FILE', help='.onnx, .pt (TorchScript) or .safetensors')
+    p.add_argument('--arm', help='which networks; default: those best on the validation images')
+    p.add_argument('--images', metavar='FOLDER', help='images on which the file is compared with the original')
+    p = add('rerun', _rerun, 'repeat a run, and say whether the same numbers come out (exit code 1: they differ)')
+    p.add_argument('run_folder', metavar='RUN', help='a run')
+
 # %% ../../nbs/cli/04_main.ipynb #837f6ff8
 def _phantom_options(p):
     p.add_argument('study', help='a study, or all')
@@ -354,6 +452,7 @@ def parser(): # argparse's parser
     p.add_argument('--file', metavar='NUMBERS.toml', help='printed numbers of any paper')
     p.add_argument('--example', action='store_true', help='print an example of such a file')
     _reproduce_options(add('reproduce', _reproduce, 'run a study from image to verdict'))
+    _use_commands(add)
     p = _example_option(add('evaluate', _evaluate, 'metrics with intervals, from a predictions file'))
     p.add_argument(
         'predictions', nargs='?', help='CSV or Parquet: image, patient, target, p_<class> ... (--example prints one)'

@@ -68,7 +68,8 @@ def results_of(out    # an `Outcome`
         claims_hash=out.study.claims_hash,
         claims=claims_of(out.study, out.verdicts),
     )
-    return known | (dict(luck=by_luck(tested)) if tested else {})
+    made = getattr(out, 'made', None)
+    return known | (dict(luck=by_luck(tested)) if tested else {}) | (dict(made=made) if made else {})
 
 # %% ../../nbs/runs/00_report.ipynb #13bc58d1
 def metric_key(p:Published # a published number

@@ -549,4 +549,4 @@ def figures_to_draw(trained:dict  # name -> `Trained`
             if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
     return out
 
-MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages)
+MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages, prepares='cut to the lungs, which a U-Net finds')
