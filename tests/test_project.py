@@ -136,6 +136,25 @@ def test_studies_know_nothing_of_one_another():
                 rel
             )
 
+def code_of(nb): return [source(c) for c in cells(nb) if c['cell_type'] == 'code']
+
+def asked(nb):
+    "Every module that a cell of this notebook imports from, lesson cells among them"
+    for n in (n for s in code_of(nb) for n in ast.walk(_tree(s))):
+        if isinstance(n, ast.Import): yield from (a.name for a in n.names)
+        elif isinstance(n, ast.ImportFrom): yield from (n.module or '', *(f'{n.module}.{a.name}' for a in n.names))
+
+@pytest.mark.parametrize('folder', sorted({p.parent for p in NBS if p.stem[0].isdigit()}), ids=lambda p: p.name)
+def test_numbers_are_the_order_of_dependence(folder):
+    "Each number once and none left out; no notebook imports the module of a later one in its folder"
+    books = sorted(folder.glob('[0-9]*.ipynb'))
+    first = int(books[0].stem[:2])
+    assert first < 2 and [int(p.stem[:2]) for p in books] == list(range(first, first + len(books)))
+    made = {p: m[1] for p in books if (m := re.search(r'default_exp (\S+)', '\n'.join(code_of(p))))}
+    for p in books:
+        later = {'usbook.' + m for q, m in made.items() if q > p}
+        assert not later & set(asked(p)), f'{p.name} imports {later & set(asked(p))}'
+
 def module_name(rel): return '.'.join(['usbook', *rel.with_suffix('').parts])
 
 def test_no_circle_between_modules():

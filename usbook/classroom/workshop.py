@@ -225,7 +225,7 @@ def fill_lab(project:Path, # folder of the checkout
         shutil.copytree(project/'nbs'/room, lab/room, ignore=shutil.ignore_patterns('.ipynb_checkpoints'))
     if (project/'data_samples').is_dir(): shutil.copytree(project/'data_samples', lab/'data_samples')
     (lab/'evidence').mkdir()
-    shutil.copy(project/'nbs'/'evidence'/'06_glossary.ipynb', lab/'evidence')
+    shutil.copy(project/'nbs'/'evidence'/'00_glossary.ipynb', lab/'evidence')
     text = (project/'settings.ini').read_text(encoding='utf-8')
     (lab/'settings.ini').write_text(text.replace('\noffline = no', '\noffline = yes'), encoding='utf-8')
     write_exercises(lab/'classroom'/'exercises')

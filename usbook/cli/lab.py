@@ -19,7 +19,7 @@ from ..core.settings import find_settings
 
 # %% ../../nbs/cli/03_lab.ipynb #431a351e
 _PARTS = {'nbs/welcome.ipynb': 'welcome.ipynb', 'nbs/chapters': 'chapters', 'nbs/records': 'records',
-          'nbs/evidence/06_glossary.ipynb': 'evidence/06_glossary.ipynb', 'settings.ini': 'settings.ini'}
+          'nbs/evidence/00_glossary.ipynb': 'evidence/00_glossary.ipynb', 'settings.ini': 'settings.ini'}
 _MARK = '.usbook-lab'
 
 def _originals():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMIT', 'code_version', 'fit_inputs', 'fit_key', 'one_thread', 'save_fit', 'read_fit', 'fits_folder', 'kept_fits',
-           'prune_fits', 'stored_fit', 'worker_count', 'stored_fits', 'save_network', 'load_network']
+           'prune_fits', 'stored_fit', 'worker_count', 'Task', 'stored_fits', 'save_network', 'load_network']
 
 # %% ../../nbs/learn/07_fits.ipynb #941d3057
 import hashlib, json, os, time
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 # %% ../../nbs/learn/07_fits.ipynb #d2166e94
 import pandas as pd
@@ -25,7 +26,7 @@ from ..core.errors import BadInput
 from ..core.files import as_json, digest, lock, read_json, write_file, write_folder
 from ..core.progress import Progress
 from ..data.manifest import Manifest
-from .recipe import Job, Recipe, fast_bf16
+from .recipe import Job, Recipe, fast_bf16, pick_dtype
 from .transfer import KEPT, Fit, Network, image_digests, network, train
 from .weights import Weights
 from ..predictions.predictions import Predictions
@@ -122,10 +123,11 @@ def read_fit(path:Path,   # a fit's folder
         probs = {k.split('.')[1]: tensors.pop(k) for k in list(tensors) if k.startswith('prob.')}
         net = network(job.recipe, job.weights, len(m.classes), job.seed)
         net.load_state_dict(net.state_dict() | tensors)
+        net.dtype = pick_dtype(net[0], job.device, job.recipe.precision, training=job.mode == 'finetuned')
         preds = {k: _predictions(path/f'predictions-{k}.csv', probs[k]) for k in ('valid', 'test') if k in probs}
         history = _history(path/'history.csv')
         return Fit(job.mode, job.recipe, job.weights, net.to(job.device).eval(), None, preds, history,
-                   card['seconds'], card['times'], card['frozen'], card['notes'])
+                   card['seconds'], card['times'], card['frozen'], card['notes'], path.name)
     except (KeyError, TypeError, AttributeError, ValueError, OSError, RuntimeError, SafetensorError) as e:
         raise BadInput(
             f'is damaged or no fit of usbook ({(str(e).splitlines() or [type(e).__name__])[0][:80]})', path.name
@@ -207,6 +209,7 @@ def stored_fit(m:Manifest,    # with splits train, valid and test
                 if not retrain and (fit := _found(path, m, job, notes)): return fit
                 fit = train(m, job)
                 save_fit(fit, path, inputs)
+                fit.key = path.name
         except OSError as e:
             fit = fit if 'fit' in locals() and fit else train(m, job)
             notes.append(
@@ -252,37 +255,41 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 # %% ../../nbs/learn/07_fits.ipynb #2b2e8566
-def stored_fits(tasks:list,     # pairs of images and job
-                workers='auto', # see `worker_count`
+class Task(NamedTuple):
+    "One fit that is wanted; a plain pair of images and job will do as well"
+    images: Manifest  # with a split
+    job: Job          # how to learn from them
+    name: str = ''    # for the progress; '' takes its number
+
+def stored_fits(tasks:list,     # of `Task`, or pairs of images and job
+                workers=1,      # see `worker_count`
                 progress=None,  # a `Progress` or a function (text, fraction); None: silent
                 retrain=False   # train although a fit is there
                )->list:         # of Fit, in the order of the tasks
     "Many fits, side by side; the finished ones are kept, whatever happens to the others"
-    say = Progress.of(progress)
-    missing = [t for t in tasks if retrain or not _is_there(*t)]
+    say, tasks = Progress.of(progress), [Task(*t) for t in tasks]
+    missing = [t for t in tasks if retrain or not _is_there(t)]
     n = worker_count(workers, len(missing)) if missing else 1
-    if any(job.device.type != 'cpu' for _, job in missing): n = 1  # one fit at a time on a GPU
+    if any(t.job.device.type != 'cpu' for t in missing): n = 1  # one fit at a time on a GPU
     if n > 1:
         _side_by_side(missing, n, say, retrain)
         retrain = False
-    out = []
-    for i, (m, job) in enumerate(tasks):
-        inner = (
-            say.part(i / len(tasks), (i + 1) / len(tasks), f'fit {i + 1} of {len(tasks)}')
-            if n == 1 and say.sink
-            else None
-        )
-        out.append(stored_fit(m, job.but(progress=inner) if inner else job, retrain))
-    return out
+    return [stored_fit(t.images, _told(t, i, len(tasks), say, n), retrain) for i, t in enumerate(tasks)]
 
-def _is_there(m, job): return (fits_folder(job.settings)/fit_key(fit_inputs(m, job))/'card.json').is_file()
+def _told(t, i, n, say, workers):
+    "The job of task i of n, with its part of the progress"
+    if workers > 1 or not say.sink: return t.job
+    return t.job.but(progress=say.part(i/n, (i + 1)/n, t.name or f'fit {i + 1} of {n}'))
+
+def _is_there(t): return (fits_folder(t.job.settings)/fit_key(fit_inputs(t.images, t.job))/'card.json').is_file()
+
 
 # %% ../../nbs/learn/07_fits.ipynb #84f59f30
 def _side_by_side(tasks, n, say, retrain):
     "Make fits in `n` processes"
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
-    quiet = [(m, job.but(progress=False)) for m, job in tasks]
+    quiet = [(t.images, t.job.but(progress=False)) for t in tasks]
     try:
         with parallel_config('loky', n_jobs=n, inner_max_num_threads=1):
             done = Parallel(return_as='generator_unordered')(delayed(_one)(m, job, retrain) for m, job in quiet)

@@ -24,7 +24,7 @@ from ..evidence.plots import plot_intervals
 from ..evidence.resample import ratio_over_patients
 from ..evidence.scores import in_top
 from ..learn.recipe import Recipe
-from ..learn.transfer import train
+from ..learn.fits import Task, stored_fits
 
 # %% ../../nbs/studies/07_abdomen.ipynb #1fb0d23f
 from ..phantoms.abdomen import ABDOMEN_TEXT
@@ -32,7 +32,7 @@ from ..phantoms.nuisance import burn_text
 from ..phantoms.samples import png_bytes
 from ..predictions.predictions import Predictions
 from .formula import interval_of
-from .machinery import Machinery, Measured, Plan, Work, part_of, train_arms
+from .machinery import Machinery, Measured, Plan, Work, train_arms
 from .study import get_study
 from ..predictions.readers import add_readers, simulate_reader
 
@@ -178,13 +178,12 @@ def rescued_by_second(p:Predictions  # of the test images
 def _shortcut_of(work, job):
     "The shortcut lesson with the plan's first network, frozen; over all folds if there are any"
     m = work.images
-    tests, steps = {}, len(KINDS)*len(work.parts)
+    tests, n = {}, len(work.parts)
     both = copy_with_text(m, job.cache/'abdomen-text')
+    tasks = [Task(learn_from(both, kind, part.table.split), job) for kind in KINDS for part in work.parts]
+    done = stored_fits(tasks, progress=job.progress)
     for k, kind in enumerate(KINDS):
-        fits = [
-            train(learn_from(both, kind, part.table.split), part_of(job, k * len(work.parts) + i, steps))
-            for i, part in enumerate(work.parts)
-        ]
+        fits = done[k*n:(k + 1)*n]
         table = pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
         for other in KINDS: tests[kind, other] = tested_on(Predictions(table, m.classes), other)
     return text_shortcut(tests)

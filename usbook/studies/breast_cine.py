@@ -24,7 +24,7 @@ from ..core.settings import read_settings
 from ..data.clips import Clips, read_clips, stills_with_masks
 from ..data.manifest import Manifest
 from ..data.split import split_by_patient
-from ..evidence.froc import compare_froc, froc, froc_points, jafroc, match
+from ..evidence.froc import compare_froc, froc, Marks, froc_points, jafroc, match
 from ..evidence.plots import plot_froc
 from ..learn.recipe import DetectRecipe, MODE_NAMES, MODES
 from ..predictions.detections import Detections
@@ -78,34 +78,61 @@ PLANS = {
 HIT = dict(hit='centre')  # a mark hits when its centre lies in the mass's box
 RATES = (.1, .2, .5)
 
+def _at_rates(m:Marks   # from `match`
+            )->dict:    # rate -> sensitivity
+    "Sensitivity at the three rates, in steps"
+    p = froc_points(m)
+    rate, found = p.fp_rate.to_numpy(), p.sensitivity.to_numpy()
+    return {f'{r:g}': float(found[rate <= r + 1e-9].max(initial=0.)) for r in RATES}
+
 def sensitivities(d:Detections # of some clips
                  )->dict:      # rate -> sensitivity, their mean, and JAFROC; without intervals, for choosing
     "Sensitivity at the three rates, and their mean"
     m = match(d, **HIT)
-    p = froc_points(m)
-    at = {
-        f'{r:g}': float(p.sensitivity[p.fp_rate <= r + 1e-9].max()) if (p.fp_rate <= r + 1e-9).any() else 0.0
-        for r in RATES
-    }
+    at = _at_rates(m)
     return at | dict(mean=float(np.mean(list(at.values()))), jafroc=jafroc(m)[0])
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #74ab29f8
+def _lot(d, seed): # -> of each mark, the number of its new scan and its frame there
+    names, n = d.scans.scan.to_numpy(), d.scans.n_frames.to_numpy()
+    where = pd.Index(names)
+    order = where.get_indexer(np.random.default_rng(seed).permutation(names))
+    to = np.empty(len(names), int)
+    to[order] = np.roll(order, 1)
+    old = where.get_indexer(d.detections.scan)
+    return to[old], d.detections.frame.to_numpy()*n[to[old]]//n[old]
+
 def dealt(d:Detections, # marks and their clips
           seed:int=0    # of the lot
          )->Detections: # the same marks in other clips
     "What a detector would hit that has not looked: each clip's marks go to another clip, frames in proportion"
-    names, n = np.random.default_rng(seed).permutation(d.scans.scan.to_numpy()), d.scans.set_index('scan').n_frames
-    to = pd.Series(np.roll(names, 1), names)
-    t = d.detections.assign(scan=to.loc[d.detections.scan].to_numpy())
-    frame = d.detections.frame.to_numpy()*n.loc[t.scan].to_numpy()//n.loc[d.detections.scan].to_numpy()
-    return Detections(d.scans, d.lesions, t.assign(frame=frame))
+    to, frame = _lot(d, seed)
+    return Detections(d.scans, d.lesions, d.detections.assign(scan=d.scans.scan.to_numpy()[to], frame=frame))
+
+def _lots(d:Detections, # marks and their clips
+         n:int         # lots
+        )->list:       # of n `Marks`
+    "`dealt` n times, and matched all at once"
+    def copies(table, at): # n times the table, with scans of each lot's own
+        lot = np.repeat(np.arange(n), len(table))
+        return pd.concat([table]*n, ignore_index=True).assign(scan=names[lot*len(d.scans) + np.concatenate(at)])
+    names = np.array([f'{s} {name}' for s in range(n) for name in d.scans.scan], object)
+    to, frame = zip(*[_lot(d, s) for s in range(n)])
+    own = [pd.Index(d.scans.scan).get_indexer(d.lesions.scan)]*n
+    marks = copies(d.detections, to).assign(frame=np.concatenate(frame))
+    m = match(Detections(copies(d.scans, [np.arange(len(d.scans))]*n), copies(d.lesions, own), marks), **HIT)
+    return [_part(m, s*len(d.scans), (s + 1)*len(d.scans)) for s in range(n)]
+
+def _part(m, lo, hi): # the scans lo to hi (without) of a `Marks`
+    mine, fps = ((o >= lo) & (o < hi) for o in (m.lesion_scan, m.fp_scan))
+    return Marks(m.lesion_score[mine], m.lesion_scan[mine] - lo, m.fp_score[fps], m.fp_scan[fps] - lo,
+                 m.scan_patient[lo:hi], m.scan_frames[lo:hi], 0)
 
 def chance(d:Detections,    # marks and their clips
            n:int=200        # lots
           )->pd.DataFrame:  # one row per rate: sensitivity, mean and 95th percentile of chance, p
     "What marks reach in their own clips, and in others: a permutation test, one-sided"
-    rates = [f'{r:g}' for r in RATES]
-    own, t = pd.Series(sensitivities(d))[rates], pd.DataFrame([sensitivities(dealt(d, s)) for s in range(n)])[rates]
+    own, t = pd.Series(_at_rates(match(d, **HIT))), pd.DataFrame([_at_rates(m) for m in _lots(d, n)])
     return pd.DataFrame(dict(found=own, chance=t.mean(), chance_95=t.quantile(.95), p=(1 + (t >= own).sum())/(1 + n)))
 
 def with_chance(curves:dict,  # name -> `Froc`

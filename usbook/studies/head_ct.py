@@ -19,7 +19,7 @@ from ..data.split import folds_by_patient
 from ..evidence.resample import Resampler, boot_interval, mean_over_patients, replicates
 from ..learn.explain import gallery, heat_maps, lesion_masks, randomise, score_maps
 from ..learn.recipe import Job, Recipe
-from ..learn.transfer import train
+from ..learn.fits import Task, stored_fits
 from ..predictions.predictions import Predictions
 from .machinery import Machinery, Measured, Plan, Work, in_mode, part_of, train_arms
 from .study import get_study
@@ -48,10 +48,9 @@ def cross_predict(m,              # manifest of slices
      "slice")
     units, out = replace(m, table=m.table.assign(patient=_slices(m.table))) if by_slice else m, []
     job = job.but(recipe=replace(job.recipe, views=1, batch=32), mode='frozen', progress=False)
-    for fold in folds_by_patient(units, k, job.seed, valid=0):
-        split = m.with_split(fold.table.split)
-        p = train(split, job).predictions['test']
-        out.append(p.table.set_axis(np.flatnonzero(split.table.split == 'test')))
+    splits = [m.with_split(fold.table.split) for fold in folds_by_patient(units, k, job.seed, valid=0)]
+    for split, fit in zip(splits, stored_fits([Task(split, job) for split in splits])):
+        out.append(fit.predictions['test'].table.set_axis(np.flatnonzero(split.table.split == 'test')))
     return Predictions(pd.concat(out).sort_index().reset_index(drop=True), list(m.classes), dict(by_slice=by_slice))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #3f69d86c

@@ -36,7 +36,7 @@ from usbook.learn.segment import (
     score_lungs,
     train_unet,
 )
-from ..learn.transfer import train
+from ..learn.fits import Task, stored_fits
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bc20751e
 from ..phantoms.chest import check_up
@@ -45,7 +45,7 @@ from ..phantoms.samples import png_bytes
 from ..predictions.predictions import Predictions
 from .formula import interval_of
 from .images import find_images
-from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, part_of
+from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, part_of, store_notes
 from .study import get_study
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
@@ -282,11 +282,9 @@ def classify(v:Manifest,  # pictures; the column `film` names their film
              failed=()    # films without lungs
             )->tuple:     # Predictions of all tested films, list of `Fit`
     "Stage two on every part; each film is tested once"
-    tables, fits = [], []
-    for k, part in enumerate(parts):
-        split = dict(zip(part.table.image, part.table.split))
-        fits.append(train(v.with_split(v.table.film.map(split)), part_of(job, k, len(parts))))
-        tables.append(as_films(fits[-1].predictions['test'], v, failed).table)
+    splits = [v.with_split(v.table.film.map(dict(zip(p.table.image, p.table.split)))) for p in parts]
+    fits = stored_fits([Task(split, job) for split in splits], progress=job.progress)
+    tables = [as_films(f.predictions['test'], v, failed).table for f in fits]
     test = Predictions(
         pd.concat(tables, ignore_index=True),
         v.classes,
@@ -397,9 +395,8 @@ def stamp_shortcut(m:Manifest,   # films of two classes
     return out
 
 def _tested_at_sites(v, parts, sites, job): # table of the predictions of all folds
-    fits = [
-        train(v.with_split(_site_split(v, parts, sites, k)), part_of(job, k, len(parts))) for k in range(len(parts))
-    ]
+    tasks = [Task(v.with_split(_site_split(v, parts, sites, k)), job) for k in range(len(parts))]
+    fits = stored_fits(tasks, progress=job.progress)
     return pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #9d44b251
@@ -434,7 +431,7 @@ def _beyond_chance(cm): # (..., k, k) counts -> (...)
     return share(cm) - share(guess)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bbaf130a
-# own classes, on the lungs -> {mode: (Predictions of each seed, fits)}
+# own classes, on the lungs -> {mode: (Predictions of each seed, fits of each seed)}
 def _arms_of(m, parts, lungs, work, modes, progress):
     v = make_view(m, lungs.masks, 'lungs', work.settings.path('cache'))
     out, n = {}, len(modes)*work.plan.seeds
@@ -449,11 +446,12 @@ def _arms_of(m, parts, lungs, work, modes, progress):
             for k in range(work.plan.seeds)
         ]
         done = [classify(v, parts, job, lungs.failed) for job in jobs]
-        out[mode] = [p for p, _ in done], done[0][1]
+        out[mode] = [p for p, _ in done], [fits for _, fits in done]
     return out
 
 def _trained(done, arm, notes):
-    (p, *repeats), fits = done
+    (p, *repeats), seeds = done
+    fits, all_fits = seeds[0], sum(seeds, [])
     return Trained(
         arm,
         p,
@@ -462,7 +460,8 @@ def _trained(done, arm, notes):
         repeats=repeats,
         seconds=sum(f.seconds for f in fits),
         fits=fits,
-        notes=notes,
+        notes=[*notes, *store_notes(all_fits)],
+        keys=[f.key for f in all_fits],
     )
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #91123b5f
