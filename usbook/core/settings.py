@@ -28,6 +28,8 @@ class Settings:
     seed: int = 0            # one integer; same seed and machine, same numbers
     device: str = 'auto'     # auto | cpu | cuda | mps
     offline: bool = False    # never touch the network
+    workers: str = 'auto'    # how many trainings run side by side: auto (one per core) or a whole number
+    fits_limit: float = 5.   # how large the store of fits in the cache may become, GB
     home: str = ''           # folder of the settings.ini that was read; relative paths start there
 
     def path(self,
@@ -50,6 +52,9 @@ def _parse(name, text, where):
     kind = {f.name: f.type for f in fields(Settings)}[name]
     text = text.strip()
     if kind in (int, 'int'): return _seed(name, text, where)
+    if kind in (float, 'float'): return _amount(name, text, where)
+    if name == 'workers' and text != 'auto' and not (text.isdecimal() and int(text)):
+        raise BadInput(f'workers = {text[:40]!r}', where, remedy='write auto or a whole number from 1')
     if kind in (bool, 'bool'):
         if text.lower() in _TRUE: return True
         if text.lower() in _FALSE: return False
@@ -72,6 +77,14 @@ def _seed(name, text, where):
     if not 0 <= seed < SEEDS:
         raise BadInput(f'{name} = {text[:40]} is out of range', where, remedy='give a whole number from 0 to 2^64 - 1')
     return seed
+
+def _amount(name, text, where):
+    "A number that is not negative"
+    try: value = float(text)
+    except ValueError: value = -1.
+    if not 0 <= value < float('inf'):
+        raise BadInput(f'{name} = {text[:40]!r} is no amount', where, remedy=f'write for example {name} = 5')
+    return value
 
 def _home(name, text, where):
     "Refuse the home of a user that doesn't exist"

@@ -401,6 +401,8 @@ class DetectorFit:
     seconds: float
     meta: dict
     frozen: dict|None = None # frozen: what was compared for the proof
+    notes: list = field(default_factory=list)
+    key: str = ''           # its name in the store of fits; '' where it is not kept
 
 # %% ../../nbs/learn/03_detect.ipynb #5c09fd9e
 def train_detector(clips:Clips,    # with splits train, valid and test

@@ -226,6 +226,8 @@ class Segmenter:
     seconds: float
     films: int             # it was trained on
     learner: Learner|None = field(default=None, repr=False)
+    notes: list = field(default_factory=list)
+    key: str = ''          # its name in the store of fits; '' where it is not kept
 
 # %% ../../nbs/learn/04_segment.ipynb #faca5bd0
 def _learner(net, dls, recipe, progress):

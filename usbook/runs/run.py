@@ -61,6 +61,7 @@ def reproduce(machinery:Machinery,  # the study
               progress=None         # None: silent; a `Progress` or a function (text, fraction)
              )->Outcome:
     "Run a study from image to verdict and write its folder"
+    from usbook.learn.fits import fits_for
     say, study = Progress.of(progress), machinery.study
     if bad := [m for m in modes if m not in MODES]: raise BadInput(f'--modes {bad[0]}: choose from {", ".join(MODES)}')
     plan = machinery.plans[settings.profile]
@@ -73,7 +74,7 @@ def reproduce(machinery:Machinery,  # the study
         )
         images = some_patients(all_images, plan.patients, settings.seed)
         work = plan_work(images, plan, settings, modes, say.part(.1, .85))
-        arms = (machinery.train or train_arms)(work)
+        with fits_for(study.id): arms = (machinery.train or train_arms)(work)
         say('computing intervals', .88)
         out = judge(machinery, work, source, arms)
         out.folder = final
@@ -111,7 +112,7 @@ def judge(machinery:Machinery, # the study's machinery
         a.repeat_evaluations = [evaluate(p) for p in a.repeats]
     both = (machinery.compare or compare_modes)(arms, seed)
     facts = describe(work.images, source) | dict(unit=study.unit if machinery.read else 'image')
-    measured, said = verdicts(machinery, work.images, arms, seed)
+    measured, said = verdicts(machinery, work.images, arms)
     out = Outcome(
         study, work.settings, facts, arms, both, said, warnings_for(work.images, source, arms), source, work.images
     )
@@ -156,8 +157,7 @@ def task_classes(m,          # the images
 
 def verdicts(machinery:Machinery, # the study's machinery
              m,                   # the images
-             arms:dict,           # name -> `Trained`
-             seed:int=0           # of the resamples
+             arms:dict            # name -> `Trained`
             )->tuple: # (`Measured`, list of `Verdict`)
     "A verdict on each claim; where the data hold other classes than the paper's, none is tested"
     study = machinery.study
@@ -165,7 +165,7 @@ def verdicts(machinery:Machinery, # the study's machinery
         why = f'the images have other classes than the study ({", ".join(m.classes)})'
         return Measured(), [Verdict(c.id, 'not measured', 'not tested', why) for c in study.claims]
     measured = machinery.measure(arms)
-    return measured, judge_claims(study, measured, seed)
+    return measured, judge_claims(study, measured)
 
 # %% ../../nbs/runs/01_run.ipynb #2de21f6d
 def warnings_for(m,             # the images, with notes

@@ -30,9 +30,10 @@ from ..learn.recipe import DetectRecipe, MODE_NAMES, MODES
 from ..predictions.detections import Detections
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #33381c70
-from ..learn.detect import as_detections, link, linked, merge_places, score_tracks, train_detector, train_temporal
+from ..learn.detect import as_detections, link, linked, merge_places, score_tracks, train_temporal
+from ..learn.fits import Task, stored_fits
 from .images import Reading, describe, find_images
-from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, in_mode, plan_work
+from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, in_mode, plan_work, store_notes
 from .study import get_study
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #d1e403f8
@@ -212,6 +213,8 @@ def arms_of(s:Steps,     # of one mode
             seconds=seconds,
             fits=[s],
             measured=dict(step=step, table=table),
+            notes=store_notes(s.fits.values()),
+            keys=[s.fits[STEPS[step][0]].key],
         )
     return out
 
@@ -360,11 +363,9 @@ def train_all(work:Work  # clips, with a split
         work.images, work.plan.fractions, seed=work.settings.seed
     )  # a split that came with the data is kept, and gets validation patients
     jobs = [(mode, n) for mode in work.modes for n in (1, 3)]
-    fits, out = {}, {}
-    for i, (mode, n) in enumerate(jobs):
-        name = f"{MODE_NAMES[mode]}, {'single frames' if n == 1 else 'three frames'}"
-        say = work.progress.part(.95*i/len(jobs), .95*(i + 1)/len(jobs), name)
-        fits[mode, n] = train_detector(clips, work.job(mode, progress=say), n)
+    names = {1: 'single frames', 3: 'three frames'}
+    tasks = [Task(clips, work.job(mode), f'{MODE_NAMES[mode]}, {names[n]}', dict(n_frames=n)) for mode, n in jobs]
+    fits, out = dict(zip(jobs, stored_fits(tasks, progress=work.progress.part(0, .95)))), {}
     for mode in work.modes:
         work.progress('linking frames', .96)
         job, (one, three) = work.job(mode), (fits[mode, n] for n in (1, 3))

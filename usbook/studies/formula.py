@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'Condition', 'read_expression', 'read_condition', 'calculate', 'metric_names', 'split_name', 'check_names',
-           'aligned', 'Resamples', 'interval_of']
+           'aligned', 'Resamples', 'scale_of', 'interval_of']
 
 # %% ../../nbs/studies/00_formula.ipynb #82426722
 import re
@@ -208,18 +208,15 @@ def aligned(first,       # Predictions
 
 # %% ../../nbs/studies/00_formula.ipynb #3243100f
 class Resamples:
-    "Several networks' predictions of the same images, resampled together"
+    "Several networks' predictions of the same images, with each patient left out in turn"
     def __init__(self,
                  arms:dict,         # name -> Predictions; the first one is meant where a formula names none
-                 n_boot:int=2000,   # resamples of the patients
-                 seed:int=0,        # same seed, same resamples
                  known:dict=None    # name -> Evaluation that is there already, to be used for single metrics
                 ):
         first = next(iter(arms.values()))
         self.arms = {k: aligned(first, p) for k, p in arms.items()}
-        self.first, self.n_boot = next(iter(arms)), n_boot
-        self.seed, self.kept = seed, {}
-        self.known = dict(known or {})
+        self.first, self.kept = next(iter(arms)), {}
+        self.known, self.compared = dict(known or {}), {}
 
     def evaluation(self, arm # name of an arm
                   ):
@@ -228,25 +225,33 @@ class Resamples:
         if arm not in self.known: self.known[arm] = evaluate(self.arms[arm])
         return self.known[arm]
 
+    def comparison(self, a, # name of an arm
+                   b        # name of another one with the same classes
+                  ):
+        "What `compare` says of two arms"
+        from usbook.evidence.compare import compare
+        if (a, b) not in self.compared: self.compared[a, b] = compare(self.arms[a], self.arms[b], names=(a, b))
+        return self.compared[a, b]
+
 # %% ../../nbs/studies/00_formula.ipynb #55d5d73b
 @patch
-def sampled(self:Resamples, arm # name of an arm
+def sampler(self:Resamples, arm # name of an arm
            ):
-    "(values, values in the resamples): each (overall {name: (n,)}, per class {name: (n, classes)})"
-    from usbook.evidence.resample import Resampler, replicates
+    "The `Resampler` of an arm, and its metrics: as they are (0) and without each patient in turn (1)"
+    from usbook.evidence.resample import Resampler, jackknife
     if arm not in self.kept:
         p = self.arms[arm]
         s = Resampler(p.target, p.pred, len(p.classes), p.patient_codes, p.prob)
-        self.kept[arm] = s.scores(np.ones((s.n_clusters, 1))), replicates(s, self.n_boot, self.seed)
+        self.kept[arm] = s, s.scores(np.ones((s.n_clusters, 1))), jackknife(s)
     return self.kept[arm]
 
 @patch
 def look(self:Resamples, name, # name of the metric
-         which                 # which class
+         which                 # 0: its value, 1: without each patient
         ):
-    "A metric's value (which = 0) or its resamples (1)"
+    "A metric's value, or its values without each patient"
     arm, metric, label = split_name(name, self.arms)
-    overall, each = self.sampled(arm or self.first)[which]
+    overall, each = self.sampler(arm or self.first)[1 + which]
     if not label: return overall[metric]
     return each[metric][:, self.arms[arm or self.first].classes.index(label)]
 
@@ -266,7 +271,7 @@ def has(self:Resamples,
     "Whether every name of a condition can be measured here"
     def there(name):
         arm, metric, label = split_name(name, self.arms)
-        overall, each = self.sampled(arm or self.first)[0]
+        overall, each = self.sampler(arm or self.first)[1]
         return metric in each and label in self.arms[arm or self.first].classes if label else metric in overall
     return all(there(n) for n in condition.names)
 
@@ -275,23 +280,69 @@ def measure(self:Resamples,
             condition:Condition  # what is to be measured
            )->Interval:          # value and 95 % interval over patients
     "The interval of a condition's expression"
-    from usbook.evidence.resample import boot_interval
-    tree, names = condition.tree, condition.names
-    if tree[0] == 'name': return self.single(tree[1])
-    value, reps = (np.ravel(calculate(tree, lambda n: self.look(n, which))) for which in (0, 1))
-    parts = [self.single(n) for n in names]
-    first = self.arms[self.first]
-    patients = min([p.patients for p in parts if p.patients is not None], default=first.n_patients)
-    events = [p.events for p in parts if p.events is not None]
-    out = boot_interval(float(value[0]), reps, patients, least=0)
-    return out.replace(patients=patients, events=min(events, default=None))
+    kind, *parts = tree = condition.tree
+    if kind == 'name': return self.single(parts[0])
+    if kind in '+-' and [o[0] for o in parts] == ['name', 'number']:
+        return _moved(self.single(parts[0][1]), parts[1][1] if kind == '+' else -parts[1][1])
+    return self._pair(*parts) or self._formula(tree) if kind == '-' else self._formula(tree)
+
+# %% ../../nbs/studies/00_formula.ipynb #e013da42
+def scale_of(tree:tuple  # of `read_expression`
+            )->str:      # 'share' for what lies between 0 and 1, such as the mean of two recalls; else 'any'
+    "The scale on which an interval of a formula is made"
+    kind, *parts = tree
+    if kind == 'name': return 'any' if _UNBOUNDED.search(tree[1]) else 'share'
+    if kind in (*_FUNCTIONS, '*'): return 'share' if all(scale_of(o) == 'share' for o in parts) else 'any'
+    return 'any'
+
+_UNBOUNDED = re.compile(r'(^|\.)(kappa\w*|mcc|youden|lr_\w+|brier|log_loss)(\.|$)')
+
+# %% ../../nbs/studies/00_formula.ipynb #ef9df97b
+def _moved(i, by):
+    "An interval, moved along"
+    return i.replace(**{o: getattr(i, o) + by for o in ('value', 'low', 'high') if getattr(i, o) is not None})
+
+@patch
+def _pair(self:Resamples, one, two):
+    "The difference of one metric between two arms, as `compare` has it; None for any other difference"
+    if (one[0], two[0]) != ('name', 'name'): return None
+    (a, *x), (b, *y) = (split_name(o[1], self.arms) for o in (one, two))
+    a, b = a or self.first, b or self.first
+    first, second = self.arms[a], self.arms[b]
+    if a == b or x != y or list(first.classes) != list(second.classes): return None
+    if (first.target != second.target).any(): return None
+    found = self.comparison(a, b)
+    gaps = found.class_differences[x[1]] if x[1] else found.differences
+    return gaps.get(x[0])
+
+# %% ../../nbs/studies/00_formula.ipynb #0a0fa30a
+@patch
+def _formula(self:Resamples, tree):
+    "The interval of any other formula: computed without each patient in turn, on its own scale"
+    from usbook.evidence.metrics import folds_of, rests_on
+    from usbook.evidence.resample import Spread, interval_from, weakest
+    supports, heard = [], []
+    for name in dict.fromkeys(_names(tree)):
+        arm, metric, label = split_name(name, self.arms)
+        p = self.arms[arm or self.first]
+        sampler, at = self.sampler(arm or self.first)[0], p.classes.index(label) if label else None
+        s, n = rests_on(sampler, metric, at, folds_of(p))
+        supports.append(s)
+        heard.append(n)
+    if not supports: raise BadInput('a formula has to name a metric')
+    support, scale = weakest(supports), scale_of(tree)
+    value, left = (np.ravel(calculate(tree, lambda n: self.look(n, which))) for which in (0, 1))
+    base = dict(patients=support.patients, events=support.events)
+    if not np.isfinite(value[0]): return Interval(note='does not exist', **base)
+    if not np.isfinite(left).all():
+        return Interval(float(value[0]), note='no interval: it exists only thanks to one of the patients', **base)
+    se = Spread(value[0], scale, support.images).add(left).se_over(max(*heard, 1))
+    return interval_from(float(value[0]), se, support, scale)
 
 # %% ../../nbs/studies/00_formula.ipynb #d7211243
 def interval_of(expression:str,  # a formula without a comparison: 'macro_auc', 'recall.effusion - precision.effusion'
-                arms,            # `Predictions`, or name -> `Predictions` of the same images
-                n_boot:int=2000, # resamples of the patients
-                seed:int=0       # of the resamples
+                arms             # `Predictions`, or name -> `Predictions` of the same images
                )->Interval:
     "Any formula over metrics, with its interval"
     arms = arms if isinstance(arms, dict) else {'': arms}
-    return Resamples(arms, n_boot, seed).measure(Condition(expression, 'above', 0., read_expression(expression)))
+    return Resamples(arms).measure(Condition(expression, 'above', 0., read_expression(expression)))

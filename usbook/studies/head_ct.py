@@ -16,7 +16,8 @@ import pandas as pd
 from ..core.interval import Interval
 from ..core.progress import silent
 from ..data.split import folds_by_patient
-from ..evidence.resample import Resampler, boot_interval, mean_over_patients, replicates
+from ..evidence.metrics import folds_of, rests_on
+from ..evidence.resample import Resampler, jackknife_interval, mean_over_patients, weakest
 from ..learn.explain import gallery, heat_maps, lesion_masks, randomise, score_maps
 from ..learn.recipe import Job, Recipe
 from ..learn.fits import Task, stored_fits
@@ -51,21 +52,23 @@ def cross_predict(m,              # manifest of slices
     splits = [m.with_split(fold.table.split) for fold in folds_by_patient(units, k, job.seed, valid=0)]
     for split, fit in zip(splits, stored_fits([Task(split, job) for split in splits])):
         out.append(fit.predictions['test'].table.set_axis(np.flatnonzero(split.table.split == 'test')))
-    return Predictions(pd.concat(out).sort_index().reset_index(drop=True), list(m.classes), dict(by_slice=by_slice))
+    table = pd.concat(out).sort_index().reset_index(drop=True)
+    return Predictions(table, list(m.classes), dict(by_slice=by_slice, folds=k))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #3f69d86c
-def _auc(p, n_boot): # predictions -> AUC of the first class, (n_boot,) the same in resamples of patients
+def _auc(p): # predictions -> `Resampler`, AUC of the first class, (patients,) the same without each patient
     s = Resampler(p.target, p.pred, len(p.classes), p.patient_codes, p.prob)
-    return s.scores(np.ones((s.n_clusters, 1)))[1]['auc'][0, 0], replicates(s, n_boot)[1]['auc'][:, 0]
+    pairs = s.pairs(0)
+    return s, pairs.auc, pairs.auc_left()
 
-def slice_gain(pairs,       # [(predictions by patient, predictions by slice)], one for each repeat of the splits
-               n_boot=2000  # resamples of patients
+def slice_gain(pairs  # [(predictions by patient, predictions by slice)], one for each repeat of the splits
               )->Interval:
-    ("AUC under a split by slice minus AUC under a split by patient, mean over repeats; both see the same resamples of "
-     "patients")
-    both = [[_auc(p, n_boot) for p in pair] for pair in pairs]
-    value, reps = (np.mean([s[i] - p[i] for p, s in both], 0) for i in (0, 1))
-    return boot_interval(float(value), reps, pairs[0][0].n_patients, least=0).replace(patients=pairs[0][0].n_patients)
+    ("AUC under a split by slice minus AUC under a split by patient, mean over repeats, without each patient in turn")
+    both = [[_auc(p) for p in pair] for pair in pairs]
+    value, left = (np.mean([s[i] - p[i] for p, s in both], 0) for i in (1, 2))
+    folds = max(folds_of(p) for pair in pairs for p in pair)
+    support = weakest([rests_on(s[0], 'auc', 0, folds)[0] for pair in both for s in pair])
+    return jackknife_interval(float(value), left, support, 'any')
 
 # %% ../../nbs/studies/05_head_ct.ipynb #59553b1e
 def lesion_rows(m,                 # manifest of slices

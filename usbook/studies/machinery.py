@@ -122,11 +122,10 @@ class Measured:
 
 # %% ../../nbs/studies/03_machinery.ipynb #1cfbdd69
 def judge_claims(study:Study,       # a `Study`
-                 measured:Measured, # of the study's `measure`
-                 seed:int=0         # of the resamples
+                 measured:Measured  # of the study's `measure`
                 )->list: # of `Verdict`, one per claim
     "Work out every condition of every claim, and decide"
-    same = Resamples(measured.tables, seed=seed, known=measured.evaluations) if measured.tables else None
+    same = Resamples(measured.tables, measured.evaluations) if measured.tables else None
     found = {c.expression: measured.interval(c, same) for claim in study.claims for c in claim.conditions}
     known = {k: v for k, v in found.items() if v is not None}
     return [c.judge(known, measured.remarks.get(c.id, '')) for c in study.claims]

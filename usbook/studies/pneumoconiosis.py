@@ -23,7 +23,8 @@ from ..core.files import write_file
 from ..core.interval import Interval
 from ..data.manifest import Manifest
 from ..evidence.plots import plot_intervals
-from ..evidence.resample import boot_interval, mean_over_patients
+from ..evidence.metrics import folds_of
+from ..evidence.resample import jackknife_interval, mean_over_patients, support_of
 from ..learn.recipe import Job, MODES, Recipe, SegRecipe
 from usbook.learn.segment import (
     SIDES,
@@ -34,7 +35,6 @@ from usbook.learn.segment import (
     plot_worst,
     read_lungs,
     score_lungs,
-    train_unet,
 )
 from ..learn.fits import Task, stored_fits
 
@@ -159,7 +159,7 @@ def find_all_lungs(m:Manifest,  # films
                   )->Lungs:
     "Stage one: the lungs of each film, by a U-Net that never saw its patient where there are several parts"
     learn, note = teachers(m, parts, job.settings)
-    nets = [train_unet(p, part_of(job, k, len(learn))) for k, p in enumerate(learn)]
+    nets = stored_fits([Task(p, job) for p in learn], progress=job.progress)
     masks, tables = [None]*len(m), []
     for k, net in enumerate(nets):
         rows = np.flatnonzero(parts[k].table.split == 'test') if len(nets) > 1 else np.arange(len(m))
@@ -406,21 +406,16 @@ def by_condition(stamps    # of `stamp_shortcut`
     return {text: {kind: auc_of(p) for (kind, c2), p in stamps.items() if c2 == c} for c, text in CONDITIONS.items()}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #510d214c
-def neighbour_share(four:Predictions,   # of normal and three stages
-                    n_boot=2000, # resamples of patients
-                    seed=0       # of the resamples
-                   )->Interval:  # it stands on the errors, and on the patients who have one
+def neighbour_share(four:Predictions # of normal and three stages
+                   )->Interval:      # it stands on the errors, and on the patients who have one
     "Claim d: the share of errors that are one stage off, minus the share that guessing with the same totals gives"
     k, who = len(four.classes), four.patient_codes
     cells = np.zeros((who.max() + 1, k, k))
     np.add.at(cells, (who, four.target, four.pred), 1)
-    wrong = four.pred != four.target
-    drawn = np.random.default_rng(seed).multinomial(len(cells), np.full(len(cells), 1/len(cells)), n_boot)
-    value, reps = _beyond_chance(cells.sum(0)), _beyond_chance(np.einsum('bp,pij->bij', drawn, cells))
-    n = len(set(four.patient[wrong]))
-    return boot_interval(float(value), reps, n, 'patients with an error', least=0).replace(
-        patients=n, events=int(wrong.sum())
-    )
+    wrong, whole = np.bincount(who, four.pred != four.target), cells.sum(0)
+    support = support_of(wrong, 0 * wrong, unit='patients with an error', folds=folds_of(four))
+    found = jackknife_interval(float(_beyond_chance(whole)), _beyond_chance(whole - cells), support, 'any')
+    return found.replace(events=int(wrong.sum()))
 
 def _beyond_chance(cm): # (..., k, k) counts -> (...)
     off = abs(np.subtract.outer(*[np.arange(cm.shape[-1])]*2))
@@ -472,7 +467,7 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
     m, parts = usable(work.images), work.parts
     plan, say = work.plan, work.progress
     lungs = find_all_lungs(m, parts, work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs')))
-    notes = [n for n in (*m.notes, lungs.note) if n and n not in work.images.notes] + [
+    notes = [n for n in (*m.notes, lungs.note, *store_notes(lungs.nets)) if n and n not in work.images.notes] + [
         f'Stage one: {f}.' for f in failures(lungs.found)
     ]
     arch, ours = plan.recipe.arch, set(m.classes) == set(STUDY.classes)
@@ -514,6 +509,7 @@ def _tell_of_lungs(t, m, lungs, parts):
         found=lungs.found.found.value_counts().to_dict(),
         crumbs=int(lungs.found.crumbs.sum()),
         holes=int(lungs.found.holes.sum()),
+        fits=[n.key for n in lungs.nets if n.key],
     )
     t.test.meta['stage_one'] = told
     if lungs.scored is None or not len(scored := judged(m, lungs, parts)): return
