@@ -48,6 +48,7 @@ class Machinery:
     compare: Callable | None = (
         None  # function (dict name -> `Trained`, seed) -> dict or None; None: the two modes of the first network
     )
+    prepares: str = ''               # what is done to an image before a network sees it; '' where nothing is
 
 # %% ../../nbs/studies/03_machinery.ipynb #4a7a5efd
 @dataclass(frozen=True)
