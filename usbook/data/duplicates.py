@@ -34,7 +34,7 @@ def pixel_hash(im:Image.Image|np.ndarray # an image, or a clip as (frames, heigh
 
 # %% ../../nbs/data/02_duplicates.ipynb #2d86c201
 class Seen(NamedTuple):
-    "What was seen of one image"
+    "What was found out about one image"
     digest: str = ''   # hash of the decoded pixels; '' where they couldn't be read
     n_frames: int = 1  # frames in the file
     size: tuple = ()   # (width, height) in pixels
@@ -73,7 +73,7 @@ def _see(root, image, frames):
     except Exception as e: return [_unreadable(e)]*len(frames)
 
 def _see_frame(get, frame):
-    "One frame of an open file; -1 stands for a frame number that is none"
+    "One frame of an open file; -1 means that the frame's number was none"
     if frame == -1: return Seen()
     try: im, n = get(frame)
     except Exception as e: return _unreadable(e)
