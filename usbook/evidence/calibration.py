@@ -15,7 +15,7 @@ from scipy import optimize, special
 
 from ..core.errors import BadInput
 from ..core.interval import Interval
-from .resample import Support, interval_from, jackknife_interval, kish, proportion
+from .resample import Support, freedom, interval_from, jackknife_interval, kish, proportion
 from .scores import calibration_bins, curve, ratio
 from ..predictions.predictions import Predictions
 
@@ -59,6 +59,7 @@ def calibration_line(preds:Predictions, # probabilities and the truth
         float(min(kish(with_), kish(without))),
         int(min(y.sum(), (1 - y).sum())),
         int(min(y.sum(), (1 - y).sum())),
+        freedom=float(min(freedom(with_), freedom(without))),
     )
     return dict(slope=_fitted(y, np.column_stack([x, np.ones(len(x))]), None, who, s),
                 intercept=_fitted(y, np.ones((len(x), 1)), x, who, s))
@@ -132,7 +133,7 @@ def at_threshold(preds:Predictions, # probabilities and the truth
     i, who = _index(preds, cls), preds.patient_codes
     y, positive = preds.target == i, preds.prob[:, i] >= threshold
     return dict(sensitivity=proportion(positive, y, who), specificity=proportion(~positive, ~y, who),
-                ppv=proportion(y, positive, who), npv=proportion(~y, ~positive, who),
+                ppv=proportion(y, positive, who, beside=y), npv=proportion(~y, ~positive, who, beside=~y),
                 youden=_youden(y, positive, who))
 
 def _youden(y, positive, who):
@@ -142,7 +143,8 @@ def _youden(y, positive, who):
     if not with_.sum() or not without.sum(): return Interval(note='needs images of the class and of others')
     left = (ratio(tp.sum() - tp, with_.sum() - with_) + ratio(tn.sum() - tn, without.sum() - without)) - 1
     s = Support(int(min((with_ > 0).sum(), (without > 0).sum())), float(min(kish(with_), kish(without))),
-                float(min(kish(fn + fp), kish(tp + tn))), int(min(with_.sum(), without.sum())), int((fn + fp).sum()))
+                float(min(kish(fn + fp), kish(tp + tn))), int(min(with_.sum(), without.sum())), int((fn + fp).sum()),
+                freedom=float(min(freedom(with_), freedom(without))))
     return jackknife_interval(tp.sum() / with_.sum() + tn.sum() / without.sum() - 1, left, s, 'signed')
 
 # %% ../../nbs/evidence/08_calibration.ipynb #9f3dc4f4

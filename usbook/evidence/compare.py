@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['mcnemar', 'obuchowski', 'durkalski', 'yang', 'icc', 'cluster_se', 'design_effect', 'delong', 'clustered_auc',
-           'auc_difference', 'unpaired_aucs', 'hanley_mcneil', 'equivalence', 'difference_interval', 'Comparison',
-           'compare', 'compare_all', 'cochrans_q', 'agreement']
+           'auc_difference', 'unpaired_aucs', 'hanley_mcneil', 'equivalence', 'difference_interval', 'right_difference',
+           'Comparison', 'compare', 'compare_all', 'cochrans_q', 'agreement']
 
 # %% ../../nbs/evidence/06_compare.ipynb #753bb276
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -17,11 +17,11 @@ from fastcore.basics import patch
 from scipy import stats
 
 from ..core.errors import BadInput
-from ..core.interval import Interval
+from ..core.interval import Interval, counted
 from .decide import Decision, decide, holm, sign
-from .metrics import folds_of
-from .resample import (Resampler, Spread, Support, few, interval_from, jackknife,
-                                      jackknife_interval, kish, support_of)
+from .metrics import folds_of, rests_on
+from .resample import (Resampler, Spread, Support, difference, few, interval_from, jackknife,
+                                      jackknife_interval, kish, support_of, weakest)
 from .scores import kappa
 from ..predictions.predictions import Predictions, paired
 
@@ -228,25 +228,16 @@ def difference_interval(value:float,         # the difference
 # %% ../../nbs/evidence/06_compare.ipynb #3acccd9d
 _RANKING = ('auc', 'average_precision', 'brier', 'log_loss', 'macro_auc', 'macro_average_precision')
 
-def _bases(one, two):
-    "Effective patients of each class, of all others, and of what was predicted by the weaker of the two, (k,) each"
-    def of(*counts): return np.min([kish(np.asarray(o.todense())) for o in counts], axis=0)
-    def others(s, counts):
-        return type(counts)(np.bincount(s.cluster, minlength=s.n_clusters) - np.asarray(counts.todense()))
-    return dict(
-        recall=of(one.truth),
-        specificity=of(others(one, one.truth)),
-        precision=of(one.predicted, two.predicted),
-        npv=of(others(one, one.predicted), others(two, two.predicted)),
-    )
-
-def _rests_on(name, bases, whole, c=None):
-    "Effective patients that a metric rests on, overall or of class `c`"
-    base = name.removeprefix('macro_')
-    if c is None and base == name and name not in ('balanced_accuracy', 'f1_of_averages'): return whole
-    both = np.minimum(bases['recall'], bases['specificity'])
-    found = bases.get(base, both if base in (*_RANKING, 'youden', 'lr_plus', 'lr_minus') else bases['recall'])
-    return float(found.min() if c is None else found[c])
+def right_difference(first,        # (n,) booleans: where the first is right
+                     second,       # (n,) the same of the second
+                     patients,     # (n,) ids
+                     folds:int=1   # above 1: pooled from so many folds
+                    )->Interval:   # of the first's share right minus the second's; events: images they differ on
+    "The difference of two shares on the same images, as pages, comparisons and claims show it"
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    gap, differ = difference(second, first, patients, folds), len(np.unique(np.asarray(patients)[first != second]))
+    if gap.value is None or differ > 2: return gap
+    return difference_interval(gap.value, 0., Support(gap.patients or 0, 0, 0, len(first), gap.events), differ)
 
 # %% ../../nbs/evidence/06_compare.ipynb #caac6dbb
 def _differences(one, two, classes, differ, folds):
@@ -254,14 +245,14 @@ def _differences(one, two, classes, differ, folds):
     ones, events = np.ones((one.n_clusters, 1)), int((one.pred != two.pred).sum())
     pa, pb = one.scores(ones), two.scores(ones)
     ja, jb = jackknife(one), jackknife(two)
-    bases, whole = _bases(one, two), float(kish(np.bincount(one.cluster)))
     def gap(o, a, b, ja, jb, c=None):
-        effective = _rests_on(o, bases, whole, c)
-        s = Support(one.n_clusters, effective, effective, one.n, events, folds=folds)
+        (sa, na), (sb, nb) = (rests_on(x, o, c, folds) for x in (one, two))
+        s = replace(weakest([sa, sb]), events=events)
         with np.errstate(invalid='ignore'): value, left = (a - b).item(), ja - jb
         if np.isfinite(value) and not np.isfinite(left).all():
             return Interval(value, note='no interval: it exists only thanks to one of the patients')
-        return difference_interval(value, Spread(value, 'any').add(left).se, s, None if o in _RANKING else differ)
+        se = Spread(value, 'any').add(left).se_over(max(na, nb, 1))
+        return difference_interval(value, se, s, None if o in _RANKING else differ)
     overall = {o: gap(o, pa[0][o], pb[0][o], ja[0][o], jb[0][o]) for o in pa[0] if o in pb[0]}
     def of_class(i): return {o: gap(o, pa[1][o][0, i], pb[1][o][0, i], ja[1][o][:, i], jb[1][o][:, i], i)
                              for o in pa[1] if o in pb[1]}
@@ -332,7 +323,7 @@ def _repr_html_(self:Comparison):
 # %% ../../nbs/evidence/06_compare.ipynb #56ccf6fb
 def _sentence(names, d, facts, margin):
     "What may be concluded; `sign` decides it"
-    on = f"On these {facts['n']} images of {facts['n_patients']} patients"
+    on = f"On these {counted(facts['n'], 'images')} of {counted(facts['n_patients'], 'patients')}"
     if not facts['b'] + facts['c']:
         return f"{on}, {names[0]} and {names[1]} are right on the same images: nothing sets them apart."
     if d.low is None: return f"{on}, no conclusion is possible ({d.note})."
@@ -363,7 +354,10 @@ def compare(a:Predictions,         # a model
     one, two = (Resampler(a.target, o, k, who, q) for o, q in ((a.pred, own), (pred, prob)))
     differ, folds = len(np.unique(who[a.pred != pred])), folds_of(a)
     overall, each = _differences(one, two, a.classes, differ, folds)
-    overall['accuracy'] = _of_accuracy(overall['accuracy'], right, other, who)
+    overall['accuracy'] = right_difference(right, other, who, folds)
+    for i, c in enumerate(a.classes):
+        of = a.target == i
+        if of.any(): each[c]['recall'] = right_difference(right[of], other[of], who[of], folds)
     facts |= _spread(right, other, who, confusion=(a.pred, pred, k))
     if prob is not None: facts['delong'] = _aucs(a.target, a.prob, prob, who, a.classes)
     if margin is not None: facts['equivalence'] = equivalence(overall['accuracy'], margin)
@@ -371,12 +365,6 @@ def compare(a:Predictions,         # a model
     return Comparison(_sentence(names, overall['accuracy'], facts, margin), names, overall, each, facts, notes)
 
 # %% ../../nbs/evidence/06_compare.ipynb #857b0eab
-def _of_accuracy(found, right, other, who):
-    "The difference in accuracy: its events are the images on which exactly one of the two is right"
-    events, differ = int((right != other).sum()), len(np.unique(who[right != other]))
-    if differ > 2: return found.replace(events=events)
-    return difference_interval(found.value, 0., Support(found.patients or 0, 0, 0, len(who), events), differ)
-
 def _remarks(n_patients, effective, facts):
     "What a reader has to know about the tests of a comparison"
     notes = [f'{o[0].upper()}{o[1:]}.' for o in few(n_patients)]

@@ -18,7 +18,7 @@ from ..core.errors import BadInput
 from ..core.interval import Interval
 from .compare import Comparison, difference_interval
 from .decide import sign
-from .resample import Support, draws, interval_from, kish
+from .resample import Support, draws, freedom, interval_from, kish
 from ..predictions.detections import Detections
 
 # %% ../../nbs/evidence/07_froc.ipynb #f0ef53b3
@@ -206,7 +206,8 @@ def _supports(m, rates, per, kernel):
     lesions, (beats, normal, _) = _per_patient(m, m.lesion_scan), kernel
     def support(lost, effective):
         carriers = min(kish(_per_patient(m, m.lesion_scan, o)) for o in (lost, 1. - lost))
-        return Support(int((lesions > 0).sum()), float(effective), float(carriers), len(lost), len(lost))
+        return Support(int((lesions > 0).sum()), float(effective), float(carriers), len(lost), len(lost),
+                       freedom=float(freedom(lesions)))
     at = [support(1. - _found(m, r, per), kish(lesions)) for r in rates]
     both = min(kish(lesions), kish(_per_patient(m, normal)))
     return at, support(1. - beats.mean(0) if len(normal) else np.ones(len(m.lesion_score)), both)

@@ -6,7 +6,7 @@
 __all__ = ['STUDY', 'TWO', 'PLANS', 'VIEWS', 'CONDITIONS', 'MACHINERY', 'usable', 'TwoStagePlan', 'stamped', 'teachers', 'Lungs',
            'find_all_lungs', 'judged', 'outline_figures', 'box', 'view', 'make_view', 'two_classes', 'as_films',
            'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'stamp_shortcut', 'by_condition',
-           'neighbour_share', 'train_both_stages', 'measure', 'figures_to_draw']
+           'neighbour_share', 'train_both_stages', 'figures_to_draw', 'measure']
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #37d182ad
 import hashlib
@@ -23,7 +23,8 @@ from ..core.files import write_file
 from ..core.interval import Interval
 from ..data.manifest import Manifest
 from ..evidence.plots import plot_intervals
-from ..evidence.resample import boot_interval, mean_over_patients
+from ..evidence.metrics import folds_of
+from ..evidence.resample import jackknife_interval, mean_over_patients, support_of
 from ..learn.recipe import Job, MODES, Recipe, SegRecipe
 from usbook.learn.segment import (
     SIDES,
@@ -47,11 +48,10 @@ from .images import find_images
 from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, part_of, store_notes
 from .study import get_study
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #2ef958d7
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
 STUDY = get_study('pneumoconiosis')
 TWO = ('normal', 'pneumoconiosis')
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
 def usable(m:Manifest    # radiographs
           )->Manifest:   # films of one frame each
     "Films that passed `check_films`"
@@ -101,6 +101,7 @@ def _key(m, masks, *more):
     for a in masks or []: h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest() + hashlib.blake2b(repr(more).encode(), digest_size=4).hexdigest()
 
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #7e13be9f
 def stamped(m:Manifest,   # films
             ill:float,    # share of the ill that get a stamp
             well:float,   # share of the well that get one
@@ -405,21 +406,16 @@ def by_condition(stamps    # of `stamp_shortcut`
     return {text: {kind: auc_of(p) for (kind, c2), p in stamps.items() if c2 == c} for c, text in CONDITIONS.items()}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #510d214c
-def neighbour_share(four:Predictions,   # of normal and three stages
-                    n_boot=2000, # resamples of patients
-                    seed=0       # of the resamples
-                   )->Interval:  # it stands on the errors, and on the patients who have one
+def neighbour_share(four:Predictions # of normal and three stages
+                   )->Interval:      # it stands on the errors, and on the patients who have one
     "Claim d: the share of errors that are one stage off, minus the share that guessing with the same totals gives"
     k, who = len(four.classes), four.patient_codes
     cells = np.zeros((who.max() + 1, k, k))
     np.add.at(cells, (who, four.target, four.pred), 1)
-    wrong = four.pred != four.target
-    drawn = np.random.default_rng(seed).multinomial(len(cells), np.full(len(cells), 1/len(cells)), n_boot)
-    value, reps = _beyond_chance(cells.sum(0)), _beyond_chance(np.einsum('bp,pij->bij', drawn, cells))
-    n = len(set(four.patient[wrong]))
-    return boot_interval(float(value), reps, n, 'patients with an error', least=0).replace(
-        patients=n, events=int(wrong.sum())
-    )
+    wrong, whole = np.bincount(who, four.pred != four.target), cells.sum(0)
+    support = support_of(wrong, 0 * wrong, unit='patients with an error', folds=folds_of(four))
+    found = jackknife_interval(float(_beyond_chance(whole)), _beyond_chance(whole - cells), support, 'any')
+    return found.replace(events=int(wrong.sum()))
 
 def _beyond_chance(cm): # (..., k, k) counts -> (...)
     off = abs(np.subtract.outer(*[np.arange(cm.shape[-1])]*2))
@@ -522,6 +518,20 @@ def _tell_of_lungs(t, m, lungs, parts):
     text = '; '.join(f'{side} lung: ' + ', '.join(f'{k} {v}' for k, v in r.items()) for side, r in means.iterrows())
     t.measured['outlines'] = text, lambda: plot_worst(m, scored, rows, [lungs.masks[i] for i in rows])
 
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9e5618c
+def figures_to_draw(trained:dict  # name -> `Trained`
+                   )->dict:       # caption -> function that draws it
+    "The worst outlines, the ablation and the stamps for the report"
+    out = {}
+    for found in (t.measured | dict(mode=t.mode) for t in trained.values()):
+        if 'outlines' in found:
+            text, draw = found['outlines']
+            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = draw
+        for key, caption in (('views', f"AUC by what stage two is shown, {found['mode']}"),
+                             ('stamps', 'Learned where a stamp goes with the disease: AUC by where it is tested')):
+            if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
+    return out
+
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #fed19298
 def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
            )->Measured:
@@ -539,18 +549,5 @@ def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
     known = dict(two=t.evaluation) if t.evaluation else {}
     return Measured(values, all_claims(how), figures_to_draw(trained), t.measured['tables'], known)
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9e5618c
-def figures_to_draw(trained:dict  # name -> `Trained`
-                   )->dict:       # caption -> function that draws it
-    "The worst outlines, the ablation and the stamps for the report"
-    out = {}
-    for found in (t.measured | dict(mode=t.mode) for t in trained.values()):
-        if 'outlines' in found:
-            text, draw = found['outlines']
-            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = draw
-        for key, caption in (('views', f"AUC by what stage two is shown, {found['mode']}"),
-                             ('stamps', 'Learned where a stamp goes with the disease: AUC by where it is tested')):
-            if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
-    return out
-
-MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages)
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #91e42694
+MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages, prepares='cut to the lungs, which a U-Net finds')

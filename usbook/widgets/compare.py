@@ -11,14 +11,14 @@ import pandas as pd
 import traitlets as tr
 from fastcore.basics import patch
 
-from ..evidence.compare import difference_interval, mcnemar, obuchowski
+from ..evidence.compare import mcnemar, obuchowski, right_difference
 from ..evidence.metrics import folds_of
 from ..core.interval import Interval
 from ..predictions.predictions import Predictions, paired, toy_predictions
 from ..core.errors import BadInput
 from ..core.palette import HUES
 from .base import PictureWidget, canvas, image_labels, known_settings, pack, script, striped
-from ..evidence.resample import Support, difference, proportion
+from ..evidence.resample import proportion
 
 # %% ../../nbs/widgets/03_compare.ipynb #f0921d7c
 CELLS = ('both_right', 'only_a', 'only_b', 'both_wrong')
@@ -90,11 +90,8 @@ def numbers(self:FrozenVersusFinetuned)->dict: # a, b, difference: Interval; exa
 
 # %% ../../nbs/widgets/03_compare.ipynb #ebafdf49
 def _gap(ra, rb, codes, folds):
-    "The second model's share right minus the first's, with an interval wherever `compare` gives one"
-    gap, differ = difference(ra, rb, codes, folds), len(np.unique(codes[ra != rb]))
-    if gap.value is None or differ > 2: return gap
-    support = Support(gap.patients, 0, 0, len(ra), gap.events)
-    return difference_interval(gap.value, 0., support, differ)
+    "The second's share right minus the first's, as `compare` has it"
+    return right_difference(rb, ra, codes, folds)
 
 # %% ../../nbs/widgets/03_compare.ipynb #8b55b225
 @patch(as_prop=True)

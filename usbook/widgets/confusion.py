@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from ..evidence.scores import class_scores, confusion_matrix, merge_classes, overall_scores
 from ..predictions.predictions import Predictions, toy_predictions
 from ..core.errors import BadInput
+from ..core.interval import counted
 from ..core.palette import HUES
 from .base import PictureWidget, canvas, image_labels, known_settings, pack, script, striped
 from ..evidence.metrics import folds_of
@@ -115,7 +116,7 @@ def shown_first(self:ConfusionExplorer)->list:
 @patch
 def __repr__(self:ConfusionExplorer):
     a = self.numbers()['accuracy']
-    who = f'patient {self.patient}' if self.patient else f'{self.preds.n_patients} patients'
+    who = f'patient {self.patient}' if self.patient else counted(self.preds.n_patients, 'patients')
     return f"{self.matrix.sum()} images of {who}: accuracy {a}; rows of the matrix {self.matrix.tolist()}"
 
 # %% ../../nbs/widgets/02_confusion.ipynb #c1675bac
