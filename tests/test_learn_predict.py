@@ -9,6 +9,7 @@ from PIL import Image
 
 from conftest import make_tree
 from test_cli import sentence
+from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
 from usbook.learn import export as x
@@ -184,3 +185,25 @@ def test_real_images_get_the_same_probabilities_from_the_exported_file(realdata,
         said = x.export_network(e, tmp_path/f'net{end}', images=m)
         print(form, said)
         assert said['difference'] < 1e-4 and said['compared_on'] == '16 images'
+
+
+def test_a_box_brings_trained_networks_that_are_read_on_another_machine(made, tmp_path, monkeypatch):
+    from usbook.classroom import workshop as w
+    from usbook.learn import fits as f
+    out, home = made
+    bring = w.fits_to_bring(out.settings)
+    assert {p.name for p, _ in bring} >= {k for keys in out.results['fits'].values() for k in keys}
+    (tmp_path/'lab').mkdir()
+    (tmp_path/'lab'/'settings.ini').write_text('[usbook]\ncache =\nseed = 0\n')
+    w.fill_fits(bring, tmp_path)
+    assert 'cache = cache\nseed' in (tmp_path/'lab'/'settings.ini').read_text()
+    monkeypatch.setattr(f, 'code_version', lambda *modules: 'another machine')
+    arm, trained = next(iter(out.arms.items()))
+    fit = trained.fits[0]
+    lab = Settings(weights='random', cache=str(tmp_path/'lab'/'cache'), device='cpu', seed=out.settings.seed)
+    job = Job(fit.recipe, fit.mode, settings=lab, progress=False)
+    m = Manifest.from_tree(home/'images', RULE, classes=list(out.images.classes))
+    m = m.with_split(out.images.table.set_index('image').split.loc[m.table.image].to_numpy())
+    again = f.stored_fit(m, job)
+    assert again.notes[-1].startswith('trained before') and again.key.startswith('brought-')
+    with pytest.raises(BadInput, match='no fits of this version'): w.fits_to_bring(out.settings)

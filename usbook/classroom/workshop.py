@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['PLATFORMS', 'CPU_TORCH', 'INSTALL_SH', 'INSTALL_BAT', 'DOCKERFILE', 'HUB', 'POST_BUILD', 'README', 'Platform',
            'this_platform', 'run_program', 'Pip', 'own_wheel', 'pin_versions', 'download_wheels', 'packages_from',
-           'cpu_torch', 'project_folder', 'fill_lab', 'fill_book', 'write_scripts', 'size', 'size_text', 'write_readme',
-           'Packages', 'make_workshop']
+           'cpu_torch', 'project_folder', 'fill_lab', 'fill_book', 'fits_to_bring', 'fill_fits', 'write_scripts',
+           'size', 'size_text', 'write_readme', 'Packages', 'make_workshop']
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a979feab
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a55ca0d8
 from ..core.errors import BadInput
-from ..core.files import write_folder
+from ..core.files import read_json, write_folder
 
 # %% ../../nbs/classroom/03_workshop.ipynb #f9289762
 @dataclass(frozen=True)
@@ -243,6 +244,33 @@ def fill_book(project:Path, # folder of the checkout
     elif (project/'build'/'book'/'index.html').is_file(): shutil.copytree(project/'build'/'book', out/'book')
     else: say("  left out: the book's tools are not installed (pip install 'usbook[book]')")
 
+# %% ../../nbs/classroom/03_workshop.ipynb #3726fe59
+def fits_to_bring(settings # whose store it is
+                 )->list:  # of (folder, name in the box)
+    "The fits that were made with the code of now; refused where there is none"
+    from usbook.learn.fits import brought_key, code_for, fits_folder, kept_fits
+    found = []
+    for k in kept_fits(settings):
+        path = fits_folder(settings)/k['key']
+        try:
+            made = read_json(path/'card.json')['inputs']
+            if made['code'] == code_for(made['kind']): found.append((path, brought_key(made)))
+        except (BadInput, KeyError, TypeError): continue
+    if not found:
+        raise BadInput('workshop: no fits of this version are kept',
+                       remedy='make them: usbook reproduce all --profile quick, and open the chapters once')
+    return found
+
+def fill_fits(fits:list, # of `fits_to_bring`
+              out:Path   # folder to fill
+             ):
+    "The fits into the lab's own cache"
+    store = out/'lab'/'cache'/'fits'
+    for path, name in fits: shutil.copytree(path, store/name, dirs_exist_ok=True)
+    ini = out/'lab'/'settings.ini'
+    text = ini.read_text(encoding='utf-8')
+    ini.write_text(re.sub(r'(?m)^cache =.*$', 'cache = cache', text), encoding='utf-8')
+
 # %% ../../nbs/classroom/03_workshop.ipynb #51fc78e5
 INSTALL_SH = '''#!/bin/sh
 # Installs usbook from this folder; no network is used.   sh install.sh [FOLDER]   (default: usbook in your home)
@@ -402,7 +430,8 @@ def make_workshop(out:Path|str,         # a new or empty folder
                   packages=Packages(),  # where packages come from
                   book=True,            # the book too
                   key=False,            # solutions and the teacher's key too
-                  say=print             # receives a line at a time
+                  say=print,            # receives a line at a time
+                  fits=()               # of `fits_to_bring`: trained networks to put in
                  )->dict:               # part -> bytes
     "Make the folder; it is put in place when it is whole"
     platforms = list(platforms) or [this_platform()]
@@ -412,9 +441,11 @@ def make_workshop(out:Path|str,         # a new or empty folder
     out, project = Path(out).absolute(), project_folder()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput('is there already and not empty', out, remedy='name another folder')
+    if fits: say(f'{len(fits)} trained networks will be in it: {size_text(sum(size(p) for p, _ in fits))}')
     with write_folder(out, replace=True) as part, tempfile.TemporaryDirectory(prefix='usbook-pip-') as d:
         (part/'wheels').mkdir()
         _fill(part, project, (platforms, pythons), packages, (book, key), say, Pip(d))
+        if fits: fill_fits(fits, part)
         return write_readme(part, platforms, pythons)
 
 # %% ../../nbs/classroom/03_workshop.ipynb #3839dfcb

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 
 from .show import console, plain_output, say, show_json
@@ -83,7 +84,7 @@ def _reproduce(args):
     modes = tuple(m.strip() for m in args.modes.split(','))
     if args.study == 'all' and s.data not in ('sample', 'phantom'):
         raise BadInput(f'--data {s.data} belongs to one study; name it instead of "all"')
-    done = []
+    done, s = [], replace(s, on=args.on or s.on, retrain=args.retrain or s.retrain)
     for machinery in _studies(args.study):
         from usbook.core.progress import show_progress
         from usbook.runs.run import reproduce
@@ -307,10 +308,12 @@ def _exercises(args):
 # %% ../../nbs/cli/04_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
-    from usbook.classroom.workshop import CPU_TORCH, Packages, size_text, make_workshop, packages_from
+    from usbook.classroom.workshop import (CPU_TORCH, Packages, fits_to_bring, make_workshop, packages_from,
+                                           size_text)
     tell = say if args.json else lambda line: print(line, flush=True)
     packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
-    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, tell)
+    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, tell,
+                          fits_to_bring(read_settings()) if args.with_fits else ())
     if args.json: return show_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
     print(f'{_short(args.out)}: {size_text(sum(parts.values()))} in all; README.txt there says what to do')
 
@@ -378,6 +381,8 @@ def _bootstrap_options(p):
 # %% ../../nbs/cli/04_main.ipynb #38498371
 def _reproduce_options(p):
     p.add_argument('study', help='a study, or all')
+    p.add_argument('--on', metavar='ADDRESS', help='hand the trainings to a Dask cluster: tcp://scheduler:8786')
+    p.add_argument('--retrain', action='store_true', help='train anew, although the same trainings are kept')
     p.add_argument(
         '--data',
         metavar='WHAT',
@@ -507,6 +512,7 @@ def parser(): # argparse's parser
         help="an index or a folder with PyTorch without GPU libraries (default: PyTorch's own); '' takes the usual one",
     )
     p.add_argument('--no-book', action='store_true', help='leave the book out')
+    p.add_argument('--with-fits', action='store_true', help='the trained networks of your runs and chapters too')
     p.add_argument('--key', action='store_true', help="the solutions and the teacher's key too")
     p = add('class', _class, "a whole class's reader files or predictions in one table, with its picture")
     p.add_argument('folder', help='reader_<name>.csv or predictions of each learner')

@@ -146,6 +146,7 @@ def _as_onnx(model, x, path):
     asked = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     return asked.run(None, dict(images=x.numpy()))[0]
 
+# %% ../../nbs/learn/11_export.ipynb #8b58a878
 def _as_torchscript(model, x, path):
     "Write TorchScript; what is compared is what was written, but the file is not loaded"
     with torch.inference_mode(False), torch.no_grad(): traced = torch.jit.trace(model, x[:2])

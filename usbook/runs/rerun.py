@@ -79,9 +79,9 @@ def made_by(folder:str|Path # of a run
 
 def settings_for(options:dict # of `made_by`
                 )->Settings:  # folders and `offline` as they are set here
-    "The settings that the run had"
+    "The settings that the run had; its networks are trained anew"
     known = {k: options[k] for k in ('data', 'profile', 'seed', 'weights', 'device') if k in options}
-    return read_settings(**known)
+    return read_settings(**known, retrain=True)
 
 def rerun(folder:str|Path,     # of the run to repeat
           machinery:Machinery, # of its study

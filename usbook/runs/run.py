@@ -117,7 +117,7 @@ def how_made(machinery:Machinery, # the study's machinery
     return dict(command=command_of(given), options=given, versions=versions(), python=platform.python_version(),
                 seconds=round(seconds, 1), peak_memory=peak_memory(), prepares=machinery.prepares)
 
-_WHERE = ('runs', 'cache', 'offline') # where things are, which changes no number
+_WHERE = ('runs', 'cache', 'offline', 'fits_limit', 'retrain') # what changes no number
 
 def command_of(options:dict # of `how_made`
               )->str:       # a line for a terminal
