@@ -201,3 +201,9 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
         with pytest.raises(BadInput, match='no network that usbook saved'):
             f.load_network(tmp_path / f'{name}.safetensors')
     with pytest.raises(BadInput, match='no such file'): f.load_network(tmp_path/'none.safetensors')
+
+
+def test_a_pipe_is_no_network(tmp_path):
+    import os
+    os.mkfifo(tmp_path/'n.safetensors')
+    with pytest.raises(BadInput, match='is a pipe or a device'): f.load_network(tmp_path/'n.safetensors')

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 # %% ../../nbs/learn/07_fits.ipynb #d6b54a68
 from ..core.errors import BadInput
-from ..core.files import as_json, digest, lock, read_json, write_file, write_folder
+from ..core.files import as_json, digest, lock, read_json, regular_file, write_file, write_folder
 from ..core.progress import Progress
 from ..data.manifest import Manifest
 from .recipe import Job, Recipe, fast_bf16
@@ -320,13 +320,13 @@ def save_network(fit:Fit,     # a trained network
 def load_network(path:str|Path # what `save_network` wrote
                 )->tuple:      # Network in eval mode on the processor; dict(recipe, classes, mode, weights)
     "A network that can be asked at once"
+    regular_file(path, kind='a network')
     try:
         with safe_open(path, 'pt') as f: facts = json.loads(f.metadata()['usbook'])
         facts |= dict(recipe=Recipe(**facts['recipe']))
         w = {k: tuple(v) if k in ('mean', 'std') else v for k, v in facts['weights'].items()} | dict(source='random')
         net = network(facts['recipe'], Weights(**w), len(facts['classes']))
         net.load_state_dict(load_file(path))
-    except FileNotFoundError: raise BadInput('no such file', path, remedy='check the name and the folder') from None
     except (KeyError, TypeError, ValueError, OSError, RuntimeError, AttributeError, SafetensorError) as e:
         raise BadInput(f'is no network that usbook saved, or is damaged ({type(e).__name__})', path) from None
     return net.eval(), facts
