@@ -207,10 +207,11 @@ def jupyterlab(folder, **env):
         except OSError:
             assert p.poll() is None, 'JupyterLab ended before it was ready'
             time.sleep(.1)
-    yield lambda notebook: f'{url}/lab/tree/{notebook}?token={TOKEN}&reset'
-    p.terminate()
-    try: p.wait(4)
-    except subprocess.TimeoutExpired: p.kill()                                      # kernels end with their server
+    try: yield lambda notebook: f'{url}/lab/tree/{notebook}?token={TOKEN}&reset'
+    finally:
+        p.terminate()
+        try: p.wait(4)
+        except subprocess.TimeoutExpired: p.kill()                                  # kernels end with their server
 
 
 READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;

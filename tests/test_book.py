@@ -91,12 +91,12 @@ def test_no_machine_speaks_through(book, pages):
     for name, html in pages.items(): assert not [h for h in here if h in text(html)], name
 
 def test_exported_names_have_entries(pages):
-    html = pages['evidence/01_resample.html']
+    html = pages['evidence/02_resample.html']
     assert 'id="usbook.evidence.resample.wilson"' in html and 'successes' in html
-    assert 'evidence/01_resample.html#usbook.evidence.resample.wilson' in pages['names.html']
+    assert 'evidence/02_resample.html#usbook.evidence.resample.wilson' in pages['names.html']
 
 def test_formulas_are_drawn_without_a_script(pages):
-    assert '<math' in pages['evidence/01_resample.html'] and not any('mathjax' in h.lower() for h in pages.values())
+    assert '<math' in pages['evidence/02_resample.html'] and not any('mathjax' in h.lower() for h in pages.values())
 
 def test_widgets_move_or_say_that_they_need_a_kernel(pages):
     for nb in CHAPTERS:
@@ -114,7 +114,7 @@ def test_in_a_browser_offline(book, chromium):
         'index',
         'names',
         'search',
-        'evidence/01_resample',
+        'evidence/02_resample',
         'widgets/01_threshold',
         *(p.with_suffix('').as_posix() for p in CHAPTERS),
     ):

@@ -307,11 +307,11 @@ def test_sites_are_learnt_and_tested_apart(films, truth, settings, job, monkeypa
     m = replace(m, table=m.table.assign(site=np.where(np.arange(len(m)) % 2, 'A', 'B')))
     assert two_sites(m) is not None and two_sites(replace(m, table=m.table.drop(columns='site'))) is None
     assert two_sites(replace(m, table=m.table.assign(site='A'))) is None
-    learnt, train = [], chapter.train
-    def spy(v, *a, **k):
-        learnt.append(v.table[v.table.split.isin(['train', 'valid'])])
-        return train(v, *a, **k)
-    monkeypatch.setattr(chapter, 'train', spy)
+    learnt, make = [], chapter.stored_fits
+    def spy(tasks, **k):
+        learnt.extend(t.images.table[t.images.table.split.isin(['train', 'valid'])] for t in tasks)
+        return make(tasks, **k)
+    monkeypatch.setattr(chapter, 'stored_fits', spy)
     monkeypatch.setattr(chapter, 'find_lungs', lambda net, films, rows=None: (truth, None))
     sites, lungs = two_sites(m), replace(lungs_of(films, truth), nets=[None])
     out = stamp_shortcut(m, [split_by_patient(m, seed=1)], lungs, job, kinds=('whole',))

@@ -101,8 +101,8 @@ def test_every_use_leads_to_its_entry(nb):
     )
     places = set(re.findall(r'id="term-(\w+)"', glossary_html(GLOSSARY)))
     assert {k for _, k in linked} <= places == KEYS
-    assert {a for a, _ in linked} == {'../evidence/06_glossary.html'} and (
-        ROOT / 'nbs' / 'evidence' / '06_glossary.ipynb'
+    assert {a for a, _ in linked} == {'../evidence/00_glossary.html'} and (
+        ROOT / 'nbs' / 'evidence' / '00_glossary.ipynb'
     ).is_file()
 
 def test_links_leave_code_links_and_tables_whole():
@@ -128,7 +128,7 @@ def test_the_page_in_the_book_begins_with_the_terms(tmp_path):
     "Its first screen was the signature of a class"
     import book
     book.prepare(tmp_path)
-    cells = json.loads((tmp_path/'evidence'/'06_glossary.ipynb').read_text(encoding='utf-8'))['cells']
+    cells = json.loads((tmp_path/'evidence'/'00_glossary.ipynb').read_text(encoding='utf-8'))['cells']
     assert cells[0]['source'].startswith('# Glossary') and [c['source'] for c in cells[1 : 1 + len(GROUPS)]] == [
         text for _, text in glossary_page()
     ]

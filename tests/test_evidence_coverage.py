@@ -67,7 +67,7 @@ def test_the_record_is_of_the_same_shape():
 def test_one_error_whose_second_guess_is_right_has_no_interval():
     error = np.arange(6000) == 7
     i = ratio_over_patients(error, error, np.arange(6000)//30, 'patients with an error')
-    assert i.value == 1 and i.low is None and '1 patients with an error' in i.note
+    assert i.value == 1 and i.low is None and 'rests on 1 patient with an error' in i.note
 
 
 def test_one_patient_with_a_finding_gives_no_interval_for_the_auc():

@@ -18,6 +18,7 @@ from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
 from usbook.learn import fits as f
+from usbook.learn.export import load_network, save_network
 from usbook.learn.recipe import Job, Recipe
 
 TINY = Recipe('resnet10t', size=32, epochs=1, batch=8)
@@ -111,7 +112,9 @@ def test_one_and_two_workers_and_any_number_of_threads_give_the_same_numbers(ima
     finally: torch.set_num_threads(before)
     both = f.stored_fits(tasks('two'), workers=2, progress=lambda text, fraction=None: seen.append(text))
     for a, b in zip(alone, both): same(a, b)
-    assert 'fit 2 of 2' in seen and all('trained before' in x.notes[-1] for x in both)
+    assert any(text.startswith('1 of 2 fits') for text in seen) and not any(x.notes for x in both)
+    third = f.stored_fits(tasks('two'), workers=2)
+    assert all(x.notes[-1].startswith('trained before') for x in third)
 
 
 CODE = '''
@@ -160,6 +163,37 @@ def test_killed_in_the_middle_nothing_half_made_is_left_and_the_next_one_makes_i
     assert fit.notes == [] and len(list(folder.glob('[0-9a-f]*'))) == 1
 
 
+class Stop(BaseException):
+    "In place of a power cut"
+
+
+def stopping_after(epoch):
+    def say(text, fraction=None):
+        if text.startswith(f'epoch {epoch + 1} '): raise Stop
+    return say
+
+
+@pytest.mark.parametrize('mode', ['frozen', 'finetuned'])
+def test_a_long_fit_goes_on_after_its_last_epoch_and_comes_to_the_same_bits(images, tmp_path, mode, monkeypatch):
+    def four(where, **kw): return job(tmp_path/where, mode=mode, recipe=replace(TINY, epochs=4, views=2), **kw)
+    whole = f.stored_fit(images, four('undisturbed'))
+    monkeypatch.setattr(f, 'LONG', 0)
+    with pytest.raises(Stop): f.stored_fit(images, four('cut', progress=stopping_after(2)))
+    with pytest.raises(Stop): f.stored_fit(images, four('cut', progress=stopping_after(3)))
+    rest = f.stored_fit(images, four('cut'))
+    same(whole, rest)
+    assert any(n.startswith('went on after epoch') for n in rest.notes)
+    assert not list(f.fits_folder(four('cut').settings).glob('.*.stage*'))
+
+
+def test_a_damaged_checkpoint_is_left_out(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(f, 'LONG', 0)
+    three = job(tmp_path, recipe=replace(TINY, epochs=3))
+    with pytest.raises(Stop): f.stored_fit(images, three.but(progress=stopping_after(2)))
+    for state in f.fits_folder(three.settings).glob('.*.stage*/state.pt'): state.write_bytes(b'cut')
+    assert 'A damaged checkpoint was left out.' in f.stored_fit(images, three).notes
+
+
 def test_a_full_disk_keeps_the_answer_and_says_so(images, tmp_path, monkeypatch):
     def full(*_, **__): raise OSError(28, 'No space left on device')
     monkeypatch.setattr(f, 'save_fit', full)
@@ -167,15 +201,17 @@ def test_a_full_disk_keeps_the_answer_and_says_so(images, tmp_path, monkeypatch)
     assert 'could not be kept (No space left on device)' in fit.notes[0] and len(fit.predictions['test'])
 
 
-def test_the_store_is_shown_pruned_and_says_when_it_is_large(images, tmp_path, monkeypatch):
+def test_the_store_is_shown_pruned_and_says_when_it_is_large(images, tmp_path):
     s = job(tmp_path).settings
     f.stored_fit(images, job(tmp_path))
     old = f.fits_folder(s)/f.kept_fits(s)[0]['key']
     os.utime(old, (time.time() - 9*86400,)*2)
-    monkeypatch.setattr(f, 'LIMIT', 10)
-    assert 'makes room' in f.stored_fit(images, job(tmp_path, seed=1)).notes[-1]
-    assert [r['mode'] for r in f.kept_fits(s)] == ['frozen']*2
-    assert [r['key'] for r in f.prune_fits(s, days=7)] == [old.name] and not old.exists()
+    small = replace(s, fits_limit=1e-5)
+    assert 'makes room' in f.stored_fit(images, job(tmp_path, seed=1, settings=small)).notes[-1] and not old.exists()
+    assert [r['mode'] for r in f.kept_fits(s)] == ['frozen'] and f.kept_fits(s)[0]['study'] == images.root.name
+    f.stored_fit(images, job(tmp_path, seed=2))
+    os.utime(f.fits_folder(s)/f.kept_fits(s)[0]['key'], (time.time() - 9*86400,)*2)
+    assert len(f.prune_fits(s, study='another')) == 0 and len(f.prune_fits(s, days=7)) == 1
     assert len(f.prune_fits(s, most=10**9)) == 0 and len(f.prune_fits(s, most=0)) == 1 and f.kept_fits(s) == []
 
 
@@ -189,7 +225,7 @@ def test_a_problem_in_a_worker_is_one_sentence(images, tmp_path):
 
 def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_path):
     fit = f.stored_fit(images, job(tmp_path, mode='finetuned'))
-    net, facts = f.load_network(f.save_network(fit, tmp_path/'net.safetensors'))
+    net, facts = load_network(save_network(fit, tmp_path/'net.safetensors'))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     fit.network.dtype = None
     with torch.inference_mode(): assert torch.equal(net(x), fit.network(x))
@@ -199,11 +235,11 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
     (tmp_path/'text.safetensors').write_text(json.dumps([]))
     for name in ('cut', 'pickle', 'text'):
         with pytest.raises(BadInput, match='no network that usbook saved'):
-            f.load_network(tmp_path / f'{name}.safetensors')
-    with pytest.raises(BadInput, match='no such file'): f.load_network(tmp_path/'none.safetensors')
+            load_network(tmp_path / f'{name}.safetensors')
+    with pytest.raises(BadInput, match='no such file'): load_network(tmp_path/'none.safetensors')
 
 
 def test_a_pipe_is_no_network(tmp_path):
     import os
     os.mkfifo(tmp_path/'n.safetensors')
-    with pytest.raises(BadInput, match='is a pipe or a device'): f.load_network(tmp_path/'n.safetensors')
+    with pytest.raises(BadInput, match='is a pipe or a device'): load_network(tmp_path/'n.safetensors')

@@ -136,6 +136,25 @@ def test_studies_know_nothing_of_one_another():
                 rel
             )
 
+def code_of(nb): return [source(c) for c in cells(nb) if c['cell_type'] == 'code']
+
+def asked(nb):
+    "Every module that a cell of this notebook imports from, lesson cells among them"
+    for n in (n for s in code_of(nb) for n in ast.walk(_tree(s))):
+        if isinstance(n, ast.Import): yield from (a.name for a in n.names)
+        elif isinstance(n, ast.ImportFrom): yield from (n.module or '', *(f'{n.module}.{a.name}' for a in n.names))
+
+@pytest.mark.parametrize('folder', sorted({p.parent for p in NBS if p.stem[0].isdigit()}), ids=lambda p: p.name)
+def test_numbers_are_the_order_of_dependence(folder):
+    "Each number once and none left out; no notebook imports the module of a later one in its folder"
+    books = sorted(folder.glob('[0-9]*.ipynb'))
+    first = int(books[0].stem[:2])
+    assert first < 2 and [int(p.stem[:2]) for p in books] == list(range(first, first + len(books)))
+    made = {p: m[1] for p in books if (m := re.search(r'default_exp (\S+)', '\n'.join(code_of(p))))}
+    for p in books:
+        later = {'usbook.' + m for q, m in made.items() if q > p}
+        assert not later & set(asked(p)), f'{p.name} imports {later & set(asked(p))}'
+
 def module_name(rel): return '.'.join(['usbook', *rel.with_suffix('').parts])
 
 def test_no_circle_between_modules():
@@ -288,6 +307,34 @@ def test_chapters_and_library_never_import_nbdev():
         assert not any(
             re.search(r'^\s*(from|import) nbdev', source(c), re.M) for c in cells(nb) if c['cell_type'] == 'code'
         ), nb
+
+# Shown where defined ---------------------------------------------------------------------------------------
+
+SHOWN = .57 # share of the public definitions that a cell uses soon after they are made; raised, never lowered
+
+def defined_and_shown(nb):
+    "(name, whether used) of each public function and class: before the next exported cell, or in the next three"
+    code = [c for c in cells(nb) if c['cell_type'] == 'code']
+    exported = [bool(re.search(r'^#\|\s*exports?\b', source(c), re.M)) for c in code]
+    used = [_words(_tree(source(c))) if not e else set() for c, e in zip(code, exported)]
+    for i in (k for k, e in enumerate(exported) if e):
+        until = max(next((j for j in range(i + 1, len(code)) if exported[j]), len(code)), i + 4)
+        near = set().union(*used[i + 1:until])
+        for n in _tree(source(code[i])).body:
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith('_') and not _patched(n):
+                yield n.name, n.name in near
+
+def _words(tree):
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
+        n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
+    }
+
+def test_definitions_are_shown():
+    "A reader sees what a public definition gives, on something small, beside where it is made"
+    found = {nb: list(defined_and_shown(nb)) for nb in NBS}
+    bare = [f'{nb.parent.name}/{nb.stem}: {n}' for nb, f in found.items() for n, ok in f if not ok]
+    total, shown = sum(map(len, found.values())), sum(ok for f in found.values() for _, ok in f)
+    assert shown >= SHOWN*total, f'{shown} of {total} definitions are shown; without a cell that uses them: {bare}'
 
 # The anatomy of a chapter ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from html import escape
 
 from usbook.evidence.glossary import GLOSSARY, GROUPS
 
-PAGE = 'evidence/06_glossary'
+PAGE = 'evidence/00_glossary'
 _OTHER = re.compile(
     r'```.*?```|`[^`]*`|\$[^$\n]*\$|!?\[[^\]]*\]\([^)]*\)|<[^>]*>|https?://\S+|^#[^\n]*$|^\|?[ :|-]+\|$', re.S | re.M
 )

@@ -67,7 +67,7 @@ def chest(seed:int,    # of the random draws
 
 # %% ../../nbs/phantoms/02_lung.ipynb #dea9af6c
 def _stay(knobs, own, jitter):
-    "A patient's value, moved for one image: not at all when patient_texture is 1"
+    "A patient's value as one image has it; with patient_texture 1 it never moves"
     return own + (1 - knobs.patient_texture)*jitter
 
 # %% ../../nbs/phantoms/02_lung.ipynb #f13551c7
@@ -110,7 +110,7 @@ def _a_lines(g, Z, V, d, strength, orders=4, drop=5.):
 
 # %% ../../nbs/phantoms/02_lung.ipynb #60d045a5
 def _b_lines(g, Z, V, d, count, strength, probe):
-    "Streaks along the beam from the pleura to the bottom: weight 0..1 (depth, beam), level in dB, centres in V"
+    "Streaks along the beam from the pleura to the bottom: weight 0..1, level in dB, both (depth, beam), and centres"
     n, m = Z.shape[0], V.shape[1]
     unit = 2/probe.fov*(1. if probe.kind == 'convex' else 1.2)
     centres = np.sort(g.uniform(-.85, .85, count))
@@ -143,7 +143,7 @@ def _sign_a(c, k, g, Z, V, d, h):
 
 # %% ../../nbs/phantoms/02_lung.ipynb #6e8c176b
 def _sign_b(c, k, g, Z, V, d, h):
-    "Interstitial syndrome: two to six B-lines that erase the A-lines; some run together"
+    "Interstitial syndrome: two to six B-lines that erase the A-lines; some of them merge"
     count = int(g.integers(2 if h > .3 else 3, 7))
     haze = _haze(c, g, Z, V, d, g.uniform(-30, -22) + 4*h, g.uniform(1.5, 3.5))
     if g.random() < .4*h: haze = np.maximum(haze, _a_lines(g, Z, V, d, g.uniform(-10, -3), orders=3))
@@ -152,7 +152,7 @@ def _sign_b(c, k, g, Z, V, d, h):
 
 # %% ../../nbs/phantoms/02_lung.ipynb #05646442
 def _tongue(g, V, d, e, thick):
-    "Airless lung that hangs into the fluid: the deep border comes up in one or two bumps"
+    "Airless lung hanging in the fluid: the deep border rises in one or two bumps"
     for _ in range(int(g.integers(1, 3))):
         v0 = g.uniform(-.6, .6)
         wide, up = g.uniform(.12, .35), g.uniform(.3, .75)
@@ -171,7 +171,7 @@ def _liver(c, g, Z, V, d, db, side):
 
 # %% ../../nbs/phantoms/02_lung.ipynb #4cf0a4ef
 def _sign_effusion(c, k, g, Z, V, d, h):
-    "Fluid between the pleurae: a dark wedge, a bright deep line, lung behind; often a tongue of lung, septa or debris"
+    "Fluid between the pleurae: a dark wedge, a bright deep line, lung behind it; often a tongue, septa or debris"
     n, m = Z.shape[0], V.shape[1]
     room = (c.probe.depth - d.mean())*.8
     thick = min(g.uniform(16, 60)*(1 - .4*h*g.random()), room)*(1. if c.probe.kind == 'convex' else .6)
@@ -199,7 +199,7 @@ def _sign_effusion(c, k, g, Z, V, d, h):
 
 # %% ../../nbs/phantoms/02_lung.ipynb #00537f38
 def _sign_consolidation(c, k, g, Z, V, d, h):
-    "Airless lung like tissue: shredded deep border, bright air bronchograms, B-lines below"
+    "Airless lung that looks like tissue: a shredded deep border, bright air bronchograms, B-lines below"
     n, m = Z.shape[0], V.shape[1]
     small = .6 if c.probe.kind == 'linear' else 1.
     thick = g.uniform(18, 60)*small*(1 - .45*h*g.random())
@@ -266,7 +266,7 @@ def lung_image(seed:int,              # of the data set
                size:int=160,          # pixels, square
                knobs:Knobs=LUNG_KNOBS # what can be turned
               )->Phantom: # image (size, size) uint8, mask of fluid or consolidation
-    "Image `i`: patient, sign, maps of scatterers and loss, echoes, log compression, fan or rectangle"
+    "Image `i` of a data set: its patient and sign are drawn, then the scanner runs over two maps"
     patient = patient_of(seed, i, knobs)
     c, g = chest(seed, patient, knobs), rng(seed, 'lung image', i)
     sign = c.sign if g.random() < .75 else str(g.choice(LUNG_CLASSES, p=class_shares(knobs, LUNG_CLASSES)))
@@ -288,8 +288,8 @@ def lung_frame(seed,    # of the random draws
                g,       # the image's random generator
                size,    # pixels per side
                knobs    # what can be turned
-              ):
-    "Grey picture (0..1), truth, mask, and where the pleura's middle is on the screen (x, y, mm a pixel)"
+              )->tuple: # grey (size, size) 0..1; truth; mask or None; (x, y, mm per pixel) of the pleura's middle
+    "Draw what one image shows, and say where everything is"
     n, m = grid(size)
     Z, V = depths(c.probe, n)[:, None], (beams(c.probe, m)/(c.probe.fov/2))[None]
     own = rng(seed, 'lung wall', patient)

@@ -38,14 +38,14 @@ def depths(probe:Probe, # the transducer
     return (np.arange(n, dtype=np.float32) + .5)*(probe.depth/n)
 
 def beams(probe:Probe, # the transducer
-          m:int        # images
+          m:int        # number of beams
          )->np.ndarray: # (m,) degrees (convex) or mm (linear)
     "Where each beam points, left to right"
     return ((np.arange(m, dtype=np.float32) + .5)/m - .5)*probe.fov
 
 def spacing(probe:Probe, # the transducer
             z,           # depth, mm
-            m:int        # images
+            m:int        # number of beams
            )->np.ndarray: # mm, as z
     "Distance between neighbouring beams at depth z (mm): a fan's beams spread"
     if probe.kind == 'linear': return np.full_like(np.asarray(z, np.float32), probe.fov/m)
@@ -92,9 +92,9 @@ def blur(field:np.ndarray, # (depth, beam) complex: echo strength and phase at e
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #61b6947d
 def scatterers(g:np.random.Generator,     # NumPy random generator
                shape,                     # (depth, beam)
-               per_sample:float|None=None # mean number in a sample; None: so many that only their sum matters
+               per_sample:float|None=None # mean number in a sample; None: so many that only their sum counts
               )->np.ndarray: # complex64, mean power 1
-    "Scatterers with random phases; their sum in a sample tends to a complex normal number when they are many"
+    "Scatterers with random phases; where they are many, their sum in a sample is a complex normal number"
     f = g.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[..., 0]*np.float32(np.sqrt(.5))
     if per_sample is None: return f
     return f*np.sqrt(g.poisson(per_sample, shape)/per_sample).astype(np.float32)
@@ -129,15 +129,15 @@ def smooth_noise(g:np.random.Generator, # NumPy random generator
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #ccdd2d0c
 def attenuation(alpha,             # dB/cm/MHz, scalar or (depth, beam)
                 probe:Probe,       # the transducer
-                corrected:float=.5 # what the scanner assumes everywhere, dB/cm/MHz
+                corrected:float=.5 # loss that the scanner assumes everywhere, dB/cm/MHz
                )->np.ndarray: # (depth, beam) or (depth, 1): gain in dB
-    "Two-way loss on the way to each sample and back, after the scanner's own even correction"
+    "Gain left over at each sample: the loss on the way there and back, after the scanner's own even correction"
     a = np.atleast_2d(np.asarray(alpha, np.float32) - np.float32(corrected))
     dz = probe.depth/a.shape[0]
     return -np.cumsum(a, axis=0)*np.float32(2*probe.mhz*dz/10)
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #a2407960
-def tgc(knots, # gains in dB at even depths, as the slider positions of a console
+def tgc(knots, # gains in dB at evenly spaced depths, like the sliders of a console
         n:int  # samples
        )->np.ndarray: # (n, 1) dB
     "The sonographer's own correction: a smooth curve through the sliders"
@@ -155,9 +155,9 @@ def echoes(field:np.ndarray,   # (depth, beam) complex: scatterers x their stren
            probe:Probe,        # the transducer
            gain_db=0.,         # attenuation and TGC, broadcast to field
            g=None,             # generator of the electronic noise; None: no noise
-           noise_db:float=-60. # generator and level of the electronic noise (at gain 0)
+           noise_db:float=-60. # level of the electronic noise before any gain, dB
           )->np.ndarray: # (depth, beam) float32 envelope
-    "What the probe hears: blurred, attenuated, amplified, with the receiver's noise"
+    "What the probe hears: the field blurred, attenuated and amplified, with the receiver's noise"
     f = blur(field, probe)*amplitude(gain_db)
     if g is not None: f += scatterers(g, field.shape)*amplitude(noise_db)
     return np.abs(f)
@@ -217,13 +217,13 @@ def scan_convert(frame:np.ndarray, # (depth, beam) float
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #65b6a86e
 def pixel_of(probe:Probe,  # the transducer
              z,            # depth, mm
-             u,            # depth mm; degrees (convex) or mm (linear)
+             u,            # degrees (convex) or mm (linear) from the middle
              n:int,        # samples along a beam
-             m:int,        # images
-             size,         # pixels per side
-             fill:float=1. # as in scan_convert
+             m:int,        # number of beams
+             size,         # pixels: one number (square) or (height, width)
+             fill:float=1. # as in `scan_convert`
             ):
-    "Screen position (x, y in pixels) and millimetres a pixel of a place in the scanner's own coordinates"
+    "Where a place in the scanner's own coordinates is on the screen: x, y in pixels, and millimetres per pixel"
     size = (size, size) if np.isscalar(size) else tuple(size)
     *_, mm, top = _pixels(probe, n, m, size, fill)
     rad = np.deg2rad(u)
@@ -233,9 +233,9 @@ def pixel_of(probe:Probe,  # the transducer
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #2e099ed5
 def to_bytes(grey:np.ndarray, # 0 to 1
-             levels:int=256   # how many greys there are
-            )->np.ndarray: # 0..1; greys to choose from; uint8
-    "0 to 1 becomes 0 to 255"
+             levels:int=256   # how many different greys
+            )->np.ndarray: # as `grey`, uint8
+    "Grey from 0 to 1 as whole numbers from 0 to 255"
     step = np.rint(np.clip(grey, 0, 1)*(levels - 1))
     return (step if levels == 256 else np.rint(step*(255/(levels - 1)))).astype(np.uint8)
 
@@ -255,7 +255,7 @@ def mix(a, # the map at weight 0
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #9a4adda1
 def body_wall(own,         # the patient's random generator
-              g,           # generators: the patient's, the image's
+              g,           # the image's random generator
               share:float, # 0..1: how much of the texture is the patient's
               Z,           # depth (n, 1) in mm
               m:int,       # beams
@@ -263,7 +263,7 @@ def body_wall(own,         # the patient's random generator
               fat:float,   # share of the wall that is fat
               level:float  # brightness, dB
              )->np.ndarray: # (n, m) dB
-    "Skin, fat with bright septa, muscle with streaks"
+    "Strength of echoes from skin, fat with bright septa, and streaky muscle"
     n = len(Z)
     t, rest = np.sqrt(share), np.sqrt(1 - np.sqrt(share)**2)
     coarse, fine = (t*smooth_noise(own, (n, m), k) + rest*smooth_noise(g, (n, m), k) for k in ((14, 4), (90, 4)))
@@ -281,7 +281,7 @@ SITE_PRESETS = {  # per site: dynamic range dB, gamma, looks, sector degrees, MH
 
 def draw_preset(g,       # NumPy random generator
                 site:str # 'A', 'B' or 'C'
-               )->dict: # generator; 'A', 'B' or 'C'
+               )->dict: # names of settings and their values
     "Settings of one machine at a site: dynamic range, gamma, looks, sliders, white level, cut of the fan"
     p = SITE_PRESETS[site]
     return dict(dr=g.uniform(*p['dr']), gamma=g.uniform(*p['gamma']), looks=p['looks'], haze=p['haze'],
@@ -290,11 +290,11 @@ def draw_preset(g,       # NumPy random generator
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #5b55c444
 @dataclass(frozen=True)
 class Speckle:
-    "Where the scatterers of a frame come from"
+    "Where the scatterers of a frame come from: drawn anew, shared with the patient's other images, or given"
     g: np.random.Generator    # the image's
     own: object = None        # the patient's generator; None: nothing is shared between images
-    share: object = 0.        # (n, 1) or number: correlation with the patient's own
-    fields: list|None = None  # scatterers made elsewhere, one for each look
+    share: object = 0.        # (n, 1) or a number, 0..1: correlation with the patient's own
+    fields: list|None = None  # scatterers made elsewhere, one field per look; None: drawn here
 
     def look(self,
              k:int,      # which of the compounded looks
@@ -307,14 +307,14 @@ class Speckle:
 
 # %% ../../nbs/phantoms/00_ultrasound.ipynb #be9dd93d
 def render_frame(db,                 # (n, m) strength of scatterers in dB
-           alpha,              # loss in dB/cm/MHz, broadcast to it
+           alpha,              # loss in dB/cm/MHz, broadcast to (n, m)
            probe:Probe,        # the transducer
-           preset:dict,        # as from draw_preset
+           preset:dict,        # as from `draw_preset`
            speckle:Speckle,    # where the scatterers come from
            gain_db=0.,         # gain beyond the sliders', broadcast to (n, m)
            noise_db:float=-55. # level of the electronic noise
           )->np.ndarray:       # (n, m) grey, 0..1
-    "From maps to the grey polar frame: speckle, echoes, compounding, log compression"
+    "From maps to grey beams: speckle, echoes, compounding, log compression"
     n, m = db.shape
     gain = attenuation(np.broadcast_to(alpha, (n, m)), probe) + tgc(preset['knots'], n) + gain_db
     power, strength = 0, amplitude(db)

@@ -71,18 +71,15 @@ def leak_gain(images,    # `Manifest` without or with a split
               repeats=5  # how many splits of either kind
              )->pd.DataFrame:  # columns by_patient and by_image, one row per repeat: accuracy on the test images
     "The same training on splits by patient and on splits by image"
-    from usbook.learn.transfer import train
+    from usbook.learn.fits import Task, stored_fits
     whole, show = images.with_split(None), Progress.of(job.progress)
-    def accuracy(split, k): # a way of splitting, number of the repeat
-        one = job.but(recipe=replace(job.recipe, views=1), mode='frozen', seed=k, progress=False)
-        p = train(split(whole, seed=k), one).predictions['test']
-        return (p.pred == p.target).mean()
-    rows = []
-    for k in range(repeats):
-        show(f'splits {k + 1} of {repeats}', k/repeats)
-        rows.append(dict(by_patient=accuracy(split_by_patient, k), by_image=accuracy(split_by_image, k)))
+    ways = dict(by_patient=split_by_patient, by_image=split_by_image)
+    one = job.but(recipe=replace(job.recipe, views=1), mode='frozen', progress=False)
+    tasks = [Task(split(whole, seed=k), one.but(seed=k), f'splits {k + 1} of {repeats}')
+             for k in range(repeats) for split in ways.values()]
+    right = [(p.pred == p.target).mean() for p in (f.predictions['test'] for f in stored_fits(tasks, progress=show))]
     show('done', 1.)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(np.reshape(right, (repeats, 2)), columns=list(ways))
 
 # %% ../../nbs/runs/03_lesson.ipynb #ed3334f9
 def plot_leak(gain,   # DataFrame: one column per way of splitting, one row per repeat

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'PLANS', 'WHY', 'MACHINERY', 'cross_predict', 'slice_gain', 'lesion_rows', 'look', 'map_measures',
-           'look_at_all', 'gain_of_slices', 'train_and_look', 'measure', 'maps_to_draw']
+           'look_at_all', 'gain_of_slices', 'train_and_look', 'maps_to_draw', 'measure']
 
 # %% ../../nbs/studies/05_head_ct.ipynb #c125130a
 from dataclasses import replace
@@ -16,18 +16,18 @@ import pandas as pd
 from ..core.interval import Interval
 from ..core.progress import silent
 from ..data.split import folds_by_patient
-from ..evidence.resample import Resampler, boot_interval, mean_over_patients, replicates
+from ..evidence.metrics import folds_of, rests_on
+from ..evidence.resample import Resampler, jackknife_interval, mean_over_patients, weakest
 from ..learn.explain import gallery, heat_maps, lesion_masks, randomise, score_maps
 from ..learn.recipe import Job, Recipe
-from ..learn.transfer import train
+from ..learn.fits import Task, stored_fits
 from ..predictions.predictions import Predictions
 from .machinery import Machinery, Measured, Plan, Work, in_mode, part_of, train_arms
 from .study import get_study
 
-# %% ../../nbs/studies/05_head_ct.ipynb #a6a538b0
+# %% ../../nbs/studies/05_head_ct.ipynb #e0b4dc97
 STUDY = get_study('head_ct')
 
-# %% ../../nbs/studies/05_head_ct.ipynb #e0b4dc97
 PLANS = {
     'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
     'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
@@ -49,25 +49,26 @@ def cross_predict(m,              # manifest of slices
      "slice")
     units, out = replace(m, table=m.table.assign(patient=_slices(m.table))) if by_slice else m, []
     job = job.but(recipe=replace(job.recipe, views=1, batch=32), mode='frozen', progress=False)
-    for fold in folds_by_patient(units, k, job.seed, valid=0):
-        split = m.with_split(fold.table.split)
-        p = train(split, job).predictions['test']
-        out.append(p.table.set_axis(np.flatnonzero(split.table.split == 'test')))
-    return Predictions(pd.concat(out).sort_index().reset_index(drop=True), list(m.classes), dict(by_slice=by_slice))
+    splits = [m.with_split(fold.table.split) for fold in folds_by_patient(units, k, job.seed, valid=0)]
+    for split, fit in zip(splits, stored_fits([Task(split, job) for split in splits])):
+        out.append(fit.predictions['test'].table.set_axis(np.flatnonzero(split.table.split == 'test')))
+    table = pd.concat(out).sort_index().reset_index(drop=True)
+    return Predictions(table, list(m.classes), dict(by_slice=by_slice, folds=k))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #3f69d86c
-def _auc(p, n_boot): # predictions -> AUC of the first class, (n_boot,) the same in resamples of patients
+def _auc(p): # predictions -> `Resampler`, AUC of the first class, (patients,) the same without each patient
     s = Resampler(p.target, p.pred, len(p.classes), p.patient_codes, p.prob)
-    return s.scores(np.ones((s.n_clusters, 1)))[1]['auc'][0, 0], replicates(s, n_boot)[1]['auc'][:, 0]
+    pairs = s.pairs(0)
+    return s, pairs.auc, pairs.auc_left()
 
-def slice_gain(pairs,       # [(predictions by patient, predictions by slice)], one for each repeat of the splits
-               n_boot=2000  # resamples of patients
+def slice_gain(pairs  # [(predictions by patient, predictions by slice)], one for each repeat of the splits
               )->Interval:
-    ("AUC under a split by slice minus AUC under a split by patient, mean over repeats; both see the same resamples of "
-     "patients")
-    both = [[_auc(p, n_boot) for p in pair] for pair in pairs]
-    value, reps = (np.mean([s[i] - p[i] for p, s in both], 0) for i in (0, 1))
-    return boot_interval(float(value), reps, pairs[0][0].n_patients, least=0).replace(patients=pairs[0][0].n_patients)
+    ("AUC under a split by slice minus AUC under a split by patient, mean over repeats, without each patient in turn")
+    both = [[_auc(p) for p in pair] for pair in pairs]
+    value, left = (np.mean([s[i] - p[i] for p, s in both], 0) for i in (1, 2))
+    folds = max(folds_of(p) for pair in pairs for p in pair)
+    support = weakest([rests_on(s[0], 'auc', 0, folds)[0] for pair in both for s in pair])
+    return jackknife_interval(float(value), left, support, 'any')
 
 # %% ../../nbs/studies/05_head_ct.ipynb #59553b1e
 def lesion_rows(m,                 # manifest of slices
@@ -77,6 +78,7 @@ def lesion_rows(m,                 # manifest of slices
     if 'mask' not in m.table: return np.array([], int)
     return np.flatnonzero(_slices(m.table).isin(_slices(preds.table)) & (m.table['mask'].fillna('') != ''))
 
+# %% ../../nbs/studies/05_head_ct.ipynb #24c6e13b
 def look(fit,            # a `Fit`
          m,              # manifest of slices
          n_random:int=3  # networks with random weights beside it
@@ -109,7 +111,7 @@ def map_measures(judged:dict  # of `look`: network -> table
 def look_at_all(trained,  # a `Trained` with its fits
                 m         # manifest of slices
                )->dict:   # measures; under `gallery` a function that draws some maps; empty without masks
-    "Claim b: the maps of all tested slices with a finding"
+    "Claim b: heat maps of all tested slices with a finding, scored"
     looks = [(f, *look(f, m)) for f in trained.fits]
     looks = [l for l in looks if l[3]]
     if not looks: return {}
@@ -117,6 +119,7 @@ def look_at_all(trained,  # a `Trained` with its fits
     f, rows, maps, _ = looks[0]
     return map_measures(judged) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
 
+# %% ../../nbs/studies/05_head_ct.ipynb #f139cd88
 def gain_of_slices(m,              # manifest of slices
                    job:Job,        # of a frozen training
                    k:int=5,        # parts of each split
@@ -142,6 +145,18 @@ def train_and_look(work:Work  # images, folds, plan
     for t in trained.values(): t.measured = gain | look_at_all(t, m)
     return trained
 
+# %% ../../nbs/studies/05_head_ct.ipynb #b8c64d68
+def maps_to_draw(trained:dict  # name -> `Trained`
+                )->dict:       # caption -> function that draws them
+    "Heat maps for the report"
+    return {
+        f'Heat maps from the best to the worst ({t.mode}); blue: the finding, cross: the hottest spot': t.measured[
+            'gallery'
+        ]
+        for t in trained.values()
+        if 'gallery' in t.measured
+    }
+
 # %% ../../nbs/studies/05_head_ct.ipynb #d731cf3a
 WHY = dict(b='no tested slice has a mask that shows where its finding is', c='no patient has more than one slice')
 
@@ -157,16 +172,5 @@ def measure(trained:dict  # name -> `Trained`, from `train_and_look`
         values, lost, maps_to_draw(trained), {t.mode: t.test}, {t.mode: t.evaluation} if t.evaluation else {}
     )
 
-# %% ../../nbs/studies/05_head_ct.ipynb #b8c64d68
-def maps_to_draw(trained:dict  # name -> `Trained`
-                )->dict:        # caption -> function that draws them
-    "Heat maps for the report"
-    return {
-        f'Heat maps from the best to the worst ({t.mode}); blue: the finding, cross: the hottest spot': t.measured[
-            'gallery'
-        ]
-        for t in trained.values()
-        if 'gallery' in t.measured
-    }
-
+# %% ../../nbs/studies/05_head_ct.ipynb #c3f1e63c
 MACHINERY = Machinery(STUDY, PLANS, measure, train_and_look)

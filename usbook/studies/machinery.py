@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Plan', 'Machinery', 'Arm', 'Trained', 'in_mode', 'Measured', 'judge_claims', 'Work', 'plan_work', 'part_of',
-           'train_arms', 'pool']
+           'train_arms', 'pool', 'store_notes']
 
 # %% ../../nbs/studies/03_machinery.ipynb #04a82bc8
 from dataclasses import dataclass, field, replace
@@ -48,6 +48,7 @@ class Machinery:
     compare: Callable | None = (
         None  # function (dict name -> `Trained`, seed) -> dict or None; None: the two modes of the first network
     )
+    prepares: str = ''               # what is done to an image before a network sees it; '' where nothing is
 
 # %% ../../nbs/studies/03_machinery.ipynb #4a7a5efd
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Trained:
         default_factory=dict, repr=False
     )  # what a study's own `train` measured beside the predictions
     notes: list = field(default_factory=list) # sentences of a study's own `train` for the top of the report
+    keys: list = field(default_factory=list) # of its fits in the store: all folds of the first seed, then of the next
 
     @property
     def name(self)->str: return self.arm.name
@@ -121,11 +123,10 @@ class Measured:
 
 # %% ../../nbs/studies/03_machinery.ipynb #1cfbdd69
 def judge_claims(study:Study,       # a `Study`
-                 measured:Measured, # of the study's `measure`
-                 seed:int=0         # of the resamples
+                 measured:Measured  # of the study's `measure`
                 )->list: # of `Verdict`, one per claim
     "Work out every condition of every claim, and decide"
-    same = Resamples(measured.tables, seed=seed, known=measured.evaluations) if measured.tables else None
+    same = Resamples(measured.tables, measured.evaluations) if measured.tables else None
     found = {c.expression: measured.interval(c, same) for claim in study.claims for c in claim.conditions}
     known = {k: v for k, v in found.items() if v is not None}
     return [c.judge(known, measured.remarks.get(c.id, '')) for c in study.claims]
@@ -179,13 +180,11 @@ def train_arms(work:Work    # images, folds, plan
               )->dict:      # name -> `Trained`
     ("Frozen and fine-tuned on the same split; with folds, every image is tested once by a network that never saw its "
      "patient")
-    from usbook.learn.transfer import train
+    from usbook.learn.fits import Task, stored_fits
     plan, parts = work.plan, work.parts
     steps = [(mode, seed, k) for mode in work.modes for seed in range(plan.seeds) for k in range(len(parts))]
-    fits = {}
-    for i, (mode, seed, k) in enumerate(steps):
-        say = work.progress.part(i/len(steps), (i + 1)/len(steps), _step_name(mode, seed, k, work))
-        fits[mode, seed, k] = train(parts[k], work.job(mode, seed=seed, progress=say))
+    tasks = [Task(parts[k], work.job(mode, seed=seed), _step_name(mode, seed, k, work)) for mode, seed, k in steps]
+    fits = dict(zip(steps, stored_fits(tasks, progress=work.progress)))
     return {(t := _joined(work, mode, fits)).name: t for mode in work.modes}
 
 # %% ../../nbs/studies/03_machinery.ipynb #b0c478db
@@ -200,7 +199,8 @@ def _joined(work, mode, fits):
     first, *others = [pool([f.predictions for f in one]) for one in mine]
     seconds = sum(f.seconds for one in mine for f in one)
     return Trained(Arm(work.plan.recipe.arch, mode), first['test'], first.get('valid'), mine[0][0].weights.as_dict(),
-                   repeats=[p['test'] for p in others], seconds=seconds, fits=mine[0])
+                   repeats=[p['test'] for p in others], seconds=seconds, fits=mine[0],
+                   notes=store_notes(sum(mine, [])), keys=[f.key for one in mine for f in one])
 
 # %% ../../nbs/studies/03_machinery.ipynb #74ba4086
 def pool(parts:list # of dicts with `Predictions` under test, and perhaps under valid
@@ -213,3 +213,9 @@ def pool(parts:list # of dicts with `Predictions` under test, and perhaps under 
         'test': Predictions(test, first.classes, dict(first.meta, folds=len(parts))),
         'valid': parts[0].get('valid'),
     }
+
+# %% ../../nbs/studies/03_machinery.ipynb #44d6bc9f
+def store_notes(fits:list # of `Fit`
+               )->list:   # sentences, each once; not those on fits that were trained before
+    "What the store of fits has to say at the top of a report"
+    return list(dict.fromkeys(n for f in fits for n in f.notes if not n.startswith('trained before')))

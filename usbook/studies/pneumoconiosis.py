@@ -6,7 +6,7 @@
 __all__ = ['STUDY', 'TWO', 'PLANS', 'VIEWS', 'CONDITIONS', 'MACHINERY', 'usable', 'TwoStagePlan', 'stamped', 'teachers', 'Lungs',
            'find_all_lungs', 'judged', 'outline_figures', 'box', 'view', 'make_view', 'two_classes', 'as_films',
            'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'stamp_shortcut', 'by_condition',
-           'neighbour_share', 'train_both_stages', 'measure', 'figures_to_draw']
+           'neighbour_share', 'train_both_stages', 'figures_to_draw', 'measure']
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #37d182ad
 import hashlib
@@ -23,7 +23,8 @@ from ..core.files import write_file
 from ..core.interval import Interval
 from ..data.manifest import Manifest
 from ..evidence.plots import plot_intervals
-from ..evidence.resample import boot_interval, mean_over_patients
+from ..evidence.metrics import folds_of
+from ..evidence.resample import jackknife_interval, mean_over_patients, support_of
 from ..learn.recipe import Job, MODES, Recipe, SegRecipe
 from usbook.learn.segment import (
     SIDES,
@@ -34,9 +35,8 @@ from usbook.learn.segment import (
     plot_worst,
     read_lungs,
     score_lungs,
-    train_unet,
 )
-from ..learn.transfer import train
+from ..learn.fits import Task, stored_fits
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bc20751e
 from ..phantoms.chest import check_up
@@ -45,14 +45,13 @@ from ..phantoms.samples import png_bytes
 from ..predictions.predictions import Predictions
 from .formula import interval_of
 from .images import find_images
-from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, part_of
+from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, part_of, store_notes
 from .study import get_study
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #2ef958d7
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
 STUDY = get_study('pneumoconiosis')
 TWO = ('normal', 'pneumoconiosis')
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
 def usable(m:Manifest    # radiographs
           )->Manifest:   # films of one frame each
     "Films that passed `check_films`"
@@ -102,6 +101,7 @@ def _key(m, masks, *more):
     for a in masks or []: h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest() + hashlib.blake2b(repr(more).encode(), digest_size=4).hexdigest()
 
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #7e13be9f
 def stamped(m:Manifest,   # films
             ill:float,    # share of the ill that get a stamp
             well:float,   # share of the well that get one
@@ -159,7 +159,7 @@ def find_all_lungs(m:Manifest,  # films
                   )->Lungs:
     "Stage one: the lungs of each film, by a U-Net that never saw its patient where there are several parts"
     learn, note = teachers(m, parts, job.settings)
-    nets = [train_unet(p, part_of(job, k, len(learn))) for k, p in enumerate(learn)]
+    nets = stored_fits([Task(p, job) for p in learn], progress=job.progress)
     masks, tables = [None]*len(m), []
     for k, net in enumerate(nets):
         rows = np.flatnonzero(parts[k].table.split == 'test') if len(nets) > 1 else np.arange(len(m))
@@ -282,11 +282,9 @@ def classify(v:Manifest,  # pictures; the column `film` names their film
              failed=()    # films without lungs
             )->tuple:     # Predictions of all tested films, list of `Fit`
     "Stage two on every part; each film is tested once"
-    tables, fits = [], []
-    for k, part in enumerate(parts):
-        split = dict(zip(part.table.image, part.table.split))
-        fits.append(train(v.with_split(v.table.film.map(split)), part_of(job, k, len(parts))))
-        tables.append(as_films(fits[-1].predictions['test'], v, failed).table)
+    splits = [v.with_split(v.table.film.map(dict(zip(p.table.image, p.table.split)))) for p in parts]
+    fits = stored_fits([Task(split, job) for split in splits], progress=job.progress)
+    tables = [as_films(f.predictions['test'], v, failed).table for f in fits]
     test = Predictions(
         pd.concat(tables, ignore_index=True),
         v.classes,
@@ -397,9 +395,8 @@ def stamp_shortcut(m:Manifest,   # films of two classes
     return out
 
 def _tested_at_sites(v, parts, sites, job): # table of the predictions of all folds
-    fits = [
-        train(v.with_split(_site_split(v, parts, sites, k)), part_of(job, k, len(parts))) for k in range(len(parts))
-    ]
+    tasks = [Task(v.with_split(_site_split(v, parts, sites, k)), job) for k in range(len(parts))]
+    fits = stored_fits(tasks, progress=job.progress)
     return pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #9d44b251
@@ -409,21 +406,16 @@ def by_condition(stamps    # of `stamp_shortcut`
     return {text: {kind: auc_of(p) for (kind, c2), p in stamps.items() if c2 == c} for c, text in CONDITIONS.items()}
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #510d214c
-def neighbour_share(four:Predictions,   # of normal and three stages
-                    n_boot=2000, # resamples of patients
-                    seed=0       # of the resamples
-                   )->Interval:  # it stands on the errors, and on the patients who have one
+def neighbour_share(four:Predictions # of normal and three stages
+                   )->Interval:      # it stands on the errors, and on the patients who have one
     "Claim d: the share of errors that are one stage off, minus the share that guessing with the same totals gives"
     k, who = len(four.classes), four.patient_codes
     cells = np.zeros((who.max() + 1, k, k))
     np.add.at(cells, (who, four.target, four.pred), 1)
-    wrong = four.pred != four.target
-    drawn = np.random.default_rng(seed).multinomial(len(cells), np.full(len(cells), 1/len(cells)), n_boot)
-    value, reps = _beyond_chance(cells.sum(0)), _beyond_chance(np.einsum('bp,pij->bij', drawn, cells))
-    n = len(set(four.patient[wrong]))
-    return boot_interval(float(value), reps, n, 'patients with an error', least=0).replace(
-        patients=n, events=int(wrong.sum())
-    )
+    wrong, whole = np.bincount(who, four.pred != four.target), cells.sum(0)
+    support = support_of(wrong, 0 * wrong, unit='patients with an error', folds=folds_of(four))
+    found = jackknife_interval(float(_beyond_chance(whole)), _beyond_chance(whole - cells), support, 'any')
+    return found.replace(events=int(wrong.sum()))
 
 def _beyond_chance(cm): # (..., k, k) counts -> (...)
     off = abs(np.subtract.outer(*[np.arange(cm.shape[-1])]*2))
@@ -434,7 +426,7 @@ def _beyond_chance(cm): # (..., k, k) counts -> (...)
     return share(cm) - share(guess)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #bbaf130a
-# own classes, on the lungs -> {mode: (Predictions of each seed, fits)}
+# own classes, on the lungs -> {mode: (Predictions of each seed, fits of each seed)}
 def _arms_of(m, parts, lungs, work, modes, progress):
     v = make_view(m, lungs.masks, 'lungs', work.settings.path('cache'))
     out, n = {}, len(modes)*work.plan.seeds
@@ -449,11 +441,12 @@ def _arms_of(m, parts, lungs, work, modes, progress):
             for k in range(work.plan.seeds)
         ]
         done = [classify(v, parts, job, lungs.failed) for job in jobs]
-        out[mode] = [p for p, _ in done], done[0][1]
+        out[mode] = [p for p, _ in done], [fits for _, fits in done]
     return out
 
 def _trained(done, arm, notes):
-    (p, *repeats), fits = done
+    (p, *repeats), seeds = done
+    fits, all_fits = seeds[0], sum(seeds, [])
     return Trained(
         arm,
         p,
@@ -462,7 +455,8 @@ def _trained(done, arm, notes):
         repeats=repeats,
         seconds=sum(f.seconds for f in fits),
         fits=fits,
-        notes=notes,
+        notes=[*notes, *store_notes(all_fits)],
+        keys=[f.key for f in all_fits],
     )
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #91123b5f
@@ -473,7 +467,7 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
     m, parts = usable(work.images), work.parts
     plan, say = work.plan, work.progress
     lungs = find_all_lungs(m, parts, work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs')))
-    notes = [n for n in (*m.notes, lungs.note) if n and n not in work.images.notes] + [
+    notes = [n for n in (*m.notes, lungs.note, *store_notes(lungs.nets)) if n and n not in work.images.notes] + [
         f'Stage one: {f}.' for f in failures(lungs.found)
     ]
     arch, ours = plan.recipe.arch, set(m.classes) == set(STUDY.classes)
@@ -515,6 +509,7 @@ def _tell_of_lungs(t, m, lungs, parts):
         found=lungs.found.found.value_counts().to_dict(),
         crumbs=int(lungs.found.crumbs.sum()),
         holes=int(lungs.found.holes.sum()),
+        fits=[n.key for n in lungs.nets if n.key],
     )
     t.test.meta['stage_one'] = told
     if lungs.scored is None or not len(scored := judged(m, lungs, parts)): return
@@ -522,6 +517,20 @@ def _tell_of_lungs(t, m, lungs, parts):
     told |= {side: {k: v.as_dict() for k, v in r.items()} for side, r in means.iterrows()}
     text = '; '.join(f'{side} lung: ' + ', '.join(f'{k} {v}' for k, v in r.items()) for side, r in means.iterrows())
     t.measured['outlines'] = text, lambda: plot_worst(m, scored, rows, [lungs.masks[i] for i in rows])
+
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9e5618c
+def figures_to_draw(trained:dict  # name -> `Trained`
+                   )->dict:       # caption -> function that draws it
+    "The worst outlines, the ablation and the stamps for the report"
+    out = {}
+    for found in (t.measured | dict(mode=t.mode) for t in trained.values()):
+        if 'outlines' in found:
+            text, draw = found['outlines']
+            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = draw
+        for key, caption in (('views', f"AUC by what stage two is shown, {found['mode']}"),
+                             ('stamps', 'Learned where a stamp goes with the disease: AUC by where it is tested')):
+            if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
+    return out
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #fed19298
 def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
@@ -540,18 +549,5 @@ def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
     known = dict(two=t.evaluation) if t.evaluation else {}
     return Measured(values, all_claims(how), figures_to_draw(trained), t.measured['tables'], known)
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9e5618c
-def figures_to_draw(trained:dict  # name -> `Trained`
-                   )->dict:       # caption -> function that draws it
-    "The worst outlines, the ablation and the stamps for the report"
-    out = {}
-    for found in (t.measured | dict(mode=t.mode) for t in trained.values()):
-        if 'outlines' in found:
-            text, draw = found['outlines']
-            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = draw
-        for key, caption in (('views', f"AUC by what stage two is shown, {found['mode']}"),
-                             ('stamps', 'Learned where a stamp goes with the disease: AUC by where it is tested')):
-            if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
-    return out
-
-MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages)
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #91e42694
+MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages, prepares='cut to the lungs, which a U-Net finds')

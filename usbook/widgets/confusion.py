@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from ..evidence.scores import class_scores, confusion_matrix, merge_classes, overall_scores
 from ..predictions.predictions import Predictions, toy_predictions
 from ..core.errors import BadInput
+from ..core.interval import counted
 from ..core.palette import HUES
 from .base import PictureWidget, canvas, image_labels, known_settings, pack, script, striped
 from ..evidence.metrics import folds_of
@@ -24,10 +25,10 @@ class ConfusionExplorer(PictureWidget):
     "A matrix whose cells show their images; made by `explore_confusion`"
     _esm, _title = script('confusion'), 'Confusion explorer'
     _keep = ('normalize', 'merged', 'patient', 'cell', 'order')
-    normalize = tr.Enum(['counts', 'row', 'column'], 'counts').tag(sync=True) # row: per cent of truth, column: of calls
+    normalize = tr.Enum(['counts', 'row', 'column'], 'counts').tag(sync=True) # per cent of truth, of predicted
     merged = tr.Dict().tag(sync=True)                                         # new name -> classes
     patient = tr.Unicode().tag(sync=True)                                     # one patient; '' is everybody
-    cell = tr.List().tag(sync=True)                                           # [truth, called] whose images are shown
+    cell = tr.List().tag(sync=True)                                           # [truth, predicted]: whose images
     order = tr.Enum(['most', 'least'], 'most').tag(sync=True)                 # most or least confident first
     _classes, _patients, _images = (tr.List().tag(sync=True) for _ in range(3))
     _n, _folds = tr.Int(0).tag(sync=True), tr.Int(1).tag(sync=True)           # images; folds they were pooled from
@@ -47,7 +48,7 @@ def explore_confusion(preds:Predictions, # any classes
                       images=None,       # folder, Manifest, or function of a name: where pictures are; None: nowhere
                       **settings         # normalize, merged, patient, cell, order
                      )->ConfusionExplorer:
-    "Click a cell, see its images"
+    "A confusion matrix: click a cell, and see its images"
     known_settings(ConfusionExplorer, settings)
     merge_classes(preds, settings.get('merged', {}))
     if (p := settings.get('patient', '')) and p not in set(preds.patient):
@@ -57,7 +58,7 @@ def explore_confusion(preds:Predictions, # any classes
 # %% ../../nbs/widgets/02_confusion.ipynb #6be7973d
 @patch(as_prop=True)
 def shown(self:ConfusionExplorer)->Predictions: # classes as merged, all patients
-    "The table as it is counted now"
+    "The predictions as they are counted now"
     return merge_classes(self.preds, self.merged)
 
 # %% ../../nbs/widgets/02_confusion.ipynb #75d78ef3
@@ -69,14 +70,14 @@ def _chosen(self:ConfusionExplorer)->np.ndarray: # (n,) booleans
 # %% ../../nbs/widgets/02_confusion.ipynb #3476169a
 @patch(as_prop=True)
 def matrix(self:ConfusionExplorer)->np.ndarray: # (k, k) counts, rows are the truth
-    "What stands in the page"
+    "The counts of the page"
     p, m = self.shown, self._chosen()
     return confusion_matrix(p.target[m], p.pred[m], len(p.classes))
 
 # %% ../../nbs/widgets/02_confusion.ipynb #3af882f2
 @patch
 def numbers(self:ConfusionExplorer)->dict: # accuracy: Interval; macro_f1, kappa: float; per_class: {class: dict}
-    "The figures beside the matrix"
+    "The metrics beside the matrix"
     p = self.shown
     m, cm = self._chosen(), self.matrix
     cluster, folds = self.preds.patient_codes, self._folds
@@ -115,7 +116,7 @@ def shown_first(self:ConfusionExplorer)->list:
 @patch
 def __repr__(self:ConfusionExplorer):
     a = self.numbers()['accuracy']
-    who = f'patient {self.patient}' if self.patient else f'{self.preds.n_patients} patients'
+    who = f'patient {self.patient}' if self.patient else counted(self.preds.n_patients, 'patients')
     return f"{self.matrix.sum()} images of {who}: accuracy {a}; rows of the matrix {self.matrix.tolist()}"
 
 # %% ../../nbs/widgets/02_confusion.ipynb #c1675bac

@@ -74,33 +74,46 @@ function betaFraction(a, x, b = .5) {              // the continued fraction of 
   return h;
 }
 export function kish(a) { let s = 0, q = 0; for (let i = 0; i < a.length; i++) { s += a[i]; q += a[i] * a[i]; } return q ? s * s / q : 0; }
+export function freedom(a) { return Math.max(kish(Float64Array.from(a, x => x * x)) - 1, 0); }   // degrees of freedom of a variance (Satterthwaite 1946)
 function logit(p) { const s = 2 * (p - .5); return p < .3 || p > .65 ? Math.log(p / (1 - p)) : Math.log1p(s) - Math.log1p(-s); }
 function expit(x) { return 1 / (1 + Math.exp(-x)); }
 function tenth(x) { return (x % 1 === .25 ? x - .05 : x).toFixed(1); }   // a tie goes to the even digit, as in Python
 function none(value, note) { return { value, low: null, high: null, note }; }
+function counted(n, unit) { return `${n} ${n === 1 ? unit.replace(/s(?= |$)/, "") : unit}`; }
 function missing(s) {                              // why there is no interval; "" if there can be one
-  if (s.effective >= Math.max(s.least, 2)) return "";
+  const enough = s.effective >= Math.max(s.least, 2);
+  if (enough && s.df >= 1.5) return "";
+  if (enough) return `no interval: so few of the ${s.patients} ${s.unit} hold most of its ${s.images} images that its variance has ${tenth(s.df)} degrees of freedom, and an interval needs 1.5`;
   const need = `an interval needs ${s.least}`;
-  if (s.patients < s.least) return `no interval: it rests on ${s.patients} ${s.unit}, and ${need}`;
+  if (s.patients < s.least) return `no interval: it rests on ${counted(s.patients, s.unit)}, and ${need}`;
   return `no interval: its ${s.images} images are so unequally spread over ${s.patients} ${s.unit} that they count as ${tenth(s.effective)}, and ${need}`;
 }
 function warning(s) {                              // what a reader has to know
   if (s.effective < s.patients / 2) return `a few of the ${s.patients} ${s.unit} hold most images: they count as ${tenth(s.effective)}`;
-  return s.patients < 20 ? `rests on ${s.patients} ${s.unit} only: the interval is a rough guess` : "";
+  return s.patients < 20 ? `rests on ${counted(s.patients, s.unit)} only: the interval is a rough guess` : "";
 }
 const SAME = s => `no interval: it is the same without any one of the ${s.unit}, so every resample gives the same`;
 function jackknife(value, n, first, second) { return Math.sqrt((n - 1) / n * Math.max(second - first * first / n, 0)); }
+// Wilson's ends with a moderated variance, where few patients carry the metric; null elsewhere (`_floor`)
+const ALIKE = .4, ASSUMED = 4;
+function floor(value, se, s, folds) {
+  if (s.carriers >= Math.min(8, .6 * s.effective)) return null;
+  const n = s.images, middle = (value * n + .5) / (n + 1), seen = 1 / (middle * (1 - middle) * se * se);
+  const assumed = Math.min(1 / ((1 - ALIKE) / n + ALIKE / s.effective), n), d = Math.min(s.df, s.carriers), d0 = ASSUMED / Math.max(1 - assumed / n, 1e-6);
+  const votes = Math.min((d + d0) / (d / seen + d0 / assumed), n) / (folds > 1 ? 2 : 1);
+  return wilson(value * votes, votes, tQuantile(d + d0));
+}
 // A proportion from what each patient brings (`proportion_of`): hits and misses; `beside`, for a precision: images of the class.
 export function proportion(hits, misses, { beside = null, folds = 1 } = {}) {
   let H = 0, M = 0, patients = 0;
   const K = hits.length, size = new Float64Array(K);
   for (let i = 0; i < K; i++) { size[i] = hits[i] + misses[i]; H += hits[i]; M += size[i]; if (size[i] > 0) patients++; }
   if (!M) return none(null, "nothing to count");
-  const value = H / M, s = { patients, effective: kish(size), carriers: Math.min(kish(hits), kish(misses)), images: M, unit: "patients", least: 3 };
+  const value = H / M, s = { patients, effective: kish(size), df: freedom(size), carriers: Math.min(kish(hits), kish(misses)), images: M, unit: "patients", least: 3 };
   if (beside) {
     s.least = 5;
     const there = kish(beside);
-    if (there < s.effective) { s.effective = there; s.patients = beside.reduce((n, x) => n + (x > 0), 0); }
+    if (there < s.effective) { s.effective = there; s.df = freedom(beside); s.patients = beside.reduce((n, x) => n + (x > 0), 0); }
   }
   const why = missing(s);
   if (why) return none(value, why);
@@ -111,9 +124,9 @@ export function proportion(hits, misses, { beside = null, folds = 1 } = {}) {
   for (let i = 0; i < K; i++) if (size[i] > 0) { const a = logit(clamp((H - hits[i]) / (M - size[i]), e, 1 - e)) - at; first += a; second += a * a; }
   const se = jackknife(value, patients, first, second);
   if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
-  const reach = tQuantile(Math.max(Math.min(s.effective, s.carriers + 1) - 1, 1)) * se * (folds > 1 ? Math.SQRT2 : 1);
+  const reach = tQuantile(s.df) * se * (folds > 1 ? Math.SQRT2 : 1), least = floor(value, se, s, folds);
   let low = expit(at - reach), high = expit(at + reach);
-  if (s.carriers < (s.effective < s.patients / 2 ? 8 : 3)) { low = Math.min(low, w.low); high = Math.max(high, w.high); }
+  if (least) { low = Math.min(low, least.low); high = Math.max(high, least.high); }
   return { value, low, high, note: warn };
 }
 // A paired difference from each patient's sum of differences (`difference`, and where there is one: `difference_interval`).
@@ -121,7 +134,7 @@ export function difference(gap, size, differ, { folds = 1 } = {}) {
   let D = 0, M = 0, patients = 0;
   for (let i = 0; i < size.length; i++) { D += gap[i]; M += size[i]; if (size[i] > 0) patients++; }
   if (!M) return none(null, "no image");
-  const value = D / M, s = { patients, effective: kish(size), images: M, unit: "patients", least: 3 };
+  const value = D / M, s = { patients, effective: kish(size), df: freedom(size), images: M, unit: "patients", least: 3 };
   if (!differ) return none(value, "no interval: the two give the same answers, and that says nothing about other images");
   if (differ < 3) return none(value, `no interval: the two differ on ${differ} of the patients only`);
   const why = missing(s);
@@ -138,7 +151,7 @@ export function likelihood(h, m, f, o, { folds = 1 } = {}) {
   const alone = typeof h === "number", sum = a => alone ? a : a.reduce((x, y) => x + y, 0), some = a => alone ? a : a.reduce((n, x) => n + (x > 0), 0);
   const H = sum(h), M = sum(m), F = sum(f), O = sum(o);
   if (!M || !O || !F) return none(null, "does not exist");
-  const s = { patients: Math.min(some(m), some(o)), effective: alone ? Math.min(M, O) : Math.min(kish(m), kish(o)), images: Math.min(M, O), unit: alone ? "images" : "patients", least: 3 };
+  const s = { patients: Math.min(some(m), some(o)), effective: alone ? Math.min(M, O) : Math.min(kish(m), kish(o)), df: alone ? Math.min(M, O) - 1 : Math.min(freedom(m), freedom(o)), images: Math.min(M, O), unit: alone ? "images" : "patients", least: 3 };
   const value = H / M / (F / O), why = missing(s) || (H ? "" : "no interval: the ratio is 0");
   if (why) return none(value, why);
   let q = 0;
