@@ -321,13 +321,13 @@ def fit_cards(d):
 def networks(d):
     from dataclasses import asdict
     from safetensors.torch import save_file
-    from usbook.learn.fits import load_network
+    from usbook.learn.export import load_network
     from usbook.learn.recipe import Recipe
     from usbook.learn.transfer import network
     from usbook.learn.weights import Weights
     recipe, w = Recipe('squeezenet1_1', size=32, epochs=1, batch=8), Weights('squeezenet1_1', 'random', 'random')
-    facts = dict(classes=['a', 'b'], mode='frozen', recipe=asdict(recipe), weights=w.as_dict())
-    state = {k: v.contiguous() for k, v in network(recipe, w, 2).state_dict().items()}
+    facts = dict(classes=['a', 'b'], mode='frozen', networks=1, recipe=asdict(recipe), weights=w.as_dict())
+    state = {f'0.{k}': v.contiguous() for k, v in network(recipe, w, 2).state_dict().items()}
     save_file(state, d/'n.safetensors', metadata=dict(usbook=json.dumps(facts)))
     return ['n.safetensors'], BYTES, lambda: load_network(d/'n.safetensors')
 
