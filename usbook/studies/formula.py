@@ -323,7 +323,8 @@ def _formula(self:Resamples, tree):
     for name in dict.fromkeys(_names(tree)):
         arm, metric, label = split_name(name, self.arms)
         p = self.arms[arm or self.first]
-        s, n = rests_on(self.sampler(arm or self.first)[0], metric, p.classes.index(label) if label else None, folds_of(p))
+        c = p.classes.index(label) if label else None
+        s, n = rests_on(self.sampler(arm or self.first)[0], metric, c, folds_of(p))
         supports.append(s)
         heard.append(n)
     if not supports: raise BadInput('a formula has to name a metric')
