@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from usbook.classroom.answers import EMPTY
-from usbook.classroom.answers import UNUSABLE, NotYet, check, expect_number, expect_word
+from usbook.classroom.answers import UNUSABLE, NotYet, check, expect_number, expect_word, number_of
 from usbook.core.interval import Interval
 from usbook.classroom.generate import make_notebook, prove, read_pieces, sources, stub, write_exercises
 from usbook.core.errors import BadInput
@@ -259,3 +259,9 @@ def test_invented_accuracies_do_not_pass():
     from usbook.classroom.exercises.lung_signs import check_gain
     made_up = pd.DataFrame(dict(by_patient=[.1]*3, by_image=[.2]*3))
     assert not check_gain('higher', made_up, names['images'], names['x'])
+
+def test_an_array_of_one_number_is_a_number():
+    "NumPy 2.4 and newer refuse `float` of an array of shape (1,)"
+    import numpy as np
+    assert number_of(np.array([.5])) == number_of(np.array(.5)) == .5
+    assert number_of(np.array([.5, .6])) is None and number_of(np.array([])) is None

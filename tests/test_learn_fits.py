@@ -18,6 +18,7 @@ from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
 from usbook.learn import fits as f
+from usbook.learn.export import load_network, save_network
 from usbook.learn.recipe import Job, Recipe
 
 TINY = Recipe('resnet10t', size=32, epochs=1, batch=8)
@@ -224,7 +225,7 @@ def test_a_problem_in_a_worker_is_one_sentence(images, tmp_path):
 
 def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_path):
     fit = f.stored_fit(images, job(tmp_path, mode='finetuned'))
-    net, facts = f.load_network(f.save_network(fit, tmp_path/'net.safetensors'))
+    net, facts = load_network(save_network(fit, tmp_path/'net.safetensors'))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     fit.network.dtype = None
     with torch.inference_mode(): assert torch.equal(net(x), fit.network(x))
@@ -234,5 +235,5 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
     (tmp_path/'text.safetensors').write_text(json.dumps([]))
     for name in ('cut', 'pickle', 'text'):
         with pytest.raises(BadInput, match='no network that usbook saved'):
-            f.load_network(tmp_path / f'{name}.safetensors')
-    with pytest.raises(BadInput, match='no such file'): f.load_network(tmp_path/'none.safetensors')
+            load_network(tmp_path / f'{name}.safetensors')
+    with pytest.raises(BadInput, match='no such file'): load_network(tmp_path/'none.safetensors')

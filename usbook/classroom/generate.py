@@ -23,8 +23,8 @@ from ..core.files import write_file
 class Piece:
     "A cell of a source notebook"
     kind: str    # text | teacher | setup | export | solution | check | wrong | hide
-    source: str
-    word: str = ''  # of a wrong answer: stands in its hint
+    source: str  # what follows the first line
+    word: str = ''  # of a wrong answer: appears in its hint
 
 _KIND = re.compile(r'#\|\s*(export|solution|check|wrong|hide|default_exp)\b:?\s*(.*)')
 
@@ -56,8 +56,8 @@ def _empty_function(node, source):
     end = first.end_lineno if has_doc else first.lineno - 1
     return '\n'.join([*lines[node.lineno - 1:end], '    ...'])
 
-def stub(source:str # options that say where packages come from
-        )->str: # a solution -> what the learner starts from
+def stub(source:str # a solution
+        )->str: # what the learner starts from
     "Every name stays, every value becomes three dots; a function keeps its head and its docstring"
     out, seen = [], set()
     for node in ast.parse(source).body:
@@ -79,7 +79,7 @@ def _cell(kind, source, i):
 def make_notebook(path:Path|str, # a source notebook
                   version:str    # learner | solutions | key
                  )->dict:        # the notebook
-    "One of the notebooks that a source stands for"
+    "One of the notebooks that are made from a source"
     cells = [('markdown' if p.kind in ('text', 'teacher') else 'code', _source(p, version, path))
              for p in read_pieces(path) if p.kind in VERSIONS[version] or p.kind == 'default_exp']
     kernel = dict(display_name='Python 3', language='python', name='python3')
@@ -92,7 +92,7 @@ def make_notebook(path:Path|str, # a source notebook
 
 # %% ../../nbs/classroom/02_generate.ipynb #3e16f482
 def _source(p, version, path):
-    "What a piece becomes; solutions and key stand in folders of their own, from where no link leads to a chapter"
+    "What a piece becomes; solutions and key are in folders of their own, from where no link leads to a chapter"
     if p.kind == 'default_exp': return f'from usbook.{p.word} import *'
     if p.kind == 'solution' and version == 'learner': return '# Your answer\n' + stub(p.source)
     if p.kind == 'wrong': return f'# A wrong answer that comes up; the hint says "{p.word}"\n{p.source}'
@@ -111,7 +111,7 @@ def sources()->dict: # study -> path of its source notebook
 def write_exercises(out:Path|str,         # folder to fill
                     solutions:bool=False, # the solutions too
                     key:bool=False,       # the teacher's key too
-                    studies=None          # which; all if None
+                    studies=None          # ids of the studies; None: all
                    )->tuple: # paths written, paths kept because somebody may have worked in them
     "Learners' notebooks in `out`, solutions and key in folders of their own; a learner's notebook is never overwritten"
     found = sources()
@@ -134,7 +134,7 @@ class Proof:
     solution: Said
     stub: Said
     wrong: Said
-    word: str        # should stand in the hint
+    word: str        # should appear in the hint
 
     def problems(self)->list: # of sentences; empty: the exercise works
         out = [f'the solution does not pass: {self.solution}'] if not self.solution else []

@@ -14,17 +14,17 @@ from ..predictions.predictions import Predictions
 
 # %% ../../nbs/classroom/01_quick.ipynb #e2fd47ef
 def thumbnails(m:Manifest, # images
-               size:int=24 # pixels a side
+               size:int=24 # pixels per side
               )->np.ndarray: # (n, size*size) between 0 and 1
     "Every image as a row of grey values"
     return np.stack([np.asarray(m.load(i).convert('L').resize((size, size)), float).ravel()/255 for i in range(len(m))])
 
 # %% ../../nbs/classroom/01_quick.ipynb #694dcee9
 def quick_predictions(m:Manifest,      # images with a split
-                      x=None,          # their thumbnails, if they are there already
+                      x=None,          # their thumbnails, if already made; None: made here
                       part:str='test', # which part is predicted
                       seed:int=0,      # of the random draws
-                      trees:int=60     # how many trees
+                      trees:int=60     # number of trees
                      )->Predictions: # of the images of that part
     "A forest of trees on thumbnails, trained on the part `train` and on nothing else"
     from sklearn.ensemble import ExtraTreesClassifier

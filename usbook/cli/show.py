@@ -39,14 +39,14 @@ codecs.register_error('usbook', _nearly)
 
 # %% ../../nbs/cli/01_show.ipynb #ac0a4202
 def plain_output():
-    "Make standard output and standard error print whatever they are given; a closed one swallows it"
+    "Make standard output and standard error print whatever they are given; a closed one drops it"
     for name in ('stdout', 'stderr'):
         stream = getattr(sys, name)
         if stream is None: setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
         elif hasattr(stream, 'reconfigure'): stream.reconfigure(errors='usbook')
 
 def say(*lines:str): # printed to standard error
-    "A line each on standard error; where that is closed, nothing"
+    "Print lines on standard error; where that is closed, nothing happens"
     try: print(*lines, sep='\n', file=sys.stderr, flush=True)
     except (OSError, ValueError): pass
 
@@ -76,7 +76,7 @@ def show_table(head:list,  # names of the columns; the first column names the ro
                turn=False, # whether rows and columns may change places to fit
                fold=(0,)   # positions of the columns that may run over several lines
               ):
-    "Print a table in which nothing is ever cut"
+    "Print a table in which nothing is ever cut off"
     from rich.table import Table
     out = out or console()
     head = [one_line(str(o), 2000) for o in head]
@@ -102,7 +102,7 @@ def _fits(head, rows, out, fold=(0,)):
     return sum(min(w, 24) if i in fold else w for i, w in enumerate(widths)) + 2*(len(widths) - 1) <= out.width
 
 def _stacked(head, rows, out):
-    "A row after the other, a line for each of its values"
+    "One row after another, with a line for each of its values"
     most = max(map(_wide, head[1:]), default=0)
     for r in rows:
         out.print(r[0], style='bold', soft_wrap=True)
@@ -113,7 +113,7 @@ _STYLES = {'supported': 'green', 'not supported': 'red'}
 
 def claim_lines(claim:dict # of results.json
                )->list:    # of texts, each for a line of its own: what was measured, on how much, and Holm's verdict
-    "What a verdict rests on; of a claim that was not tested, the reason"
+    "What a verdict rests on; for a claim that was not tested, the reason"
     if claim['verdict'] == 'not tested': return [claim['reason']] if claim.get('reason') else []
     lines = [claim['ours']] if claim.get('ours') else []
     if rests := claim.get('support') or _rests(claim): lines.append(f'on {rests}')
@@ -130,7 +130,7 @@ def _rests(claim): # patients and events, where they are known
 def show_claims(claims:list,  # dicts with id, text, verdict, ours, reason; support, patients, events, holm where known
                 out=None      # a console; None: a new one
                ):
-    "A claim, its verdict, and what it rests on; beside one another where there is room"
+    "Print claims with their verdicts and what those rest on, side by side where there is room"
     from rich.text import Text
     out = out or console()
     found = [
@@ -155,7 +155,7 @@ def _claims_below_one_another(found, out): # for a narrow terminal
 def show_notes(notes:list,  # sentences
                out=None     # a console; None: a new one
               ):
-    "What a reader has to know, a line each"
+    "Print what else a reader must know, one line each"
     for n in notes: (out or console()).print(f'Note: {one_line(str(n), 2000)}', style='dim', soft_wrap=True)
 
 # %% ../../nbs/cli/01_show.ipynb #06939106
@@ -163,7 +163,7 @@ def show_evaluation(e,        # `Evaluation`
                     notes=(), # sentences on what was done to the table
                     out=None  # a console; None: a new one
                    ):
-    "Counts, metrics, metrics per class and the confusion matrix"
+    "Print counts, metrics, metrics per class and the confusion matrix"
     out = out or console()
     people = f' of {e.n_patients} patients' if e.n_patients else ''
     out.print(
@@ -185,7 +185,7 @@ def show_confusion(matrix,   # (k, k) counts, rows are the truth
                    classes,  # (k,) names
                    out=None  # a console; None: a new one
                   ):
-    "The confusion matrix: numbers in place of long names of columns"
+    "Print the confusion matrix, with numbers instead of names where columns are too narrow"
     out = out or console()
     out.print('\nTrue class down, predicted class across:', soft_wrap=True)
     head, rows = ['', *classes], [[c, *r] for c, r in zip(classes, matrix)]
@@ -198,7 +198,7 @@ def show_confusion(matrix,   # (k, k) counts, rows are the truth
 def show_comparison(c,       # what `usbook.evidence.compare.compare` gives
                     out=None # a console; None: a new one
                    ):
-    "The one sentence first, then what it rests on"
+    "Print one sentence, then what it rests on"
     out, d = out or console(), c if isinstance(c, dict) else c.as_dict()
     out.print(one_line(d['sentence'], 2000) + '\n')
     a, b = d['model_a'], d['model_b']
@@ -221,7 +221,7 @@ def show_comparison(c,       # what `usbook.evidence.compare.compare` gives
 def show_froc(r,       # what `usbook.evidence.froc.froc` gives, or its `as_dict`
               out=None # a console; None: a new one
              ):
-    "Sensitivities at the given rates, and the areas"
+    "Print sensitivities at the given rates, and the areas"
     out, d = out or console(), r if isinstance(r, dict) else r.as_dict()
     n = d.get('n', {})
     if n: out.print(', '.join(f"{v} {k.replace('_', ' ')}" for k, v in n.items()) + '\n', soft_wrap=True)

@@ -220,7 +220,7 @@ def _as_clips(folder, files, who, boxes, notes):
 
 # %% ../../nbs/data/05_clips.ipynb #a0dec917
 def _checked(m, who, boxes, same_patient):
-    "Look at the clips, then judge: first the clips and their patients, then the boxes"
+    "Look at the clips, then check them: first the clips and their patients, then the boxes"
     shapes, m.digests, unread = _see_clips(m)
     if same_patient: m = merge_patients(m, m.digests, 'a clip')
     ids = (p._replace(row=p.row or None) for p in patient_problems(m))

@@ -395,20 +395,6 @@ def _tree(folder):
     t = pd.DataFrame({'image': files, 'label': [p[at] for p in parts], 'below': ['/'.join(p[at+1:]) for p in parts]})
     return t.astype(object).assign(split=[_SPLIT_FOLDERS[p[0].lower()] for p in parts]) if at else t
 
-# %% ../../nbs/data/03_manifest.ipynb #bbcf9c7d
-def patient_column(t:pd.DataFrame,       # columns image (path in the folder) and below (what the rule is tried on)
-                   patients:str|Path|None, # regular expression with a group, or a CSV with image,patient
-                   folder:Path|str       # the folder to name in a sentence
-                  )->list[str]:          # a patient for each row
-    "Patients by a rule; without one the refusal is `NO_RULE`, and a file that gets no patient is refused too"
-    if patients is None or not str(patients).strip(): raise BadInput(NO_RULE, folder)
-    is_table = isinstance(patients, Path) or str(patients).lower().endswith(('.csv', '.tsv', '.txt'))
-    ids = _by_table(patients, t) if is_table else _by_regex(str(patients), t)
-    what = f'gets no patient from {patients}; extend the rule'
-    gap = [Problem(None, 'patient', f'{i} {what}') for i, p in zip(t.image, ids) if not p]
-    if gap: raise refuse(folder, gap)
-    return ids
-
 # %% ../../nbs/data/03_manifest.ipynb #0632c3bb
 def _by_regex(rule, t):
     "Patient ids by a regular expression"
@@ -436,6 +422,20 @@ def _by_table(csv, t):
         remedy = f'write it with its folder, for example {one}'
         raise BadInput(f'{hit[0]} is the name of several files', csv, remedy=remedy)
     return [ids.get(i, ids.get(b, ids.get(n, ''))) for i, b, n in zip(t.image, t.below, names)]
+
+# %% ../../nbs/data/03_manifest.ipynb #bbcf9c7d
+def patient_column(t:pd.DataFrame,       # columns image (path in the folder) and below (what the rule is tried on)
+                   patients:str|Path|None, # regular expression with a group, or a CSV with image,patient
+                   folder:Path|str       # the folder to name in a sentence
+                  )->list[str]:          # a patient for each row
+    "Patients by a rule; without one the refusal is `NO_RULE`, and a file that gets no patient is refused too"
+    if patients is None or not str(patients).strip(): raise BadInput(NO_RULE, folder)
+    is_table = isinstance(patients, Path) or str(patients).lower().endswith(('.csv', '.tsv', '.txt'))
+    ids = _by_table(patients, t) if is_table else _by_regex(str(patients), t)
+    what = f'gets no patient from {patients}; extend the rule'
+    gap = [Problem(None, 'patient', f'{i} {what}') for i, p in zip(t.image, ids) if not p]
+    if gap: raise refuse(folder, gap)
+    return ids
 
 # %% ../../nbs/data/03_manifest.ipynb #b5f37447
 def find_manifest(path:Path|str # a CSV, or a folder

@@ -164,7 +164,7 @@ CHECKLISTS = {'CLAIM': _claim_before + _claim_truth + _claim_model + _claim_afte
 # %% ../../nbs/evidence/10_checklists.ipynb #06ee17f9
 @dataclass(frozen=True)
 class FilledItem:
-    "What a run says to an item"
+    "What a run says about an item"
     item: Item   # the item
     status: str  # answered | partly | open
     text: str    # the answer; '' if open

@@ -6,7 +6,7 @@
 __all__ = ['BOXES_PER_FRAME', 'KEEP_MAPS', 'PATCH', 'N_FEATURES', 'Frames', 'clip_augmentation', 'Batches', 'stages', 'Pyramid',
            'Detector', 'detector', 'GiveBoxes', 'summed', 'body_and_rest', 'frame_loaders', 'detector_learner',
            'find_marks', 'store_maps', 'Stored', 'stored_loaders', 'DetectorFit', 'train_detector', 'plot_losses',
-           'merge_places', 'link', 'with_track_scores', 'track_features', 'TrackNet', 'linked', 'is_lesion',
+           'merge_places', 'with_track_scores', 'link', 'linked', 'track_features', 'TrackNet', 'is_lesion',
            'fit_tracks', 'score_tracks', 'Temporal', 'train_temporal', 'as_detections']
 
 # %% ../../nbs/learn/03_detect.ipynb #1ed62798
@@ -522,6 +522,15 @@ def _link_clip(g, least):
         for i in path: score[(frame == frame[i]) & near[i]] = -np.inf
     return track
 
+# %% ../../nbs/learn/03_detect.ipynb #3f825711
+def with_track_scores(t,   # tracks, from `link`
+                      new  # score of each (scan, track)
+                     )->pd.DataFrame: # the tracks, rescored
+    "The track's score for its best box, and in proportion less for the others"
+    own = t.score/t.groupby(['scan', 'track']).score.transform('max')
+    score = own*new.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy()
+    return t.assign(score=score.round(5), track=t.track.astype(str)).reset_index(drop=True)
+
 # %% ../../nbs/learn/03_detect.ipynb #36f448bf
 def link(marks:pd.DataFrame,   # of single frames
          least:float=.3,       # neighbouring boxes that overlap by more are linked
@@ -537,13 +546,19 @@ def link(marks:pd.DataFrame,   # of single frames
     how = dict(mean='mean', max='max', best=lambda s: s.nlargest(length).sum()/length)[rescore]
     return with_track_scores(t, t.groupby(['scan', 'track']).score.agg(how))
 
-def with_track_scores(t,   # tracks, from `link`
-                      new  # score of each (scan, track)
-                     )->pd.DataFrame: # the tracks, rescored
-    "The track's score for its best box, and in proportion less for the others"
-    own = t.score/t.groupby(['scan', 'track']).score.transform('max')
-    score = own*new.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy()
-    return t.assign(score=score.round(5), track=t.track.astype(str)).reset_index(drop=True)
+# %% ../../nbs/learn/03_detect.ipynb #5073f038
+def linked(marks:pd.DataFrame, # of single frames
+           keep:int=10,        # tracks kept of each clip
+           **kw                # of `link`
+          )->pd.DataFrame:
+    ("The best tracks of each clip by step (b), as the temporal network wants them: the detector's own score, the "
+     "track's in `start`")
+    t = link(marks, rescore='max', **kw)
+    t = t.assign(own=t.score)
+    best = t.groupby(['scan', 'track']).own.agg(lambda s: s.nlargest(8).sum()/8)
+    t = t.assign(start=best.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy())
+    place = best.groupby('scan').rank(ascending=False, method='first')
+    return t[(place.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])) <= keep).to_numpy()].reset_index(drop=True)
 
 # %% ../../nbs/learn/03_detect.ipynb #1ee7fad6
 PATCH = 5 # pixels a side of the small picture
@@ -598,20 +613,7 @@ class TrackNet(nn.Module):
         pooled = torch.cat([total/m.sum(2), z.amax(2), total/8], 1)
         return x[:, 0, 0] + self.shift + self.last(self.drop(pooled))[:, 0]
 
-# %% ../../nbs/learn/03_detect.ipynb #5073f038
-def linked(marks:pd.DataFrame, # of single frames
-           keep:int=10,        # tracks kept of each clip
-           **kw                # of `link`
-          )->pd.DataFrame:
-    ("The best tracks of each clip by step (b), as the temporal network wants them: the detector's own score, the "
-     "track's in `start`")
-    t = link(marks, rescore='max', **kw)
-    t = t.assign(own=t.score)
-    best = t.groupby(['scan', 'track']).own.agg(lambda s: s.nlargest(8).sum()/8)
-    t = t.assign(start=best.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])).to_numpy())
-    place = best.groupby('scan').rank(ascending=False, method='first')
-    return t[(place.reindex(pd.MultiIndex.from_frame(t[['scan', 'track']])) <= keep).to_numpy()].reset_index(drop=True)
-
+# %% ../../nbs/learn/03_detect.ipynb #4a8adb1f
 def is_lesion(t:pd.DataFrame,     # tracks
               index,              # (scan, track) wanted
               boxes:pd.DataFrame, # true boxes

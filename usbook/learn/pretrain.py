@@ -255,6 +255,11 @@ def load(self:Trainer, file:Path     # checkpoint
     self.step = s['step']
     self.seconds, self.log = s['seconds'], s['log']
 
+# %% ../../nbs/learn/06_pretrain.ipynb #b252ad0a
+def _line(row, steps):
+    left = row['seconds']/row['step']*(steps - row['step'])/60
+    return ' '.join(f'{k} {v}' for k, v in row.items()) + f', about {left:.0f} min left'
+
 # %% ../../nbs/learn/06_pretrain.ipynb #efe023ea
 def pretrain(trainer:Trainer,    # the network and what it learns from
              file:Path,          # checkpoint, read where it exists
@@ -280,11 +285,6 @@ def pretrain(trainer:Trainer,    # the network and what it learns from
             trainer.log.append(row); say(_line(row, trainer.recipe.steps))
         if trainer.step % every == 0 or done: trainer.save(file)
     return trainer
-
-# %% ../../nbs/learn/06_pretrain.ipynb #b252ad0a
-def _line(row, steps):
-    left = row['seconds']/row['step']*(steps - row['step'])/60
-    return ' '.join(f'{k} {v}' for k, v in row.items()) + f', about {left:.0f} min left'
 
 # %% ../../nbs/learn/06_pretrain.ipynb #e9847cc0
 def _where(device):

@@ -97,6 +97,7 @@ def fast_bf16(device   # torch.device
     has = getattr(torch.cpu, 'get_capabilities', dict)()
     return bool(has.get('avx512_bf16') or has.get('amx_bf16'))
 
+# %% ../../nbs/learn/01_recipe.ipynb #92bd08ac
 def pick_dtype(body,             # the network's body, an nn.Module
                device,           # torch.device
                precision='auto', # auto | float32 | bfloat16

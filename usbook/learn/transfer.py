@@ -177,7 +177,7 @@ class KeepFrozen(Callback):
 # %% ../../nbs/learn/02_transfer.ipynb #b9a066bc
 def what_is_frozen(net:Network,       # body and head
                    before:dict|None=None # `snapshot` of the network from before the training
-                  )->pd.DataFrame:    # one row a layer that remembers something
+                  )->pd.DataFrame:    # one row per layer that remembers something
     "Layer by layer: how many parameters, how many may learn, how many buffers, and how many tensors moved"
     body = net[0]
     at, gone = '0.', moved(before, net) if before else []
@@ -338,6 +338,7 @@ def feature_loaders(x:torch.Tensor,            # (views, n, features), from `fea
     return DataLoaders(DataLoader(list(train), create_batch=many, device=device, **full),
                        DataLoader(list(valid), bs=64, create_batch=one, device=device), device=device)
 
+# %% ../../nbs/learn/02_transfer.ipynb #5de9fb3a
 def feature_rows(fdls:DataLoaders, # from `feature_loaders`
                  rows              # numbers of rows of the manifest
                 ):
@@ -389,7 +390,7 @@ def as_predictions(m:Manifest,      # the images
 
 # %% ../../nbs/learn/02_transfer.ipynb #30a7cf48
 class Follow(Callback):
-    "Keep each epoch's figures, and tell `say(text, fraction)` how far the training is"
+    "Keep each epoch's losses, and tell `say(text, fraction)` how far the training is"
     order = 70
     def __init__(self, epochs, say=None):
         self.epochs, self.say = epochs, say

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STUDY', 'PLANS', 'KINDS', 'SIMULATED', 'MACHINERY', 'NetsPlan', 'variant', 'net_name', 'stand_ins', 'confusable',
            'copy_with_text', 'learn_from', 'tested_on', 'text_shortcut', 'readers_folder', 'with_readers',
-           'human_readers', 'rescued_by_second', 'train_nets', 'against_readers', 'measure', 'text_to_draw']
+           'human_readers', 'rescued_by_second', 'train_nets', 'text_to_draw', 'against_readers', 'measure']
 
 # %% ../../nbs/studies/07_abdomen.ipynb #0df2ea9c
 from dataclasses import dataclass, replace
@@ -36,14 +36,11 @@ from .machinery import Machinery, Measured, Plan, Work, train_arms
 from .study import get_study
 from ..predictions.readers import add_readers, simulate_reader
 
-# %% ../../nbs/studies/07_abdomen.ipynb #464dac6a
-STUDY = get_study('abdomen')
-
 # %% ../../nbs/studies/07_abdomen.ipynb #ff532d04
 @dataclass(frozen=True)
 class NetsPlan(Plan):
-    ("A plan for several networks: `recipe` is CaffeNet or stands for it, the first of `others` is VGGNet or stands "
-     "for it")
+    ("A plan for several networks: `recipe` is CaffeNet or stands in for it, the first of `others` is VGGNet or "
+     "stands in for it")
     others: tuple = () # of Recipe
 
 def _sizes(arch, *sizes, **how): # one network at two sizes of image
@@ -51,6 +48,8 @@ def _sizes(arch, *sizes, **how): # one network at two sizes of image
     return dict(recipe=a, others=tuple(rest))
 
 # %% ../../nbs/studies/07_abdomen.ipynb #5976ac27
+STUDY = get_study('abdomen')
+
 _PAPER = dict(size=256, epochs=30, views=4)
 
 PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, batch=16), patients=13),
@@ -83,7 +82,7 @@ def stand_ins(plan:Plan # how much work
 def confusable(e:Evaluation,     # of test predictions
                n:int=8           # how many pairs
               )->pd.DataFrame:   # one row per pair, the most confused first
-    "Pairs of classes that are taken for one another, in either direction"
+    "Pairs of classes that are mistaken for one another, in either direction"
     c, k = e.confusion, len(e.classes)
     rows = [dict(one=e.classes[i], other=e.classes[j], one_called_other=int(c[i, j]), other_called_one=int(c[j, i]),
                  share=(c[i, j] + c[j, i])/max(1, c[i].sum() + c[j].sum())) for i in range(k) for j in range(i)]
@@ -117,6 +116,7 @@ def learn_from(both:Manifest,  # of `copy_with_text`
     own = both.table.image.str.startswith(f'{kind}/').to_numpy()
     return both.with_split(np.where(own | (split == 'test'), split, ''))
 
+# %% ../../nbs/studies/07_abdomen.ipynb #4b08f05e
 def tested_on(p:Predictions,  # of both kinds
               kind:str        # plain | text
              )->Predictions:  # images named alike for both kinds
@@ -220,6 +220,16 @@ def train_nets(work:Work  # images, folds; its plan is a `NetsPlan`
     def finish(p): return with_readers(Predictions(p.table, p.classes, p.meta | notes, p.name), folder, settings.seed)
     return {n: replace(t, test=finish(t.test)) for n, t in trained.items()}
 
+# %% ../../nbs/studies/07_abdomen.ipynb #036822bb
+def text_to_draw(found:dict  # of `text_shortcut`
+                )->dict:      # caption -> function that draws it
+    "The shortcut as a figure of the report"
+    rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
+    if not rows: return {}
+    return {
+        'Accuracy of the frozen network with and without burnt-in text': lambda: plot_intervals(rows, reference=1 / 11)
+    }
+
 # %% ../../nbs/studies/07_abdomen.ipynb #6fb662b8
 def against_readers(nets      # test predictions of CaffeNet and VGGNet
                    )->tuple:  # measures, remarks
@@ -229,6 +239,7 @@ def against_readers(nets      # test predictions of CaffeNet and VGGNet
     gaps = {f'{n}_minus_reader': _gap(p, people[0]) for n, p in zip(('caffenet', 'vggnet'), nets)}
     return gaps, {'c': f'reader {people[0]}'}
 
+# %% ../../nbs/studies/07_abdomen.ipynb #72c6b54a
 def measure(trained:dict  # name -> `Trained`
            )->Measured:
     "What the claims stand on: the frozen networks, as in the paper"
@@ -244,14 +255,5 @@ def measure(trained:dict  # name -> `Trained`
     return Measured(values, remarks, text_to_draw(meta.get('shortcut', {})), {r: t.test for r, t in roles.items()},
                     {r: t.evaluation for r, t in roles.items() if t.evaluation})
 
-# %% ../../nbs/studies/07_abdomen.ipynb #036822bb
-def text_to_draw(found:dict  # of `text_shortcut`
-                )->dict:      # caption -> function that draws it
-    "The shortcut as a figure of the report"
-    rows = {k: Interval(**v) for k, v in found.items() if k.startswith('trained')}
-    if not rows: return {}
-    return {
-        'Accuracy of the frozen network with and without burnt-in text': lambda: plot_intervals(rows, reference=1 / 11)
-    }
-
+# %% ../../nbs/studies/07_abdomen.ipynb #4ffa6cef
 MACHINERY = Machinery(STUDY, PLANS, measure, train_nets)

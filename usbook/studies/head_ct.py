@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'PLANS', 'WHY', 'MACHINERY', 'cross_predict', 'slice_gain', 'lesion_rows', 'look', 'map_measures',
-           'look_at_all', 'gain_of_slices', 'train_and_look', 'measure', 'maps_to_draw']
+           'look_at_all', 'gain_of_slices', 'train_and_look', 'maps_to_draw', 'measure']
 
 # %% ../../nbs/studies/05_head_ct.ipynb #c125130a
 from dataclasses import replace
@@ -25,10 +25,9 @@ from ..predictions.predictions import Predictions
 from .machinery import Machinery, Measured, Plan, Work, in_mode, part_of, train_arms
 from .study import get_study
 
-# %% ../../nbs/studies/05_head_ct.ipynb #a6a538b0
+# %% ../../nbs/studies/05_head_ct.ipynb #e0b4dc97
 STUDY = get_study('head_ct')
 
-# %% ../../nbs/studies/05_head_ct.ipynb #e0b4dc97
 PLANS = {
     'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
     'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
@@ -79,6 +78,7 @@ def lesion_rows(m,                 # manifest of slices
     if 'mask' not in m.table: return np.array([], int)
     return np.flatnonzero(_slices(m.table).isin(_slices(preds.table)) & (m.table['mask'].fillna('') != ''))
 
+# %% ../../nbs/studies/05_head_ct.ipynb #24c6e13b
 def look(fit,            # a `Fit`
          m,              # manifest of slices
          n_random:int=3  # networks with random weights beside it
@@ -111,7 +111,7 @@ def map_measures(judged:dict  # of `look`: network -> table
 def look_at_all(trained,  # a `Trained` with its fits
                 m         # manifest of slices
                )->dict:   # measures; under `gallery` a function that draws some maps; empty without masks
-    "Claim b: the maps of all tested slices with a finding"
+    "Claim b: heat maps of all tested slices with a finding, scored"
     looks = [(f, *look(f, m)) for f in trained.fits]
     looks = [l for l in looks if l[3]]
     if not looks: return {}
@@ -119,6 +119,7 @@ def look_at_all(trained,  # a `Trained` with its fits
     f, rows, maps, _ = looks[0]
     return map_measures(judged) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
 
+# %% ../../nbs/studies/05_head_ct.ipynb #f139cd88
 def gain_of_slices(m,              # manifest of slices
                    job:Job,        # of a frozen training
                    k:int=5,        # parts of each split
@@ -144,6 +145,18 @@ def train_and_look(work:Work  # images, folds, plan
     for t in trained.values(): t.measured = gain | look_at_all(t, m)
     return trained
 
+# %% ../../nbs/studies/05_head_ct.ipynb #b8c64d68
+def maps_to_draw(trained:dict  # name -> `Trained`
+                )->dict:       # caption -> function that draws them
+    "Heat maps for the report"
+    return {
+        f'Heat maps from the best to the worst ({t.mode}); blue: the finding, cross: the hottest spot': t.measured[
+            'gallery'
+        ]
+        for t in trained.values()
+        if 'gallery' in t.measured
+    }
+
 # %% ../../nbs/studies/05_head_ct.ipynb #d731cf3a
 WHY = dict(b='no tested slice has a mask that shows where its finding is', c='no patient has more than one slice')
 
@@ -159,16 +172,5 @@ def measure(trained:dict  # name -> `Trained`, from `train_and_look`
         values, lost, maps_to_draw(trained), {t.mode: t.test}, {t.mode: t.evaluation} if t.evaluation else {}
     )
 
-# %% ../../nbs/studies/05_head_ct.ipynb #b8c64d68
-def maps_to_draw(trained:dict  # name -> `Trained`
-                )->dict:        # caption -> function that draws them
-    "Heat maps for the report"
-    return {
-        f'Heat maps from the best to the worst ({t.mode}); blue: the finding, cross: the hottest spot': t.measured[
-            'gallery'
-        ]
-        for t in trained.values()
-        if 'gallery' in t.measured
-    }
-
+# %% ../../nbs/studies/05_head_ct.ipynb #c3f1e63c
 MACHINERY = Machinery(STUDY, PLANS, measure, train_and_look)

@@ -14,6 +14,7 @@ import numpy as np
 from ..core.errors import BadInput
 from ..core.progress import Progress
 from ..core.settings import Settings
+from ..data.duplicates import picture_facts, see_files
 from ..data.manifest import Manifest
 from ..data.samples import samples_folder
 from ..data.split import split_hash
@@ -100,9 +101,16 @@ def _own_images(study, path, reading):
 # %% ../../nbs/studies/02_images.ipynb #eb36d38a
 def describe(m,             # the images
              source:Source  # where they come from
-            )->dict:        # source, images, patients, sha256, split, counts
+            )->dict:        # source, images, patients, sha256, split, counts, pictures
     "What the images are"
     counts = m.table.groupby(['split', 'label'], observed=True).size() if m.splits else m.table.groupby('label').size()
     return source.as_dict() | dict(
         images=len(m), patients=len(set(m.patients)), sha256=m.sha256(), split=split_hash(m) if m.splits else '',
-        counts={' '.join(np.atleast_1d(k)): int(v) for k, v in counts.items()})
+        counts={' '.join(np.atleast_1d(k)): int(v) for k, v in counts.items()}, **_pictures(m))
+
+def _pictures(m, most=64):
+    "How large some of the images are, and whether they are in colour; nothing of clips"
+    if type(m) is not Manifest or not len(m): return {}
+    rows = np.unique(np.linspace(0, len(m) - 1, most).round().astype(int))
+    seen = see_files(m.root, [m.table.image[i] for i in rows], [m.frames[i] for i in rows])
+    return dict(pictures=picture_facts(seen))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Plan', 'Machinery', 'Arm', 'Trained', 'in_mode', 'Measured', 'judge_claims', 'Work', 'plan_work', 'part_of',
-           'train_arms', 'store_notes', 'pool']
+           'train_arms', 'pool', 'store_notes']
 
 # %% ../../nbs/studies/03_machinery.ipynb #04a82bc8
 from dataclasses import dataclass, field, replace
@@ -48,6 +48,7 @@ class Machinery:
     compare: Callable | None = (
         None  # function (dict name -> `Trained`, seed) -> dict or None; None: the two modes of the first network
     )
+    prepares: str = ''               # what is done to an image before a network sees it; '' where nothing is
 
 # %% ../../nbs/studies/03_machinery.ipynb #4a7a5efd
 @dataclass(frozen=True)
@@ -201,12 +202,6 @@ def _joined(work, mode, fits):
                    repeats=[p['test'] for p in others], seconds=seconds, fits=mine[0],
                    notes=store_notes(sum(mine, [])), keys=[f.key for one in mine for f in one])
 
-# %% ../../nbs/studies/03_machinery.ipynb #44d6bc9f
-def store_notes(fits:list # of `Fit`
-               )->list:   # sentences, each once; not those on fits that were trained before
-    "What the store of fits has to say at the top of a report"
-    return list(dict.fromkeys(n for f in fits for n in f.notes if not n.startswith('trained before')))
-
 # %% ../../nbs/studies/03_machinery.ipynb #74ba4086
 def pool(parts:list # of dicts with `Predictions` under test, and perhaps under valid
         )->dict:    # the same, joined
@@ -218,3 +213,9 @@ def pool(parts:list # of dicts with `Predictions` under test, and perhaps under 
         'test': Predictions(test, first.classes, dict(first.meta, folds=len(parts))),
         'valid': parts[0].get('valid'),
     }
+
+# %% ../../nbs/studies/03_machinery.ipynb #44d6bc9f
+def store_notes(fits:list # of `Fit`
+               )->list:   # sentences, each once; not those on fits that were trained before
+    "What the store of fits has to say at the top of a report"
+    return list(dict.fromkeys(n for f in fits for n in f.notes if not n.startswith('trained before')))

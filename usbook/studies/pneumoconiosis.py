@@ -6,7 +6,7 @@
 __all__ = ['STUDY', 'TWO', 'PLANS', 'VIEWS', 'CONDITIONS', 'MACHINERY', 'usable', 'TwoStagePlan', 'stamped', 'teachers', 'Lungs',
            'find_all_lungs', 'judged', 'outline_figures', 'box', 'view', 'make_view', 'two_classes', 'as_films',
            'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'stamp_shortcut', 'by_condition',
-           'neighbour_share', 'train_both_stages', 'measure', 'figures_to_draw']
+           'neighbour_share', 'train_both_stages', 'figures_to_draw', 'measure']
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #37d182ad
 import hashlib
@@ -48,11 +48,10 @@ from .images import find_images
 from .machinery import Arm, Machinery, Measured, Plan, Trained, Work, part_of, store_notes
 from .study import get_study
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #2ef958d7
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
 STUDY = get_study('pneumoconiosis')
 TWO = ('normal', 'pneumoconiosis')
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #5d03a7fb
 def usable(m:Manifest    # radiographs
           )->Manifest:   # films of one frame each
     "Films that passed `check_films`"
@@ -102,6 +101,7 @@ def _key(m, masks, *more):
     for a in masks or []: h.update(np.ascontiguousarray(a).tobytes())
     return h.hexdigest() + hashlib.blake2b(repr(more).encode(), digest_size=4).hexdigest()
 
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #7e13be9f
 def stamped(m:Manifest,   # films
             ill:float,    # share of the ill that get a stamp
             well:float,   # share of the well that get one
@@ -518,6 +518,20 @@ def _tell_of_lungs(t, m, lungs, parts):
     text = '; '.join(f'{side} lung: ' + ', '.join(f'{k} {v}' for k, v in r.items()) for side, r in means.iterrows())
     t.measured['outlines'] = text, lambda: plot_worst(m, scored, rows, [lungs.masks[i] for i in rows])
 
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9e5618c
+def figures_to_draw(trained:dict  # name -> `Trained`
+                   )->dict:       # caption -> function that draws it
+    "The worst outlines, the ablation and the stamps for the report"
+    out = {}
+    for found in (t.measured | dict(mode=t.mode) for t in trained.values()):
+        if 'outlines' in found:
+            text, draw = found['outlines']
+            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = draw
+        for key, caption in (('views', f"AUC by what stage two is shown, {found['mode']}"),
+                             ('stamps', 'Learned where a stamp goes with the disease: AUC by where it is tested')):
+            if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
+    return out
+
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #fed19298
 def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
            )->Measured:
@@ -535,18 +549,5 @@ def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
     known = dict(two=t.evaluation) if t.evaluation else {}
     return Measured(values, all_claims(how), figures_to_draw(trained), t.measured['tables'], known)
 
-# %% ../../nbs/studies/08_pneumoconiosis.ipynb #a9e5618c
-def figures_to_draw(trained:dict  # name -> `Trained`
-                   )->dict:       # caption -> function that draws it
-    "The worst outlines, the ablation and the stamps for the report"
-    out = {}
-    for found in (t.measured | dict(mode=t.mode) for t in trained.values()):
-        if 'outlines' in found:
-            text, draw = found['outlines']
-            out[f'The five worst outlines of stage one (blue: truth, orange: U-Net). Means of all: {text}'] = draw
-        for key, caption in (('views', f"AUC by what stage two is shown, {found['mode']}"),
-                             ('stamps', 'Learned where a stamp goes with the disease: AUC by where it is tested')):
-            if key in found: out[caption] = lambda rows=found[key]: plot_intervals(rows, reference=.5)
-    return out
-
-MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages)
+# %% ../../nbs/studies/08_pneumoconiosis.ipynb #91e42694
+MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages, prepares='cut to the lungs, which a U-Net finds')
