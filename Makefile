@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation difficulty coverage benchmarks clean
+.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -58,6 +58,10 @@ ablation: .venv/.ready
 # how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready
 	@$(RUN) tools/judge_phantoms.py
+
+# what a stranger may do, some thousand times: spoilt files, kills, full disks, odd terminals; counts into nbs/records/campaign.json
+campaign: .venv/.ready
+	@OMP_NUM_THREADS=1 PYTHONPATH=tools $(RUN) -m campaign
 
 benchmarks: .venv/.ready
 	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done

@@ -177,6 +177,19 @@ def test_one_short_reader_does_not_shrink_the_kappa_of_all(tmp_path):
     value, n, brief = read_class(tmp_path/'class', tmp_path/'truth.csv').fleiss()
     assert n == 40 and brief == ['s03'] and value > 0
 
+def test_a_full_disk_leaves_no_half_page(table, tmp_path, monkeypatch):
+    "class.html was there, cut off, after a disk had been full"
+    import errno
+    from pathlib import Path
+    written = Path.write_bytes
+    def half(self, data):
+        if '.html' not in self.name: return written(self, data)
+        written(self, data[:len(data)//2])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    monkeypatch.setattr(Path, 'write_bytes', half)
+    with pytest.raises(OSError): explore_class(table).save(tmp_path/'out'/'class.html')
+    assert list((tmp_path/'out').iterdir()) == []
+
 def test_nothing_is_overwritten(usbook, tmp_path):
     make(tmp_path/'class', 3)
     for _ in range(2): assert usbook('class', 'class', '--truth', 'truth.csv', '--out', 'out').returncode == 0

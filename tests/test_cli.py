@@ -483,6 +483,33 @@ def test_the_welcome_leads_somewhere():
     for door in ('learner', 'teacher', 'researcher', 'developer'): assert f'a {door}' in text
     for link in re.findall(r'\]\(([^)#]+)\)', text): assert (ROOT/'nbs'/link).exists(), link
 
+@pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
+def test_interrupted_while_it_is_loaded(tmp_path):
+    "Ctrl-C before the command line was there gave a traceback"
+    loads = ('import os, signal, sys, usbook.__main__ as m\n'
+             'class Slow:\n'
+             '    def find_spec(self, name, *_):\n'
+             '        if name == "usbook.cli.main": os.kill(os.getpid(), signal.SIGINT)\n'
+             'sys.meta_path.insert(0, Slow())\n'
+             'sys.exit(m.start())')
+    r = subprocess.run(
+        [sys.executable, '-c', loads, 'list'], cwd=tmp_path, env=os.environ | dict(PYTHONPATH=str(ROOT)), text=True,
+        capture_output=True)
+    assert r.returncode == 130 and r.stderr.startswith('Interrupted; ') and r.stderr.count('\n') == 1
+
+def test_two_thousand_classes_fit_a_terminal(usbook, tmp_path):
+    "Every class and a matrix of four million cells were printed, for minutes"
+    n, head = 300, 'image,patient,target,'
+    rows = [','.join([f'{i}.png', str(i//2), f'c{i % n}', *('.9' if j == i % n else '.0003' for j in range(n))])
+            for i in range(2*n)]
+    (tmp_path/'p.csv').write_text('\n'.join([head + ','.join(f'p_c{j}' for j in range(n)), *rows]))
+    r = usbook('evaluate', 'p.csv')
+    assert r.returncode == 0 and 'of 300 classes' in r.stdout and '--json' in r.stdout and len(r.stdout) < 4000
+
+def test_independent_images_are_not_said_to_be_patients(usbook, tmp_path):
+    (tmp_path/'p.csv').write_text('image,target,p_a,p_b\n' + ''.join(f'{i},{"ab"[i % 2]},.4,.6\n' for i in range(20)))
+    assert '20 images, 10 of them right' in usbook('evaluate', 'p.csv', '--independent').stdout
+
 def test_python_m_usbook(tmp_path):
     for module in ('usbook', 'usbook.cli'):
         r = subprocess.run(

@@ -337,3 +337,48 @@ def test_head_ct_is_drawn_with_the_windows_that_the_chapter_teaches():
         assert np.array_equal(in_window(hu, name), before) and np.abs(
             window(hu, level, width).astype(int) - before
         ).max() <= np.ceil(255 / width)
+
+# Found by a campaign of spoilt files -----------------------------------------------------------------------------
+
+def test_a_public_set_whose_table_names_no_image(tmp_path):
+    "Other columns in a set's table left no rows, and the next step asked them for their labels"
+    pocus(tmp_path, 4)
+    f = tmp_path/'data'/'dataset_metadata.csv'
+    f.write_text(f.read_text().replace(',0,0,', ',,,'))
+    assert 'no image of the pocus set is here' in said(adapters.adapt, 'pocus', tmp_path)
+
+def test_half_a_gigabyte_of_zeros_is_no_archive(tmp_path):
+    "It was unpacked in search of a format, for minutes"
+    with open(tmp_path/'a.zip', 'wb') as f: f.truncate(6*10**8)
+    began = time.process_time()
+    assert 'neither a zip nor a tar' in said(fetching.unpack, tmp_path/'a.zip', tmp_path/'out')
+    assert time.process_time() - began < 2
+
+@pytest.mark.parametrize('c', ['\ufeff', '\u202e', '\ud7ff', '\x1b', '\ue000'])
+def test_what_a_terminal_cannot_show_is_not_sent_to_it(c):
+    from usbook.core.errors import one_line
+    assert one_line(f'patient {c}7') == 'patient ·7' and one_line('می\u200cخواهم 积液') == 'می\u200cخواهم 积液'
+
+def test_json_and_digests_of_a_pipe_or_a_device(tmp_path):
+    from usbook.core.files import digest, read_json
+    os.mkfifo(tmp_path/'f')
+    for f in (tmp_path/'f', '/dev/zero'):
+        for read in (read_json, digest): assert 'is a pipe or a device' in said(read, f)
+
+def test_killed_between_the_two_steps_of_replacing_a_folder(tmp_path):
+    "The old folder had been moved aside, the new one was not in its place yet: both were lost"
+    from usbook.core import files
+    (tmp_path/'x').mkdir()
+    (tmp_path/'x'/'f').write_text('old')
+    script = ('import os, sys; from pathlib import Path; from usbook.core import files\n'
+              'rename = Path.rename\n'
+              'def second(self, to):\n'
+              '    if self.suffix == ".partial": os._exit(9)\n'
+              '    return rename(self, to)\n'
+              'Path.rename = second\n'
+              'with files.write_folder(sys.argv[1], replace=True) as part: (part/"f").write_text("new")')
+    p = subprocess.run([sys.executable, '-c', script, str(tmp_path/'x')], capture_output=True, text=True)
+    assert p.returncode == 9 and not (tmp_path/'x').exists()
+    assert len(files.sweep(tmp_path)) == 1 and (tmp_path/'x'/'f').read_text() == 'old'
+    with files.write_folder(tmp_path/'x', replace=True) as part: (part/'f').write_text('new')
+    assert (tmp_path/'x'/'f').read_text() == 'new' and [p.name for p in tmp_path.iterdir()] == ['x']

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from usbook.core.interval import Interval
+from usbook.evidence.compare import compare
 from usbook.evidence.metrics import evaluate, evaluate_matrix
 from usbook.evidence.resample import (
     Resampler,
@@ -20,10 +21,13 @@ from usbook.evidence.resample import (
 from usbook.evidence.scores import auc
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.runs.record import Record
+from usbook.studies.formula import interval_of
+from usbook.widgets.compare import explore_pair
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 import coverage
+import simulate_differences
 
 
 # ---- a quick part of the table
@@ -143,3 +147,43 @@ def test_two_thousand_classes_take_no_matrix_per_patient():
     s = Resampler(y, np.where(rng.random(n) < .7, y, rng.integers(0, k, n)), k, np.arange(n)//4)
     assert len(jackknife(s)[0]['accuracy']) == 100
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+
+
+# ---- one interval for each number, and how often it is wrong
+
+def test_a_formula_has_the_interval_of_the_comparison_beside_it():
+    a, b = (toy_predictions(30, 6, list('abc'), skill=s, model=i) for i, s in enumerate((2., 1.6)))
+    c, both = compare(a, b), dict(a=a, b=b)
+    for o in ('accuracy', 'macro_f1', 'macro_auc', 'kappa'):
+        assert tuple(interval_of(f'a.{o} - b.{o}', both)) == tuple(c.differences[o])
+    assert tuple(interval_of('a.recall.b - b.recall.b', both)) == tuple(c.class_differences['b']['recall'])
+    plain, moved = evaluate(a).overall['macro_auc'], interval_of('macro_auc - .5', a)
+    assert tuple(moved) == pytest.approx([o - .5 for o in plain])
+
+
+def test_the_page_has_the_difference_of_a_class_that_compare_has():
+    a, b = (toy_predictions(30, 6, list('abc'), skill=s, model=i) for i, s in enumerate((2., 1.6)))
+    page, beside = explore_pair(a, b, truth='b').numbers()['difference'], compare(b, a).class_differences['b']['recall']
+    assert tuple(page) == pytest.approx(tuple(beside)) and page.note == beside.note
+
+
+def test_a_perfect_networks_lead_has_no_interval():
+    "Both recalls are 1 in every resample: that is no proportion, and Wilson has nothing to say"
+    y = np.arange(60) % 2
+    p = Predictions.from_arrays(range(60), np.arange(60)//3, y, np.eye(2)[y], ['a', 'b'])
+    lead = interval_of('recall.a - recall.b', p)
+    assert lead.value == 0 and lead.low is None and 'Wilson' not in lead.method + lead.note
+
+
+def test_folds_widen_a_formula():
+    a = toy_predictions(30, 6, list('abc'))
+    folded = Predictions(a.table, a.classes, dict(folds=3))
+    one, three = (interval_of('recall.a - recall.b', o) for o in (a, folded))
+    assert three.high - three.low == pytest.approx(2**.5 * (one.high - one.low))
+
+
+@pytest.mark.parametrize('patients,unequal', [(5, False), (7, False), (25, True), (50, True)])
+def test_type_one_error_of_a_paired_difference(patients, unequal):
+    "The page had .126, .093, .235 and .130; with 25 patients of whom two have most images there is no interval now"
+    old, new, none = simulate_differences.rates(patients, unequal, .8, .4, 300)
+    assert new < .09 and (none == 1) == (patients == 25)

@@ -112,7 +112,7 @@ def test_workers_that_do_not_see_the_store_send_the_fits_home(cluster, tmp_path,
     m = images_in(tmp_path)
     monkeypatch.setattr(f, '_ask_workers', lambda *a: False)
     [fit] = f.stored_fits(tasks(m, tmp_path/'here', cluster[0], n=1))
-    assert (tmp_path/'here'/'fits'/fit.key/'card.json').is_file() and 'trained before' in fit.notes[-1]
+    assert (tmp_path/'here'/'fits'/fit.key/'card.json').is_file()
 
 
 def test_a_scheduler_that_does_not_answer_gets_one_sentence_in_ten_seconds(tmp_path):

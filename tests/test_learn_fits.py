@@ -241,6 +241,12 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
     with pytest.raises(BadInput, match='no such file'): load_network(tmp_path/'none.safetensors')
 
 
+def test_a_pipe_is_no_network(tmp_path):
+    import os
+    os.mkfifo(tmp_path/'n.safetensors')
+    with pytest.raises(BadInput, match='is a pipe or a device'): load_network(tmp_path/'n.safetensors')
+
+
 ELSEWHERE = """
 import sys; sys.path.insert(0, {root!r})
 from usbook.learn import fits as f

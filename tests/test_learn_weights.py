@@ -224,3 +224,10 @@ def test_real_weights_load_and_see_something(arch):
     assert (next(body.parameters()) - next(none.parameters())).abs().max() > .1
     x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode(): assert torch.isfinite(body(x)).all() and body(x).std() > 0
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_pipe_is_no_file_of_weights(tmp_path, suffix):
+    os.mkfifo(tmp_path/f'{ARCH}-00000000{suffix}')
+    with pytest.raises(BadInput, match='no pretrained weights'): load(tmp_path)
+    with pytest.raises(BadInput, match='is a pipe or a device'): w.read_state(tmp_path/f'{ARCH}-00000000{suffix}')

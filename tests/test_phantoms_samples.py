@@ -238,3 +238,13 @@ def test_four_at_once_into_one_folder(tmp_path):
     said = [(r.communicate(timeout=300), r.returncode) for r in runs]
     assert all(code == 0 for _, code in said), said
     assert len(list((tmp_path/'p'/'images').iterdir())) == 6 and not list((tmp_path/'p').glob('.*'))
+
+@pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
+def test_workers_do_not_hear_an_interrupt_while_they_load(tmp_path):
+    "Ctrl-C goes to every process of a terminal: a worker that was just being loaded showed a traceback"
+    from usbook.phantoms.samples import _deaf_children
+    sees = 'import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)'
+    def child(): return subprocess.run([sys.executable, '-c', sees], capture_output=True, text=True).stdout.strip()
+    before = signal.getsignal(signal.SIGINT)
+    with _deaf_children(): assert child() == 'True'
+    assert signal.getsignal(signal.SIGINT) == before and child() == 'False'

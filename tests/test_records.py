@@ -127,3 +127,16 @@ def test_the_long_run_and_its_tables_belong_together():
     weights = r.how['weights']['sha256']
     for arm in r.how['steps']:
         assert read_json(RECORDS / 'breast_cine' / arm / 'detections.json')['detector']['weights']['sha256'] == weights
+
+
+@pytest.mark.parametrize('old,new', [
+    ('[classes]', '[classes]\nodd = 3'), ('per_arm = {', 'per_arm = 3 #{'), ('unknown = [', 'unknown = [3, '),
+    ('holds_if = [', 'holds_if = [3, '), ('[arms]', '[arms]\nodd = []')])
+def test_a_study_with_a_number_where_a_table_belongs(tmp_path, old, new):
+    from importlib.resources import files
+    from usbook.studies.study import read_study
+    text = files('usbook.studies').joinpath('abdomen.toml').read_text(encoding='utf-8')
+    assert old in text
+    (tmp_path/'s.toml').write_text(text.replace(old, new, 1), encoding='utf-8')
+    with pytest.raises(BadInput, match=r's\.toml: line \d+: .* has to be ') as e: read_study(tmp_path/'s.toml')
+    assert '\n' not in str(e.value)

@@ -17,7 +17,16 @@ from scipy import sparse, stats
 
 from usbook.evidence.froc import froc, froc_points, match, toy_detections
 from usbook.evidence.metrics import evaluate, rests_on
-from usbook.evidence.resample import Pairs, Spread, Support, freedom, interval_from, jackknife_interval, kish, proportion_of
+from usbook.evidence.resample import (
+    Pairs,
+    Spread,
+    Support,
+    freedom,
+    interval_from,
+    jackknife_interval,
+    kish,
+    proportion_of,
+)
 from usbook.evidence.scores import class_metrics, table_metrics
 from usbook.predictions.predictions import Predictions
 from usbook.runs.record import Record
@@ -43,7 +52,7 @@ def rates(rng, p, icc, shape):
 
 
 def held(intervals, truth):
-    "Share that holds the truth among those that exist, the share that lies above or below it, and the share that exists"
+    "Of the intervals that exist: how many hold the truth, lie above it, lie below it; and how many exist"
     there = [i for i in intervals if i.low is not None]
     def share(o): return float(np.mean(o)) if there else None
     return dict(coverage=share([i.low <= truth <= i.high for i in there]), above=share([i.low > truth for i in there]),
@@ -138,7 +147,7 @@ def ranked(rng, cm, table):
 
 
 def expected_auc(p):
-    "Macro AUC of the scores of `scored`: chances of two normal scores, by whether each image was predicted as the class"
+    "Macro AUC of the scores of `scored`, by whether each image was predicted as the class"
     own = np.array([[PREVALENCE[i] * (p if i == j else (1 - p) / 2) for j in range(3)] for i in range(3)])
     def beats(a, b): return a * b / 2 + (1 - a) * (1 - b) / 2 + stats.norm.cdf(1.5 / 2**.5) * a * (1 - b) + \
         stats.norm.cdf(-1.5 / 2**.5) * (1 - a) * b

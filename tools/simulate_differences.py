@@ -108,7 +108,8 @@ def main():
                 old, new, none = rates(k, unequal, share, icc, args.runs)
                 print(f"{k:8d} {'unequal' if unequal else 'equal':8s} {share:5.2f} {icc:3.1f} {old:12.3f} {new:13.3f} "
                       f'{none:12.3f}', flush=True)
-    print('\nNo signal, AUC pooled over folds\nimages folds  SD of the AUC  SD implied  misses .5, plain  with the folds')
+    print('\nNo signal, AUC pooled over folds')
+    print('images folds  SD of the AUC  SD implied  misses .5, plain  with the folds')
     for n, folds in ((96, 2), (96, 3), (96, 5), (96, 10), (300, 3)):
         sd, implied, plain, widened = pooled(n, folds, args.runs)
         print(f'{n:6d} {folds:5d} {sd:14.3f} {implied:11.3f} {plain:17.3f} {widened:15.3f}', flush=True)

@@ -1,6 +1,6 @@
-"""`python -m usbook` runs the command."""
+"""`python -m usbook.cli` runs the command."""
 import sys
 
-from usbook.cli.main import main
+from usbook.__main__ import start
 
-sys.exit(main())
+sys.exit(start())

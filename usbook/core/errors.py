@@ -24,8 +24,11 @@ def one_line(text:str,   # may hold bytes of a binary file, line ends, terminal 
              most=80     # characters kept
             )->str:      # printable, on one line
     "What a stranger's file says, fit for a terminal: control characters become a dot in the middle, the rest is cut"
-    plain = ''.join('·' if unicodedata.category(c) in ('Cc', 'Cs', 'Zl', 'Zp') else c for c in text[:most + 1])
+    plain = ''.join('·' if _unseen(c) else c for c in text[:most + 1])
     return plain if len(plain) <= most else plain[:most - 1] + '…'
+
+def _unseen(c): # control and format characters, line ends, what no script has; joiners belong to words
+    return unicodedata.category(c) in ('Cc', 'Cf', 'Cn', 'Co', 'Cs', 'Zl', 'Zp') and c not in '\u200c\u200d'
 
 # %% ../../nbs/core/00_errors.ipynb #43496179
 class BadInput(ValueError):

@@ -128,8 +128,8 @@ def missing(
     "What is missing for an interval"
     if s.effective >= max(s.least, 2) and s.df >= 1.5: return ''
     if s.effective >= max(s.least, 2):
-        return (f'no interval: so few of the {s.patients} {s.unit} hold most of its {s.images} images that its variance '
-                f'has {s.df:.1f} degrees of freedom, and an interval needs 1.5')
+        return (f'no interval: so few of the {s.patients} {s.unit} hold most of its {s.images} images that its '
+                f'variance has {s.df:.1f} degrees of freedom, and an interval needs 1.5')
     need = f'an interval needs {s.least:g}'
     if s.patients < s.least: return f'no interval: it rests on {counted(s.patients, s.unit)}, and {need}'
     return (f'no interval: its {s.images} images are so unequally spread over {s.patients} {s.unit} that they count as '

@@ -22,7 +22,7 @@ from torch import nn
 
 # %% ../../nbs/learn/11_export.ipynb #fa2b2a6e
 from ..core.errors import BadInput
-from ..core.files import write_file
+from ..core.files import regular_file, write_file
 from ..data.manifest import Manifest
 from .card import ModelCard
 from .predict import Ensemble
@@ -48,17 +48,18 @@ def save_network(given:Fit|Ensemble, # a trained network, or several that answer
 def saved_ensemble(path:str|Path # what `save_network` wrote
                   )->Ensemble:   # on the processor, ready for `predict`
     "Saved networks"
+    regular_file(path, kind='a network')
     try:
         with safe_open(path, 'pt') as f: facts = json.loads(f.metadata()['usbook'])
         recipe, state = Recipe(**facts['recipe']), load_file(path)
         w = {k: tuple(v) if k in ('mean', 'std') else v for k, v in facts['weights'].items()}
+        if facts['networks'] != len({k.split('.', 1)[0] for k in state}): raise ValueError('networks are missing')
         nets = [network(recipe, Weights(**w | dict(source='random')), len(facts['classes']))
                 for _ in range(facts['networks'])]
         for i, net in enumerate(nets):
             net.load_state_dict({k.split('.', 1)[1]: v for k, v in state.items() if k.startswith(f'{i}.')})
         known = dict(network=Path(path).name, pictures=facts.get('pictures', {}))
         return Ensemble([n.eval() for n in nets], recipe, facts['classes'], Weights(**w), facts['mode'], known)
-    except FileNotFoundError: raise BadInput('no such file', path, remedy='check the name and the folder') from None
     except (KeyError, TypeError, ValueError, OSError, RuntimeError, AttributeError, SafetensorError) as e:
         raise BadInput(f'is no network that usbook saved, or is damaged ({type(e).__name__})', path) from None
 

@@ -676,8 +676,12 @@ def _one_there(piece):
     t, since, shared, study = piece
     try:
         if not shared: t = t._replace(job=_at_home(t.job))
-        with one_at_a_time(t.job.device.type), fits_for(study): fit = _fit(t, since)
         path = t.place()[0]
+        with one_at_a_time(t.job.device.type), fits_for(study):
+            # in a process of its own: a worker's other thread draws from the same random numbers
+            with _other_processes(1) as pool:
+                pool.submit(_work, [t], since, share_pixels([t]), study, os.getpid()).result()
+            fit = _fit(t, since)
         if fit.key != path.name: return dict(problem=f'a worker could not keep a fit: {fit.notes[-1]}')
         files = {} if shared else {f.name: f.read_bytes() for f in path.iterdir() if f.is_file()}
         return dict(key=fit.key, files=files)

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     from fastai.vision.all import L, TimmBody, create_body, model_meta, params
 from ..core.errors import BadInput
 from ..core.settings import Settings, read_settings
-from ..core.files import digest
+from ..core.files import digest, regular_file
 
 # %% ../../nbs/learn/00_weights.ipynb #b17bfe78
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -78,6 +78,7 @@ def read_state(path:Path           # .pth, .pt or .safetensors
               )->dict:             # name -> tensor, floating point ones as float32
     "The tensors of a weight file, and nothing but tensors"
     path = Path(path)
+    regular_file(path, kind='a file of weights')
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
@@ -123,7 +124,8 @@ def files_for(arch:str,    # an architecture
              )->list[Path]: # the files whose name begins with `arch`, plainest name first
     "Weight files of an architecture in a folder"
     want = arch.removeprefix('timm/').split('.')[0]
-    found = [p for p in Path(folder).iterdir() if (m := _NAME.match(p.name)) and _stem_arch(m['stem']) == want]
+    found = [p for p in Path(folder).iterdir()
+             if (m := _NAME.match(p.name)) and p.is_file() and _stem_arch(m['stem']) == want]
     return sorted(found, key=lambda p: (len(p.name), p.name))
 
 # %% ../../nbs/learn/00_weights.ipynb #b3c559c3

@@ -19,7 +19,7 @@ import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from multiprocessing import get_context
@@ -29,7 +29,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 from .nuisance import turn
 from ..core.errors import BadInput
-from ..core.files import lock, write_file
+from ..core.files import lock, read_json, write_file
 
 # %% ../../nbs/phantoms/07_samples.ipynb #772a1a6b
 @dataclass(frozen=True)
@@ -274,8 +274,8 @@ def _card(study, seed, size, knobs, rows):
 # %% ../../nbs/phantoms/07_samples.ipynb #a892ff0f
 def _read_json(path):
     "Content of a JSON file; None where it isn't JSON"
-    try: return json.loads(path.read_text())
-    except ValueError: return None
+    try: return read_json(path)
+    except BadInput: return None
 
 # %% ../../nbs/phantoms/07_samples.ipynb #a17d6ad8
 def _resume(out, recipe):
@@ -291,7 +291,8 @@ def _resume(out, recipe):
     found = {}
     for f in (out/'.parts').glob('[0-9]*.json'):
         r = _read_json(f)
-        if r and all((out/x).is_file() for x in (r['row']['image'], r['row']['mask']) if x): found[r['i']] = r
+        with suppress(KeyError, TypeError, ValueError): # torn or foreign: made again
+            if all((out/x).is_file() for x in (r['row']['image'], r['row']['mask']) if x): found[r['i']] = r
     return found
 
 def _refuse_foreign(out):
@@ -329,6 +330,17 @@ def _finish(study, out, seed, size, knobs, records):
     _table(out/'manifest.csv', rows)
     shutil.rmtree(out/'.parts', ignore_errors=True)
 
+# %% ../../nbs/phantoms/07_samples.ipynb #d0ec2da8
+@contextmanager
+def _deaf_children():
+    "Processes that are started here never hear Ctrl-C, not even while they load: it is their parent's business"
+    try: old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError: old = None # a thread may set no signal
+    try: yield
+    finally:
+        if old is not None: signal.signal(signal.SIGINT, old)
+
+
 # %% ../../nbs/phantoms/07_samples.ipynb #7058bb49
 def _run(jobs, workers, progress, study):
     "Do the jobs, here or in fresh processes (spawn: the same on Linux, macOS and Windows); yields records"
@@ -336,9 +348,10 @@ def _run(jobs, workers, progress, study):
         if workers <= 1 or len(jobs) < 8:
             for j in jobs: yield _make(j); bar.update()
             return
-        pool = ProcessPoolExecutor(workers, get_context('spawn'), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+        pool = ProcessPoolExecutor(workers, get_context('spawn'))
         try:
-            for r in pool.map(_make, jobs, chunksize=max(1, min(16, len(jobs)//(4*workers)))): yield r; bar.update()
+            with _deaf_children(): made = pool.map(_make, jobs, chunksize=max(1, min(16, len(jobs)//(4*workers))))
+            for r in made: yield r; bar.update()
         except BrokenProcessPool:
             raise BadInput("a worker process died: for want of memory, or because a script calls this outside "
                            "`if __name__ == '__main__':`; with workers=1 it goes on where it stopped") from None

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
 from math import ceil, isfinite
+from pathlib import Path
 
 from fastcore.basics import patch
 
 from ..core.errors import BadInput
-from ..core.files import as_json, digest
+from ..core.files import as_json, digest, regular_file
 from ..core.interval import Interval, interval_text
 from ..evidence.decide import VERDICTS, decide, together
 from ..evidence.audit.printed import Published, published
@@ -211,6 +212,32 @@ def _line(text, piece): # the number of the line that holds `piece`, for a sente
     at = next((i for i, l in enumerate(text.splitlines(), 1) if str(piece) in l), 0)
     return f'line {at}: ' if at else ''
 
+# %% ../../nbs/studies/01_study.ipynb #2ac4d11c
+_NAMED = {'*': str}  # a table of texts with any names
+_SHAPES = dict(
+    classes=_NAMED,
+    other_names=_NAMED,
+    arms=_NAMED,
+    measures=_NAMED,
+    source=str,
+    summary=str,
+    summary_zh=str,
+    unknown=[str],
+    published=[{'name': str, 'source': str, 'arm': str, 'class': str, 'per_class': dict, 'per_arm': dict}],
+    claims=[{'id': str, 'text': str, 'paper': str, 'test': str, 'changes': [{'was': str, 'why': str}]}],
+)
+_WORDS = {str: 'a text between quotes', dict: 'a table'}
+
+def _misshapen(v, shape, name):
+    "What keeps a value from having the shape that a study's file needs; '' where nothing does"
+    if isinstance(shape, type): return '' if isinstance(v, shape) else f'{name} has to be {_WORDS[shape]}'
+    if not isinstance(v, type(shape)):
+        return f'{name} has to be {"a table" if isinstance(shape, dict) else "a list"}'
+    if isinstance(shape, list): parts = [(o, shape[0], f'an entry of {name}') for o in v]
+    else: parts = [(o, shape.get(k, shape.get('*')), f'{k} of {name}') for k, o in v.items()]
+    return next((w for o, s, n in parts if s and (w := _misshapen(o, s, n))), '')
+
+
 # %% ../../nbs/studies/01_study.ipynb #7eebb726
 def _checked(d, text, where):
     "Nothing is missing, nothing is misspelt, texts are texts"
@@ -222,9 +249,8 @@ def _checked(d, text, where):
         if k not in d: raise BadInput(f'{k!r} is missing', where)
     for k in _TEXTS:
         if not isinstance(d[k], str): raise BadInput(f'{_line(text, k)}{k} has to be a text between quotes', where)
-    for k, kind, word in (('classes', dict, 'a table'), ('published', list, 'written [[published]]'),
-                          ('claims', list, 'written [[claims]]'), ('unknown', list, 'a list of texts')):
-        if not isinstance(d[k], kind): raise BadInput(f'{_line(text, k)}{k} has to be {word}', where)
+    for k, shape in _SHAPES.items():
+        if k in d and (wrong := _misshapen(d[k], shape, k)): raise BadInput(f'{_line(text, k)}{wrong}', where)
     return d
 
 # %% ../../nbs/studies/01_study.ipynb #b90a1ff5
@@ -248,10 +274,12 @@ def _claim(entry, d, text, where):
     lost = [k for k in ('id', 'text', 'paper', 'test', 'holds_if') if k not in entry]
     if lost: raise BadInput(f'{_line(text, entry.get("text", "[[claims]]"))}a claim has no {lost[0]!r}', where)
     holds, conditions = entry['holds_if'], []
+    if misshapen := '' if isinstance(holds, str) else _misshapen(holds, [str], 'holds_if'):
+        raise BadInput(f'{_line(text, entry["text"])}{misshapen}', where)
     for formula in [holds] if isinstance(holds, str) else holds:
         try: conditions.append(read_condition(formula))
         except BadInput as e: raise BadInput(f'{_line(text, formula)}{e.what}', where, remedy=e.remedy) from None
-    changes = tuple(Change(str(h['date']), h['was'], h['why']) for h in entry.get('changes', ()))
+    changes = tuple(Change(*(str(h.get(k, '')) for k in ('date', 'was', 'why'))) for h in entry.get('changes', ()))
     return Claim(entry['id'], entry['text'], entry['paper'], entry['test'], tuple(conditions),
                  bool(entry.get('ours')), changes)
 
@@ -260,7 +288,8 @@ def read_study(file,         # path of a TOML file
                names=True    # look up every name of its formulas; False is quicker
               )->Study:
     "Read a study, or say in one sentence what has to be mended, and where"
-    try: text = file.read_text(encoding='utf-8') if hasattr(file, 'read_text') else open(file, encoding='utf-8').read()
+    if isinstance(file, (str, Path)): regular_file(file, 10**7, 'a study in TOML')
+    try: text = (Path(file) if isinstance(file, str) else file).read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as e: raise BadInput(f"can't be read ({str(e)[:80]})", file) from None
     d = _checked(_parsed(text, file), text, file)
     printed = [p for e in d['published'] for p in _printed(e, d.get('source', 'abstract'), text, file)]

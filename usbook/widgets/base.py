@@ -25,6 +25,7 @@ from PIL import Image
 
 from ..data.images import load_image
 from ..core.errors import BadInput
+from ..core.files import write_file
 from ..core.palette import HUES
 
 # %% ../../nbs/widgets/00_base.ipynb #5c60f556
@@ -113,13 +114,9 @@ def html(self:TableWidget)->str: # HTML that fits into any page
 def save(self:TableWidget, path:str|Path # an .html file
         )->Path:                         # the same
     "Write a page with the working widget, and its static figure for print and for browsers without scripts"
-    path = Path(path)
     data = base64.b64encode(self.png()).decode()
     image = f'<img alt="{_html.escape(repr(self))}" style="max-width:100%" src="data:image/png;base64,{data}">'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(fragment(self.page_state(), str(self._esm), str(self._css), image), self._title),
-                    encoding='utf-8')
-    return path
+    return write_file(path, page(fragment(self.page_state(), str(self._esm), str(self._css), image), self._title))
 
 # %% ../../nbs/widgets/00_base.ipynb #04db2d93
 @patch

@@ -357,7 +357,9 @@ def adapt(name:str,                    # set on the list
     need_patients(s, image_level)
     csv, show = folder/'manifest.csv', late_bar() if progress is None else Progress.of(progress)
     with _said(s, folder), lock(csv):
-        t, notes = _settle(pd.DataFrame(ADAPTERS[s.name](Unpacked(s, folder, show))), folder)
+        rows = ADAPTERS[s.name](Unpacked(s, folder, show))
+        if not len(rows): raise BadInput(f'no image of the {s.name} set is here', folder, remedy=by_hand(s, folder))
+        t, notes = _settle(pd.DataFrame(rows), folder)
         write_file(csv, t.to_csv(index=False, lineterminator='\n'))
     keep = _common(classes, t.label)
     m = read_manifest(csv, keep, same_patient, drop_other=keep is not None, image_level=image_level)
@@ -381,7 +383,7 @@ def _said(s, folder):
     except BadInput: raise
     except Exception as e:
         if isinstance(e, OSError) and e.errno in DISK: raise no_room(folder, e) from None
-        what = f'the {s.name} set is not as it was published ({type(e).__name__}: {one_line(str(e))})'
+        what = f'the {s.name} set is not as it was published ({type(e).__name__})'
         raise BadInput(what, folder, remedy=by_hand(s, folder)) from None
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM) # a disk that is full or may not be written

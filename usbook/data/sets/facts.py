@@ -115,7 +115,7 @@ _add(name='buv', study='breast_cine', title='BUV: breast ultrasound videos with 
               'MICCAI 2022. arXiv 2207.00141',
      counts=dict(clips=188), labels=dict(mass='a frame with a box', no_mass='a frame without one'), patients=False,
      gate='a Baidu account (the page gives link and code)',
-     manual='download the set through the link on the page and unpack it, so that rawframes and the JSON files are in '
+     manual='download and unpack the set, so that rawframes and the JSON files are in '
             'one folder',
      note='Clips, every one with a lesion; the set does not say which clips are of one woman. The training part has '
           'boxes on 15 frames per clip, and only frames with annotation are used.')

@@ -114,12 +114,18 @@ def _members(archive):
             plain = lambda i: not stat.S_ISLNK(i.external_attr >> 16)
             files = [i for i in z.infolist() if not i.is_dir()]
             return z, [(i.filename, i.file_size, plain(i), lambda i=i: z.open(i)) for i in files]
-        if tarfile.is_tarfile(archive):
-            t = tarfile.open(archive)
+        if kind := _tar_kind(archive):
+            t = tarfile.open(archive, f'r:{kind}')
             files = [i for i in t.getmembers() if not i.isdir()]
             return t, [(i.name, i.size, i.isreg(), lambda i=i: t.extractfile(i)) for i in files]
     except Exception as e: raise _damaged(archive, e) from None
     raise Damaged('is neither a zip nor a tar archive, or it is damaged', archive, remedy='download it again')
+
+def _tar_kind(archive):
+    "How a tar archive is packed, by its first bytes: trying every way may unpack half a gigabyte of nothing"
+    with open(archive, 'rb') as f: head = f.read(512)
+    packed = {b'\x1f\x8b': 'gz', b'BZh': 'bz2', b'\xfd7zXZ\0': 'xz'}
+    return next((k for b, k in packed.items() if head.startswith(b)), 'tar' if head[257:262] == b'ustar' else '')
 
 # %% ../../../nbs/data/sets/02_fetch.ipynb #07da84de
 def _inside(name):
