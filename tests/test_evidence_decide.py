@@ -68,6 +68,7 @@ def test_a_decided_verdict_keeps_a_distance(i, limit):
     if verdict != 'inconclusive': assert not i.low <= limit <= i.high
 
 
+@settings(max_examples=20, deadline=None)  # statsmodels takes its time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_against_statsmodels(p):
     assert np.allclose(holm(p), multipletests(p, method='holm')[1])
@@ -76,7 +77,7 @@ def test_holm_against_statsmodels(p):
     assert np.allclose(holm(p), own)
 
 
-@settings(max_examples=50)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.floats(-.5, .5), st.floats(.01, .3)), min_size=1, max_size=6))
 def test_verdicts_under_holm_are_those_of_holms_p(found):
     claims = {str(k): [(Interval(v, v - h, v + h), 'above', 0.)] for k, (v, h) in enumerate(found)}
