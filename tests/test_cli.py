@@ -529,12 +529,17 @@ def test_checks_show_that_they_live():
     )
     assert seen == ['checking a', 'checking b', 'done'] and [c['ok'] for c in shown] == [True, False]
 
-def test_nbdev_test_works_as_typed():
-    import tomllib
-    scripts = tomllib.loads((ROOT/'pyproject.toml').read_text(encoding='utf-8'))['project']['scripts']
-    module, name = scripts['nbdev_test'].split(':')
-    from importlib import import_module
-    assert callable(getattr(import_module(module), name))
+def test_nbdev_test_works_as_typed(tmp_path):
+    "As older texts and habits have it, with its arguments: a notebook that runs, and one that does not"
+    import nbformat
+    script = Path(sys.executable).with_name('nbdev_test')
+    (tmp_path/'pyproject.toml').write_text('[project]\nname = "x"\nversion = "1"\n[tool.nbdev]\nnbs_path = "."\n')
+    for name, code in dict(good='assert 1 == 1', bad='assert 1 == 2').items():
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path/f'{name}.ipynb')
+    said = {k: subprocess.run([script, f'{k}.ipynb'], cwd=tmp_path, text=True, capture_output=True, timeout=200)
+            for k in ('good', 'bad')}
+    assert said['good'].returncode == 0 and 'Success' in said['good'].stdout, said['good'].stderr
+    assert said['bad'].returncode == 1 and 'bad.ipynb' in said['bad'].stderr
 
 # Installed -------------------------------------------------------------------------------------------------
 
