@@ -37,7 +37,7 @@ def images(tmp_path_factory):
 def settings(tmp_path): return Settings(weights='random', cache=str(tmp_path/'cache'), device='cpu')
 
 
-def kept(settings): return sorted((settings.path('cache')/'features').glob('*'))
+def kept(settings): return sorted((settings.path('cache')/'features').glob('[!.]*'))  # locks are hidden
 
 
 @pytest.fixture(scope='module')
