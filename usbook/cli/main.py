@@ -73,31 +73,61 @@ def _audit(args):
 
 
 # %% ../../nbs/cli/04_main.ipynb #632a891b
-def _studies(study):
-    "The studies to run: one, or every one that can be run"
+def _all_studies():
+    "Every study that can be run"
     from usbook.cli.study import has_machinery, machinery_of
     from usbook.studies.study import STUDIES
-    return [machinery_of(s) for s in ([s for s in STUDIES if has_machinery(s)] if study == 'all' else [study])]
+    return [machinery_of(s) for s in STUDIES if has_machinery(s)]
 
 def _reproduce(args):
+    from usbook.studies.images import Reading
     s = read_settings(profile=args.profile, seed=args.seed, weights=args.weights, data=args.data,
                       workers=args.workers)
-    modes = tuple(m.strip() for m in args.modes.split(','))
-    if args.study == 'all' and s.data not in ('sample', 'phantom'):
-        raise BadInput(f'--data {s.data} belongs to one study; name it instead of "all"')
-    done, s = [], replace(s, on=args.on or s.on, retrain=args.retrain or s.retrain)
-    for machinery in _studies(args.study):
-        from usbook.core.progress import show_progress
-        from usbook.runs.run import reproduce
-        from usbook.studies.images import Reading
-        if not args.json: print(_title(machinery.study, s.data), flush=True)
-        reading = Reading(args.patients, args.image_level, args.same_patient)
-        run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
-        done.append(run)
-        if not args.json: _show_run(run)
-    if args.json: show_json([{**r.results, 'folder': str(r.folder)} for r in done] if args.study == 'all'
-                            else {**done[0].results, 'folder': str(done[0].folder)})
+    s = replace(s, on=args.on or s.on, retrain=args.retrain or s.retrain)
+    how = dict(modes=tuple(m.strip() for m in args.modes.split(',')), arch=args.arch,
+               reading=Reading(args.patients, args.image_level, args.same_patient))
+    if args.study == 'all': return _reproduce_all(args, s, how)
+    from usbook.cli.study import machinery_of
+    from usbook.core.progress import show_progress
+    from usbook.runs.run import reproduce
+    machinery = machinery_of(args.study)
+    if not args.json: print(_title(machinery.study, s.data), flush=True)
+    run = reproduce(machinery, s, progress=None if args.json else show_progress(), **how)
+    if args.json: return show_json({**run.results, 'folder': str(run.folder)})
+    _show_run(run)
 
+# %% ../../nbs/cli/04_main.ipynb #41fe1b77
+def _reproduce_all(args, settings, how):
+    "Every study; the exit code is that of the first that failed"
+    from contextlib import closing
+    from tqdm.auto import tqdm
+    from usbook.core.progress import show_progress
+    from usbook.runs.together import reproduce_all
+    if settings.data not in ('sample', 'phantom'):
+        raise BadInput(f'--data {settings.data} belongs to one study; name it instead of "all"')
+    studies, ends = _all_studies(), []
+    with closing(reproduce_all(studies, settings, None if args.json else show_progress(), **how)) as them:
+        for end in them:
+            ends.append(end)
+            with tqdm.external_write_mode(): _show_end(args, end, settings.data)
+    order = [m.study.id for m in studies]
+    ends.sort(key=lambda e: order.index(e.study))
+    if args.json: show_json([{**e.results, 'folder': str(e.folder)} if e.folder else _failed(e) for e in ends])
+    return next((_explained(e.error)[0] for e in ends if e.error), 0)
+
+def _show_end(args, end, data):
+    "What came of a study, as soon as it has ended"
+    from usbook.studies.study import get_study
+    if end.error:
+        if args.debug: print(end.trace, file=sys.stderr)
+        say(f'{end.study}: {_explained(end.error)[1]}')
+    elif not args.json:
+        print(_title(get_study(end.study), data), flush=True)
+        _show_run(end)
+
+def _failed(end): return dict(study=end.study, error=_explained(end.error)[1])
+
+# %% ../../nbs/cli/04_main.ipynb #a8ee8020
 def _title(study, data):
     "The study, or the folder of own images that it is asked to read"
     if data in ('sample', 'phantom') or str(data).startswith('open:'): return f'{study.id}: {study.title}'
@@ -288,20 +318,32 @@ def _phantom(args):
 def _cache(args):
     from usbook.classroom.workshop import size_text
     from usbook.cli.show import show_table
-    from usbook.learn.fits import kept_fits, prune_fits
+    from usbook.learn.fits import BESIDE, kept_files, kept_fits, prune_fits
     s = read_settings()
     days, most = _days(args.older), _bytes(args.to)
     if args.prune and (days, most, args.study) == (None, None, None):
         raise BadInput('say what may go', remedy='--older 30d, --study head_ct or --to 2GB')
     gone = prune_fits(s, days, most, args.study) if args.prune else []
     rows = [r for r in kept_fits(s) if args.study in (None, r['study']) or args.prune]
-    others = _other_files(s.path('cache'))
-    if args.json: return show_json(dict(folder=str(s.path('cache')), fits=rows, removed=gone, others=others))
-    if gone: print(f"Removed: {len(gone)} trainings, {size_text(sum(r['bytes'] for r in gone))}.")
+    shared = {k: [r for r in kept_files(s) if r['mode'] == k] for k in BESIDE}
+    others = _other_files(s.path('cache'), ('fits', *BESIDE))
+    if args.json: return show_json(dict(folder=str(s.path('cache')), fits=rows, removed=gone, others=others,
+                                    **{k: sum(r['bytes'] for r in v) for k, v in shared.items()}))
+    if gone: print(_removed_text(gone))
     if rows: show_table(['study', 'network', 'mode', 'trained in', 'size', 'last used'], [_fit_row(r) for r in rows])
-    total = size_text(sum(r['bytes'] for r in rows))
-    print(f"{len(rows)} trainings, {total} (at most {s.fits_limit:g} GB: fits_limit in settings.ini).")
+    kept = [(f'{len(rows)} trainings', rows), *((f'{len(v)} files of {k}', v) for k, v in shared.items() if v)]
+    print('; '.join(f"{name}, {size_text(sum(r['bytes'] for r in v))}" for name, v in kept)
+          + f' (all of it at most {s.fits_limit:g} GB: fits_limit in settings.ini).')
     for name, size in others.items(): print(f'Beside them: {name}, {size_text(size)}.')
+
+def _removed_text(gone):
+    "How many of each kind were removed"
+    from usbook.classroom.workshop import size_text
+    from usbook.learn.fits import BESIDE
+    kinds = {k: [r for r in gone if r['mode'] == k] for k in BESIDE}
+    fits = len(gone) - sum(map(len, kinds.values()))
+    count = [f'{fits} trainings', *(f'{len(v)} of {k}' for k, v in kinds.items() if v)]
+    return f"Removed: {', '.join(count)}; {size_text(sum(r['bytes'] for r in gone))}."
 
 def _fit_row(r):
     "One fit as words"
@@ -314,9 +356,9 @@ def _fit_row(r):
     return [r['study'], net, r['mode'], seconds, size_text(r['bytes']), used]
 
 # %% ../../nbs/cli/04_main.ipynb #8097e272
-def _other_files(cache):
+def _other_files(cache, known):
     "Bytes of the other folders of the cache, by name"
-    folders = [f for f in cache.iterdir() if f.is_dir() and f.name != 'fits'] if cache.is_dir() else []
+    folders = [f for f in cache.iterdir() if f.is_dir() and f.name not in known] if cache.is_dir() else []
     return {f.name: sum(p.stat().st_size for p in f.rglob('*') if p.is_file()) for f in sorted(folders)}
 
 def _days(text):
@@ -619,24 +661,25 @@ class _Ended(KeyboardInterrupt):
     def __init__(self, signum): self.signum = signum
 
 def _explain(args, e):
-    "The sentence and the exit code of an exception"
+    "Say what an exception means, and give its exit code"
+    code, sentence = _explained(e)
+    return _fail(args, code, sentence, e if isinstance(e, BadInput) else None)
+
+def _explained(e):
+    "(exit code, sentence) of an exception"
     whole = 'earlier runs and caches are whole, and the same command starts cleanly.'
     if isinstance(e, _Ended):
-        return _fail(args, 128 + e.signum, f'Ended by the system ({signal.Signals(e.signum).name}); {whole}')
-    if isinstance(e, KeyboardInterrupt): return _fail(args, 130, f'Interrupted; {whole}')
-    if isinstance(e, BadInput): return _fail(args, e.code, str(e), e)
+        return 128 + e.signum, f'Ended by the system ({signal.Signals(e.signum).name}); {whole}'
+    if isinstance(e, KeyboardInterrupt): return 130, f'Interrupted; {whole}'
+    if isinstance(e, BadInput): return e.code, str(e)
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _fail(
-            args,
-            2,
-            'The disk is full: make room, or set another folder (runs = ..., cache = ...) in settings.ini; earlier '
-            'runs are whole.',
-        )
-    if isinstance(e, OSError): return _fail(args, 2, f"{one_line(str(e.filename or 'A file'), 300)}: {e.strerror or e}")
+        return 2, ('The disk is full: make room, or set another folder (runs = ..., cache = ...) in settings.ini; '
+                   'earlier runs are whole.')
+    if isinstance(e, OSError): return 2, f"{one_line(str(e.filename or 'A file'), 300)}: {e.strerror or e}"
     if isinstance(e, MemoryError):
-        return _fail(args, 2, 'Not enough memory: close other programs, or choose a smaller --arch or --profile.')
+        return 2, 'Not enough memory: close other programs, or choose a smaller --arch or --profile.'
     what = one_line(f'{type(e).__name__}: {e}', 200)
-    return _fail(args, 70, f'usbook made a mistake of its own ({what}); the same command with --debug shows where.')
+    return 70, f'usbook made a mistake of its own ({what}); the same command with --debug shows where.'
 
 
 # %% ../../nbs/cli/04_main.ipynb #193123b9

@@ -29,7 +29,7 @@ class Settings:
     device: str = 'auto'     # auto | cpu | cuda | mps
     offline: bool = False    # never touch the network
     workers: str = 'auto'    # how many trainings run side by side: auto (one per core) or a whole number
-    fits_limit: float = 5.   # how large the store of fits in the cache may become, GB
+    fits_limit: float = 5.   # how large the store of fits, features and decoded images may become, GB
     on: str = ''             # address of a Dask scheduler that fits are handed to; empty: they are made here
     retrain: bool = False    # train anew, although the same fits are in the store
     home: str = ''           # folder of the settings.ini that was read; relative paths start there

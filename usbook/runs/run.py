@@ -64,14 +64,15 @@ def reproduce(machinery:Machinery,  # the study
               progress=None         # None: silent; a `Progress` or a function (text, fraction)
              )->Outcome:
     "Run a study from images to verdicts, and write its folder"
-    from usbook.learn.fits import fits_for
+    from usbook.learn.fits import fits_for, one_thread
+    from usbook.learn.recipe import pick_device
     say, study = Progress.of(progress), machinery.study
     started = time.perf_counter()
     if bad := [m for m in modes if m not in MODES]: raise BadInput(f'--modes {bad[0]}: choose from {", ".join(MODES)}')
     plan = machinery.plans[settings.profile]
     if arch: plan = replace(plan, recipe=replace(plan.recipe, arch=arch))
     final = settings.path('runs')/run_name(study.id)
-    with _writable(final) as part:
+    with _writable(final) as part, one_thread(pick_device(settings.device)):
         say('reading images', 0.)
         all_images, source = find_images(
             study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, 0.1)
