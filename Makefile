@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation difficulty coverage campaign benchmarks clean
+.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -54,6 +54,10 @@ realdata: .venv/.ready
 # what helped the backbone: short pretrainings, each with one thing left out; half an hour on two cores
 ablation: .venv/.ready
 	@$(RUN) tools/judge_backbone.py --ablate
+
+# what holds: the verdicts of all five studies into nbs/records; PROFILE=workshop for the larger runs
+record: .venv/.ready
+	@$(RUN) tools/record.py $(if $(PROFILE),--profile $(PROFILE))
 
 # how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready

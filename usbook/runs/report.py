@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ..core.files import write_file
-from ..core.interval import interval_text
+from ..core.interval import Interval, interval_text
 from ..evidence.decide import by_luck, under_holm
 from ..evidence.audit.printed import Published
 
@@ -40,6 +40,8 @@ def claims_of(study,          # a `Study`
             needed=v.needed,
             support=v.support,
             changes=[vars(h) for h in c.changes],
+            tested=[dict(expression=o.expression, rule=o.rule, limit=o.limit, **i.as_dict())
+                    for o, (i, *_) in zip(c.conditions, v.tested) if isinstance(i, Interval)],
         )
         if v.claim in held: more |= dict(holm=held[v.claim].holm, p=held[v.claim].p)
         return dict(id=c.id, text=c.text, paper=c.paper, ours=v.ours, test=c.test, verdict=v.verdict, reason=v.reason,
