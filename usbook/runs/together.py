@@ -39,7 +39,7 @@ class Ended:
 # %% ../../nbs/runs/06_together.ipynb #52b8cc12
 def reproduce_all(machineries:list,   # of `Machinery`, one per study
                   settings:Settings,  # what to do with each; `workers` says how many processes there are
-                  progress=None,      # None: silent; a `Progress` or a function (text, fraction)
+                  progress=None,      # a `Progress` or function; None: a bar where watched; False: silent
                   **how               # of `reproduce`: modes, arch, reading
                  )->Iterator:         # of `Ended`, in the order in which they end
     "Run several studies; one that fails does not stop the others"
