@@ -214,7 +214,23 @@ def test_the_store_is_shown_pruned_and_says_when_it_is_large(images, tmp_path):
     f.stored_fit(images, job(tmp_path, seed=2))
     os.utime(f.fits_folder(s)/f.kept_fits(s)[0]['key'], (time.time() - 9*86400,)*2)
     assert len(f.prune_fits(s, study='another')) == 0 and len(f.prune_fits(s, days=7)) == 1
-    assert len(f.prune_fits(s, most=10**9)) == 0 and len(f.prune_fits(s, most=0)) == 1 and f.kept_fits(s) == []
+    assert len(f.prune_fits(s, most=10**9)) == 0 and f.store_size(s) > sum(r['bytes'] for r in f.kept_files(s)) > 0
+    gone = f.prune_fits(s, most=0)
+    assert [r['mode'] for r in gone].count('frozen') == 1 and f.kept_fits(s) == f.kept_files(s) == []
+
+
+def test_features_and_decoded_images_count_and_are_pruned_too(images, tmp_path, usbook):
+    s = job(tmp_path).settings
+    f.stored_fit(images, job(tmp_path))
+    [(_, _, pixels)] = f.share_pixels([f.Task(images, job(tmp_path))])
+    assert {r['mode'] for r in f.kept_files(s)} == {'features', 'pixels'}
+    said = json.loads(usbook('cache', '--json').stdout)
+    assert said['pixels'] == pixels.stat().st_size and said['features'] > 0
+    assert not {'features', 'pixels'} & set(said['others'])
+    for r in f.kept_files(s): os.utime(tmp_path/'cache'/r['key'], (time.time() - 9*86400,)*2)
+    text = usbook('cache', '--prune', '--older', '7d').stdout
+    assert 'Removed: 0 trainings, 1 of features, 1 of pixels' in text and '1 trainings' in text
+    assert f.kept_files(s) == [] and len(f.kept_fits(s)) == 1
 
 
 def test_a_problem_in_a_worker_is_one_sentence(images, tmp_path):
