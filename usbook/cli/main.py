@@ -95,8 +95,22 @@ def _reproduce(args):
         run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
         done.append(run)
         if not args.json: _show_run(run)
-    if args.json: show_json([{**r.results, 'folder': str(r.folder)} for r in done] if args.study == 'all'
-                            else {**done[0].results, 'folder': str(done[0].folder)})
+    if args.study != 'all':
+        if args.json: show_json({**done[0].results, 'folder': str(done[0].folder)})
+    else: _show_all(done, args.json)
+
+def _show_all(runs, as_json):
+    "All verdicts when all tests are counted; in JSON as `luck_of_all` and as `holm_of_all` of each claim"
+    from usbook.cli.show import show_together
+    from usbook.runs.report import count_together
+    counted = count_together(runs)
+    if not as_json: return show_together(counted)
+    held = {(c['study'], c['id']): c['holm'] for c in counted['claims']}
+    def one(r):
+        claims = [c | ({'holm_of_all': held[r.study.id, c['id']]} if (r.study.id, c['id']) in held else {})
+                  for c in r.results['claims']]
+        return {**r.results, 'claims': claims, 'luck_of_all': counted['luck'], 'folder': str(r.folder)}
+    show_json([one(r) for r in runs])
 
 def _title(study, data):
     "The study, or the folder of own images that it is asked to read"
