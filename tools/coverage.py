@@ -42,9 +42,9 @@ from usbook.runs.record import Record
 
 CHOSEN = dict(sizes=('equal', 'unequal'), patients=(12, 25, 50, 200), iccs=(0., .1, .4), levels=(.5, .8, .95, .99),
               models=('beta',))
-CHECKED = dict(sizes=('seven', 'by rank'), patients=(8, 16, 35, 80, 120), iccs=(.05, .2, .3), levels=(.6, .75, .9, .97),
+CHECKED = dict(sizes=('seven', 'by rank', 'by root'), patients=(8, 16, 35, 80, 120), iccs=(.05, .2, .3), levels=(.6, .75, .9, .97),
                models=('probit', 'two kinds'))
-CHECKED_ALL = dict(CHECKED, patients=(16, 35, 120), iccs=(.05, .3), levels=(.6, .9)) # for the metrics that take longer
+CHECKED_ALL = dict(CHECKED, sizes=('seven', 'by root'), patients=(16, 35, 120), iccs=(.05, .3), levels=(.6, .9))
 OLDER = [ # percentile bootstrap over patients, 2000 resamples: metric, sizes, patients, ICC, level, coverage
     ('accuracy', 'equal', 25, .4, .95, .88), ('accuracy', 'equal', 50, .4, .95, .89),
     ('accuracy', 'unequal', 50, .1, .8, .89), ('accuracy', 'unequal', 50, .4, .8, .82),
@@ -53,9 +53,11 @@ OLDER = [ # percentile bootstrap over patients, 2000 resamples: metric, sizes, p
 
 
 def sizes(patients, how):
-    "Images of each patient: 20, or 50 for a tenth of them and 1 for the others; 7, or 60 over the patient's rank"
+    "Images of each patient: 20; 50 for a tenth of them, else 1; 7; 60 over the patient's rank, or over its root"
     if how in ('equal', 'seven'): return np.full(patients, 20 if how == 'equal' else 7)
-    if how == 'by rank': return np.maximum(1, 60 // np.arange(1, patients + 1))
+    if how.startswith('by'):
+        rank = np.arange(1, patients + 1)
+        return np.maximum(1, 60 // (rank if how == 'by rank' else rank**.5)).astype(int)
     return np.where(np.arange(patients) < max(1, round(patients / 10)), 50, 1)
 
 
@@ -173,7 +175,8 @@ def averages(rng, m, p, icc, sims, model='beta'):
             se = Spread(v[i], 'share', s.images).add(left[o][i]).se_over(n) if known else np.nan
             found[o].append(interval_from(v[i], se, s))
         found['macro_auc'].append(ranked(rng, one, table))
-    return {o: held(found[o], truth[o]) | (dict(attainable=attainable(values[o])) if o in values else {}) for o in found}
+    best = {o: dict(attainable=attainable(v)) for o, v in values.items()}
+    return {o: held(found[o], truth[o]) | best.get(o, {}) for o in found}
 
 
 def scored(rng, cm):

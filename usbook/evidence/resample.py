@@ -243,7 +243,7 @@ def _at_the_end(base, s, scale):
 
 def _floor(value, se, s, scale):
     "Wilson's ends with a moderated variance, where few patients carry the metric; None elsewhere"
-    if scale not in ('share', 'signed') or s.carriers >= min(8, .6 * s.effective): return None
+    if scale not in ('share', 'signed') or s.carriers >= min(12, (.85 if s.uneven else .6) * s.effective): return None
     two, n = (1, s.images) if scale == 'share' else (2, s.images)
     p = (value + two - 1) / two
     middle = (p * n + .5) / (n + 1)
@@ -475,7 +475,7 @@ def auc_left(self:Pairs)->np.ndarray: # (patients,); NaN where one kind is lost
 # %% ../../nbs/evidence/02_resample.ipynb #ce17423b
 @patch
 def loss(self:Pairs)->np.ndarray: # (patients,)
-    "What each patient's images cost the AUC: whose they are, the AUC stands on"
+    "What each patient's images cost the AUC; it rests on the patients who cost it most"
     return self.by_patient(np.where(self.y, ratio(self.n - self.placements, self.n, 0.),
                                     ratio(self.m - self.placements, self.m, 0.)))
 
