@@ -71,7 +71,7 @@ def test_a_decided_verdict_keeps_a_distance(i, limit):
     if verdict != 'inconclusive': assert not i.low <= limit <= i.high
 
 
-@settings(max_examples=20, deadline=None)  # statsmodels takes its time
+@settings(max_examples=10, deadline=None)  # statsmodels takes its time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_against_statsmodels(p):
     assert np.allclose(holm(p), multipletests(p, method='holm')[1])

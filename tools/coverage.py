@@ -42,8 +42,8 @@ from usbook.runs.record import Record
 
 CHOSEN = dict(sizes=('equal', 'unequal'), patients=(12, 25, 50, 200), iccs=(0., .1, .4), levels=(.5, .8, .95, .99),
               models=('beta',))
-CHECKED = dict(sizes=('seven', 'by rank', 'by root'), patients=(8, 16, 35, 80, 120), iccs=(.05, .2, .3), levels=(.6, .75, .9, .97),
-               models=('probit', 'two kinds'))
+CHECKED = dict(sizes=('seven', 'by rank', 'by root'), patients=(8, 16, 35, 80, 120), iccs=(.05, .2, .3),
+               levels=(.6, .75, .9, .97), models=('probit', 'two kinds'))
 CHECKED_ALL = dict(CHECKED, sizes=('seven', 'by root'), patients=(16, 35, 120), iccs=(.05, .3), levels=(.6, .9))
 OLDER = [ # percentile bootstrap over patients, 2000 resamples: metric, sizes, patients, ICC, level, coverage
     ('accuracy', 'equal', 25, .4, .95, .88), ('accuracy', 'equal', 50, .4, .95, .89),

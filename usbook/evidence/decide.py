@@ -92,8 +92,11 @@ def by_luck(tests:int,      # conditions that were tested
 def holm(p,       # (k,) p values
         )->list:  # (k,) adjusted p values, in the order given
     "Holm's adjusted p values (Holm 1979, Scandinavian Journal of Statistics 6:65)"
-    from statsmodels.stats.multitest import multipletests
-    return multipletests(p, method='holm')[1].tolist() if len(p) else []
+    p, most = [float(o) for o in p], 0.
+    out = [0.] * len(p)
+    for rank, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        out[i] = most = max(most, min(1., p[i] * (len(p) - rank)))
+    return out
 
 # %% ../../nbs/evidence/04_decide.ipynb #e78d6bed
 def _z(alpha): return NormalDist().inv_cdf(1 - alpha / 2)
