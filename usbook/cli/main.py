@@ -136,8 +136,8 @@ def _predict(args):
     from usbook.learn.predict import new_images, predict
     from usbook.runs.networks import seen_before
     if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
-    s, out = read_settings(), Path(args.out or _out_name(args.images or args.manifest))
-    if out.exists(): raise BadInput('is there already', out, remedy='name another file with --out')
+    s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
+    out = _new_file(name, 'name another file with --out')
     e, why = _asked(args, s)
     where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
     images = new_images(where, e, table, args.patients, not args.no_labels)
@@ -150,6 +150,12 @@ def _predict(args):
     _show_predicted(said, out)
 
 # %% ../../nbs/cli/04_main.ipynb #19797cc5
+def _new_file(name, remedy='name another file'):
+    "A file to write; one that is there is never overwritten"
+    from pathlib import Path
+    if os.path.lexists(name): raise BadInput('is there already', name, remedy=remedy)
+    return Path(name)
+
 def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
@@ -171,11 +177,9 @@ def _show_predicted(said, out):
 
 # %% ../../nbs/cli/04_main.ipynb #0c4ea481
 def _export(args):
-    from pathlib import Path
     from usbook.learn.export import card_of, export_network, save_network
     from usbook.runs.networks import card_facts, read_run, run_ensemble
-    out = Path(args.out)
-    if out.exists(): raise BadInput('is there already', out, remedy='name another file')
+    out = _new_file(args.out)
     e, why = run_ensemble(args.run_folder, read_settings(), args.arm)
     card = card_of(e, **card_facts(read_run(args.run_folder), e.facts['arm']))
     say(f'Networks: {why}.')
@@ -283,6 +287,30 @@ def _number(text, where):
     except ValueError: raise BadInput(f'{where}: {one_line(text, 40)!r} is not a number') from None
 
 
+# %% ../../nbs/cli/04_main.ipynb #5fbedb13
+def _power(args):
+    from usbook.evidence.power import Design
+    given = {k: getattr(args, k) for k in _DESIGN if getattr(args, k, None) is not None}
+    design = Design(args.kind, **given)
+    n = dict(images=design.images, patients=design.patients)
+    if not args.json: return print(design)
+    known = {k: v for k, v in n.items() if v < float('inf')}
+    show_json(dict(kind=args.kind, design=given, **known, sentence=str(design)))
+
+_DESIGN = dict(
+    expected='the proportion or AUC that is expected; of two networks, their difference',
+    limit='proportion, auc: what is to be exceeded', half='proportion: wanted half width of the 95 %% interval',
+    discordant='difference, equivalence: share of the images where exactly one of two networks is right',
+    margin='equivalence: the largest difference that does not matter',
+    prevalence='share of the images that have the finding', per_patient='images per patient (1)',
+    icc="how alike a patient's images are, 0 to 1 (0)", power='wanted chance of an answer (.8)',
+)
+
+def _power_options(p):
+    p.add_argument('kind', help='proportion, auc, difference (of two networks) or equivalence')
+    for name, text in _DESIGN.items():
+        p.add_argument(f"--{name.replace('_', '-')}", type=float, metavar='X', help=text)
+
 # %% ../../nbs/cli/04_main.ipynb #e0281b4f
 def _phantom(args):
     from usbook.phantoms.samples import SAMPLES, make_sample
@@ -321,7 +349,8 @@ def _fit_row(r):
     "One fit as words"
     import time
     from usbook.classroom.workshop import size_text
-    days = int((time.time() - r['used'])/86400)
+    from usbook.learn.fits import DAY
+    days = int((time.time() - r['used'])/DAY)
     used = 'today' if days < 1 else f"{days} day{'s'*(days > 1)} ago"
     net = f"{r['arch']}, {r['size']} pixels" if r['arch'] else r['key']
     seconds = '' if r['seconds'] is None else f"{r['seconds']:.0f} s"
@@ -547,6 +576,7 @@ def parser(): # argparse's parser
     )
     p.add_argument('--rates', default='0.1,0.2,0.5', help='false positives per scan (0.1,0.2,0.5)')
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
+    _power_options(add('power', _power, 'how many patients a study of your own takes'))
     _phantom_options(add('phantom', _phantom, 'simulated images with known truth'))
     p = add('exercises', _exercises, "exercise notebooks, which check the learner's answers")
     p.add_argument('out', help='folder to fill; notebooks that are there are kept')
