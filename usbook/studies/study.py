@@ -241,7 +241,8 @@ def _checked(d, text, where):
         if k in (*_TEXTS, *_OTHERS): continue
         near = get_close_matches(k, (*_TEXTS, *_OTHERS), 1)
         raise BadInput(f'{_line(text, k)}there is no {k!r} in a study' + (f'; {near[0]}?' if near else ''), where)
-    for k in (*_TEXTS, 'classes', 'published', 'claims', 'unknown'):
+    d.setdefault('published', []) # a plan prints nothing yet
+    for k in (*_TEXTS, 'classes', 'claims', 'unknown'):
         if k not in d: raise BadInput(f'{k!r} is missing', where)
     for k in _TEXTS:
         if not isinstance(d[k], str): raise BadInput(f'{_line(text, k)}{k} has to be a text between quotes', where)
