@@ -336,26 +336,27 @@ def get_study(id:str # one of STUDIES, a folder with a study.toml, or the name u
     if id in STUDIES: return STUDIES[id]
     path = Path(id).expanduser()
     path = path/'study.toml' if path.is_dir() else path
-    if path.suffix == '.toml' and path.is_file(): return _own(read_study(path), path)
+    if path.suffix == '.toml' and path.is_file(): return _own(path)
     if path.is_dir() or os.sep in str(id): raise BadInput('there is no study.toml', path, remedy='usbook new makes one')
     offered = packaged_studies()
     if id in offered: return offered[id]
     known = ', '.join((*STUDIES, *offered))
     raise BadInput(f'there is no study {id!r}; known are {known}, or a folder with a study.toml')
 
-def _own(study, where):
+def _own(where):
+    study = read_study(where, names=False)
     if not study.kind:
         raise BadInput("kind is missing: a study outside usbook needs kind = 'classes' or 'grades'", where)
     if study.id in STUDIES: raise BadInput(f'id = {study.id!r} is the name of a study of usbook; choose another', where)
     if not study.id.isidentifier(): raise BadInput(f'id = {study.id!r}: letters, digits and _ only', where)
-    return study
+    return read_study(where)
 
 def packaged_studies()->dict: # id -> `Study`
     "What installed packages offer: entry points of the group usbook.studies that name a package with a study.toml"
     found = {}
     for e in entry_points(group='usbook.studies'):
         file = Path(str(files(e.value).joinpath('study.toml')))
-        study = _own(read_study(file), file)
+        study = _own(file)
         if study.id in found:
             raise BadInput(f'two packages offer a study {study.id!r}', file, remedy='uninstall one of them')
         found[study.id] = study
