@@ -26,9 +26,9 @@ lab: .venv/.ready
 export: .venv/.ready
 	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/readme.py
 
-# run every notebook and keep its outputs
+# run every notebook and keep its outputs, with plots that light and dark pages show
 notebooks: .venv/.ready
-	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
+	@export USBOOK_WIDGETS=static MATPLOTLIBRC="$(CURDIR)/tools/book/matplotlibrc"; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
 	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False "$$nb" || exit 1; \
 	done
 	@$(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live `git ls-files 'nbs/*.ipynb'`

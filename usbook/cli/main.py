@@ -122,8 +122,8 @@ def _predict(args):
     from usbook.learn.predict import new_images, predict
     from usbook.runs.networks import seen_before
     if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
-    s, out = read_settings(), Path(args.out or _out_name(args.images or args.manifest))
-    if out.exists(): raise BadInput('is there already', out, remedy='name another file with --out')
+    s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
+    out = _new_file(name, 'name another file with --out')
     e, why = _asked(args, s)
     where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
     images = new_images(where, e, table, args.patients, not args.no_labels)
@@ -136,6 +136,12 @@ def _predict(args):
     _show_predicted(said, out)
 
 # %% ../../nbs/cli/04_main.ipynb #19797cc5
+def _new_file(name, remedy='name another file'):
+    "A file to write; one that is there is never overwritten"
+    from pathlib import Path
+    if os.path.lexists(name): raise BadInput('is there already', name, remedy=remedy)
+    return Path(name)
+
 def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
@@ -157,11 +163,9 @@ def _show_predicted(said, out):
 
 # %% ../../nbs/cli/04_main.ipynb #0c4ea481
 def _export(args):
-    from pathlib import Path
     from usbook.learn.export import card_of, export_network, save_network
     from usbook.runs.networks import card_facts, read_run, run_ensemble
-    out = Path(args.out)
-    if out.exists(): raise BadInput('is there already', out, remedy='name another file')
+    out = _new_file(args.out)
     e, why = run_ensemble(args.run_folder, read_settings(), args.arm)
     card = card_of(e, **card_facts(read_run(args.run_folder), e.facts['arm']))
     say(f'Networks: {why}.')
@@ -356,7 +360,8 @@ def _fit_row(r):
     "One fit as words"
     import time
     from usbook.classroom.workshop import size_text
-    days = int((time.time() - r['used'])/86400)
+    from usbook.learn.fits import DAY
+    days = int((time.time() - r['used'])/DAY)
     used = 'today' if days < 1 else f"{days} day{'s'*(days > 1)} ago"
     net = f"{r['arch']}, {r['size']} pixels" if r['arch'] else r['key']
     seconds = '' if r['seconds'] is None else f"{r['seconds']:.0f} s"

@@ -325,7 +325,7 @@ def folds_of(
 def evaluate(
     preds:Predictions,      # one row per image; or a path or a table
     independent:bool=False, # your word that no two images are related: Wilson for proportions
-    progress=None           # a `Progress`, a function (text, fraction), or None
+    progress=None           # a `Progress` or function; None: a bar where watched; False: silent
 )->Evaluation:              # every metric of a table of predictions, with its interval
     "Evaluate predictions; those pooled over the folds of a cross-validation say so in their metadata (`folds`)"
     preds = Predictions.of(preds, independent)

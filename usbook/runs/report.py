@@ -138,11 +138,20 @@ def headline_rows(results:dict # the content of results.json
     ]
 
 # %% ../../nbs/runs/00_report.ipynb #b7a51815
+_INKS = '#1b2530', '#e6ebf0' # by light and in the dark
+_GROUND = '#fffffe'                 # white, and found again in the file
+
+def _page_style():
+    "Settings of matplotlib for figures whose ink and ground a page can change"
+    ink = ('text.color', 'axes.labelcolor', 'axes.edgecolor', 'xtick.color', 'ytick.color')
+    ground = {'figure.facecolor': _GROUND, 'axes.facecolor': 'none', 'legend.frameon': False}
+    return {k: _INKS[0] for k in ink} | ground | {'svg.hashsalt': 'usbook', 'text.parse_math': False}
+
 def drawn(draw # function that returns a matplotlib Figure, or such a figure
          )->bytes:
     "A figure as SVG: the same bytes for the same figure, and texts as they are written"
     import matplotlib.pyplot as plt
-    with plt.rc_context({'svg.hashsalt': 'usbook', 'text.parse_math': False}):
+    with plt.rc_context(_page_style()):
         fig, f = draw() if callable(draw) else draw, io.BytesIO()
         try: fig.savefig(f, format='svg', bbox_inches='tight', metadata={'Date': None})
         finally: plt.close(fig)
@@ -171,10 +180,11 @@ def figures_of(out     # an `Outcome`
 
 # %% ../../nbs/runs/00_report.ipynb #b43f9f25
 def _overall(arms):
-    from usbook.evidence.plots import plot_intervals
+    from usbook.evidence.plots import plain_axes, plot_intervals
     names = ('accuracy', 'macro_precision', 'macro_recall', 'macro_f1', 'macro_auc')
     rows = {_metric(n): {t: e.overall[n] for t, e in arms.items() if n in e.overall} for n in names}
-    return plot_intervals(rows, reference=1/len(next(iter(arms.values())).classes))
+    ax = plain_axes(None, figsize=(4.6, .5 + .28*len(arms)*len(rows) + .12*len(rows))) # to be read on a phone too
+    return plot_intervals(rows, reference=1/len(next(iter(arms.values())).classes), ax=ax)
 
 def _confusion(title, e):
     from usbook.evidence.plots import plot_confusion
@@ -333,6 +343,15 @@ def checklists_of(out,              # an `Outcome`
 # %% ../../nbs/runs/00_report.ipynb #69bb377d
 def _embed(data, kind): return f'data:image/{kind};base64,' + base64.b64encode(data).decode()
 
+_IN_THE_DARK = {_INKS[0]: _INKS[1], '#e6e6e6': '#333e49', '#e5e5e5': '#333e49'} # ink, and the lines of grids
+
+def _shades(svg):
+    "A figure by light and in the dark, both on the page's own ground; pixels below which nobody can read it"
+    clear = dark = svg.replace(f'fill: {_GROUND}'.encode(), b'fill: none')
+    for old, new in _IN_THE_DARK.items(): dark = dark.replace(old.encode(), new.encode())
+    wide = float(re.search(rb'width="([\d.]+)pt"', svg)[1])
+    return [_embed(o, 'svg+xml') for o in (clear, dark)] + [round(.8*wide*96/72)]
+
 _WHOLE = re.compile(
     r'(?<![\w.#&])(--[\w-]+( \w+)?|\d{4}-\d\d-\d\d|\([-−\d.]+ to [-−\d.]+\)|[-−+]?[\d.,]*\d %|[-−+]?\.?\d[\d.,]*)'
 )
@@ -471,7 +490,7 @@ def render(out,               # an `Outcome`
         per_class={n: _class_table(a.evaluation) for n, a in out.arms.items()},
         per_class_there=any(a.evaluation.per_class for a in out.arms.values()),
         rows=paper_rows(out.study, r['runs']),
-        figures=[(c, _embed(f, 'svg+xml')) for c, f in figures.items()],
+        figures=[(c, *_shades(f)) for c, f in figures.items()],
         failed=[*failed, *lost],
         sentence=sentence,
         comparison_title=title,

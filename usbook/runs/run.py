@@ -61,7 +61,7 @@ def reproduce(machinery:Machinery,  # the study
               modes=MODES,          # which arms
               arch=None,            # another backbone; None: the plan's
               reading:Reading=Reading(), # how own images are read
-              progress=None         # None: silent; a `Progress` or a function (text, fraction)
+              progress=None         # a `Progress` or function; None: a bar where watched; False: silent
              )->Outcome:
     "Run a study from images to verdicts, and write its folder"
     from usbook.learn.fits import fits_for

@@ -58,7 +58,7 @@ def find_images(study:Study,        # whose images
                 settings:Settings,  # `settings.data` says which: sample, phantom, open:NAME, a folder or a manifest
                 phantom:dict=None,  # what `phantom` generates: n, size ...; None: as the sample
                 reading:Reading=Reading(), # how own images are read
-                progress=None       # None: silent; a `Progress` or a function (text, fraction)
+                progress=None       # a `Progress` or function; None: a bar where watched; False: silent
                )->tuple:            # (Manifest, `Source`)
     "The images of a run"
     what, read = settings.data, reading.read
@@ -85,8 +85,8 @@ def _generate(study, settings, progress, **kw):
     "A phantom in the cache, made once"
     from usbook.phantoms.samples import cached_sample
     say = Progress.of(progress).part(0., 1., 'simulating images')
-    shown = (lambda done: say(fraction=done)) if progress else False
-    return cached_sample(study, settings.path('cache')/'samples', progress=shown, **kw)
+    def show(done): say(fraction=done)
+    return cached_sample(study, settings.path('cache')/'samples', progress=show, **kw)
 
 def _stand_in(study, settings, progress):
     from usbook.phantoms.stand_in import stand_in

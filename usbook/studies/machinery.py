@@ -158,7 +158,7 @@ def plan_work(images:Manifest,   # all images, or the patients that the plan tak
               plan:Plan,         # how much work
               settings:Settings, # settings of the run
               modes=MODES,       # which arms
-              progress=None      # None: silent; a `Progress` or a function (text, fraction)
+              progress=None      # a `Progress` or function; None: a bar where watched; False: silent
              )->Work: # `LeakageError` where a patient would be on both sides
     "Split the images once, by patient, and prove it"
     if not plan.folds and not images.splits: images = split_by_patient(images, plan.fractions, seed=settings.seed)
