@@ -287,6 +287,31 @@ def _number(text, where):
     except ValueError: raise BadInput(f'{where}: {one_line(text, 40)!r} is not a number') from None
 
 
+# %% ../../nbs/cli/04_main.ipynb #9913416f
+def _new(args):
+    from usbook.studies.new import new_study
+    classes = args.classes or _answer('The classes, with commas between them', 'benign,malignant')
+    given = {k: getattr(args, k) or '' for k in ('title', 'kind', 'images', 'patients')}
+    out = new_study(args.folder, classes.split(','), **given)
+    if args.json: return show_json(dict(folder=str(out), files=sorted(f.name for f in out.iterdir())))
+    print(f"""{_short(out)} is ready. Next:
+  1. write what the paper printed and claims into {_short(out/'study.toml')}, before anything is run
+  2. usbook audit {_short(out)}
+  3. usbook reproduce {_short(out)}""")
+
+def _answer(question, example):
+    "A question at a terminal; where nobody can answer, the option's name"
+    if not sys.stdin.isatty(): raise BadInput('--classes is missing', remedy=f'--classes {example}')
+    return input(f'{question} (for example {example}): ')
+
+def _new_options(p):
+    p.add_argument('folder', help="a new folder; its name becomes the study's")
+    p.add_argument('--classes', metavar='A,B', help='names of the classes (asked for if it is missing)')
+    p.add_argument('--title', help='of the study')
+    p.add_argument('--kind', default='classes', help='classes (one label per image) or grades (the same, in an order)')
+    p.add_argument('--images', metavar='WHERE', help='a folder or manifest, as seen from FOLDER')
+    p.add_argument('--patients', metavar='RULE', help="a regular expression: how a file's name tells whose image it is")
+
 # %% ../../nbs/cli/04_main.ipynb #5fbedb13
 def _power(args):
     from usbook.evidence.power import Design
@@ -576,6 +601,7 @@ def parser(): # argparse's parser
     )
     p.add_argument('--rates', default='0.1,0.2,0.5', help='false positives per scan (0.1,0.2,0.5)')
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
+    _new_options(add('new', _new, 'a folder for a study of your own: text file, chapter, exercises, tests'))
     _power_options(add('power', _power, 'how many patients a study of your own takes'))
     _phantom_options(add('phantom', _phantom, 'simulated images with known truth'))
     p = add('exercises', _exercises, "exercise notebooks, which check the learner's answers")

@@ -113,7 +113,8 @@ def how_made(machinery:Machinery, # the study's machinery
             )->dict:              # command, options, versions, python, seconds, peak_memory, prepares
     "What is needed to repeat a run, and what it cost"
     given = {k: v for k, v in settings.as_dict().items() if k not in _WHERE} | options
-    given = dict(study=machinery.study.id, **given)
+    study = machinery.study
+    given = dict(study=str(study.file.parent) if study.file else study.id, **given)
     return dict(command=command_of(given), options=given, versions=versions(), python=platform.python_version(),
                 seconds=round(seconds, 1), peak_memory=peak_memory(), prepares=machinery.prepares)
 
