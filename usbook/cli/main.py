@@ -95,8 +95,22 @@ def _reproduce(args):
         run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
         done.append(run)
         if not args.json: _show_run(run)
-    if args.json: show_json([{**r.results, 'folder': str(r.folder)} for r in done] if args.study == 'all'
-                            else {**done[0].results, 'folder': str(done[0].folder)})
+    if args.study != 'all':
+        if args.json: show_json({**done[0].results, 'folder': str(done[0].folder)})
+    else: _show_all(done, args.json)
+
+def _show_all(runs, as_json):
+    "All verdicts when all tests are counted; in JSON as `luck_of_all` and as `holm_of_all` of each claim"
+    from usbook.cli.show import show_together
+    from usbook.runs.report import count_together
+    counted = count_together(runs)
+    if not as_json: return show_together(counted)
+    held = {(c['study'], c['id']): c['holm'] for c in counted['claims']}
+    def one(r):
+        claims = [c | ({'holm_of_all': held[r.study.id, c['id']]} if (r.study.id, c['id']) in held else {})
+                  for c in r.results['claims']]
+        return {**r.results, 'claims': claims, 'luck_of_all': counted['luck'], 'folder': str(r.folder)}
+    show_json([one(r) for r in runs])
 
 def _title(study, data):
     "The study, or the folder of own images that it is asked to read"
@@ -272,6 +286,31 @@ def _number(text, where):
     try: return float(text)
     except ValueError: raise BadInput(f'{where}: {one_line(text, 40)!r} is not a number') from None
 
+
+# %% ../../nbs/cli/04_main.ipynb #9913416f
+def _new(args):
+    from usbook.studies.new import new_study
+    classes = args.classes or _answer('The classes, with commas between them', 'benign,malignant')
+    given = {k: getattr(args, k) or '' for k in ('title', 'kind', 'images', 'patients')}
+    out = new_study(args.folder, classes.split(','), **given)
+    if args.json: return show_json(dict(folder=str(out), files=sorted(f.name for f in out.iterdir())))
+    print(f"""{_short(out)} is ready. Next:
+  1. write what the paper printed and claims into {_short(out/'study.toml')}, before anything is run
+  2. usbook audit {_short(out)}
+  3. usbook reproduce {_short(out)}""")
+
+def _answer(question, example):
+    "A question at a terminal; where nobody can answer, the option's name"
+    if not sys.stdin.isatty(): raise BadInput('--classes is missing', remedy=f'--classes {example}')
+    return input(f'{question} (for example {example}): ')
+
+def _new_options(p):
+    p.add_argument('folder', help="a new folder; its name becomes the study's")
+    p.add_argument('--classes', metavar='A,B', help='names of the classes (asked for if it is missing)')
+    p.add_argument('--title', help='of the study')
+    p.add_argument('--kind', default='classes', help='classes (one label per image) or grades (the same, in an order)')
+    p.add_argument('--images', metavar='WHERE', help='a folder or manifest, as seen from FOLDER')
+    p.add_argument('--patients', metavar='RULE', help="a regular expression: how a file's name tells whose image it is")
 
 # %% ../../nbs/cli/04_main.ipynb #5fbedb13
 def _power(args):
@@ -563,6 +602,7 @@ def parser(): # argparse's parser
     )
     p.add_argument('--rates', default='0.1,0.2,0.5', help='false positives per scan (0.1,0.2,0.5)')
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
+    _new_options(add('new', _new, 'a folder for a study of your own: text file, chapter, exercises, tests'))
     _power_options(add('power', _power, 'how many patients a study of your own takes'))
     _phantom_options(add('phantom', _phantom, 'simulated images with known truth'))
     p = add('exercises', _exercises, "exercise notebooks, which check the learner's answers")
