@@ -312,7 +312,7 @@ def features(net:Network,      # the frozen body is `net[0]`
         with _alone(path):
             x = read_features(path)
             if x is None or len(x) != len(first):
-                with no_random(job.seed + view): x = _one_view(net, dls, first, view, job.progress or None)
+                with no_random(job.seed + view): x = _one_view(net, dls, first, view, job.progress)
                 write_features(path, x)
         out.append(x[again])
     return torch.stack(out)
