@@ -49,7 +49,7 @@ def test_two_at_once_are_as_each_alone_and_one_that_fails_stops_nobody(tmp_path)
     seen, how = [], dict(modes=('frozen',), reading=RULE)
     said = lambda text, fraction=None: seen.append((text, fraction))
     ends = reproduce_all([*work, *bad], settings(tmp_path), said, **how)
-    ends = {e.study: e for e in ends}
+    ends = {e.study.id: e for e in ends}
     assert isinstance(ends['abdomen'].error, BadInput) and 'folds' in str(ends['abdomen'].error)
     assert isinstance(ends['breast_cine'].error, TypeError) and 'Traceback' in ends['breast_cine'].trace
     alone = replace(settings(tmp_path, '1'), cache=str(tmp_path/'another'))
@@ -70,7 +70,7 @@ from pathlib import Path
 work = [t.small(t.lung_signs.MACHINERY, folds=3, seeds=2), t.small(t.head_ct.MACHINERY, folds=2, seeds=2)]
 said = lambda text, fraction=None: print(text, flush=True)
 ends = list(t.reproduce_all(work, t.settings(Path(sys.argv[1])), said, modes=('frozen',), reading=t.RULE))
-print(json.dumps(dict((e.study, str(e.folder)) for e in ends)))
+print(json.dumps(dict((e.study.id, str(e.folder)) for e in ends)))
 '''
 
 

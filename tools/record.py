@@ -1,4 +1,4 @@
-"""The verdicts of all five studies into nbs/records, one file per study: `make record`; PROFILE=workshop for larger runs.
+"""The verdicts of all five studies into nbs/records: `make record`; PROFILE=workshop for larger runs.
 
 Interrupted, it goes on where it was: the trainings are kept.
 """

@@ -25,14 +25,16 @@ from ..core.files import sweep, write_file
 from ..core.progress import Progress
 from ..core.settings import Settings
 from .run import reproduce
+from ..studies.study import Study
 
 # %% ../../nbs/runs/06_together.ipynb #2a8faa2c
 @dataclass(frozen=True)
 class Ended:
     "What came of one study"
-    study: str                # its id
+    study: Study
     folder: Path|None = None  # of the run; None where it failed
     results: dict = field(default_factory=dict, repr=False) # the content of results.json; empty where it failed
+    verdicts: list = field(default_factory=list, repr=False) # of `Verdict`, one per claim
     error: BaseException|None = None # what went wrong; None: nothing
     trace: str = field(default='', repr=False) # the traceback of an error of our own
 
@@ -72,8 +74,8 @@ def _named(say, study, overall):
 def _ended(machinery, settings, say, how):
     "One study, and what came of it"
     try: out = reproduce(machinery, settings, progress=say, **how)
-    except Exception as e: return Ended(machinery.study.id, error=e, trace=traceback.format_exc())
-    return Ended(machinery.study.id, out.folder, out.results)
+    except Exception as e: return Ended(machinery.study, error=e, trace=traceback.format_exc())
+    return Ended(machinery.study, out.folder, out.results, out.verdicts)
 
 # %% ../../nbs/runs/06_together.ipynb #ecae1f78
 def _at_once(machineries, settings, say, how, n):
@@ -85,7 +87,7 @@ def _at_once(machineries, settings, say, how, n):
             told, out = {k: [0, 0.] for k in names}, set()
             while len(out) < len(names):
                 _tell(folder, told, say)
-                _mourn(folder, names, processes)
+                _mourn(folder, [m.study for m in machineries], processes)
                 for k in [k for k in names if k not in out and (folder/f'{k}.ended').is_file()]:
                     _tell(folder, told, say)
                     out.add(k)
@@ -134,17 +136,18 @@ def _tell(folder, told, say):
                 at[1] = at[1] if fraction is None else fraction
                 say(f'{k}: {text}', min(.999, sum(f for _, f in told.values())/len(told)))
 
-def _mourn(folder, names, processes):
+def _mourn(folder, studies, processes):
     "Write down what a dead process can't"
     dead = {p.pid for p in processes if not p.is_alive()}
-    for k in names:
+    for study in studies:
+        k = study.id
         begun, ended = folder/f'{k}.begun', folder/f'{k}.ended'
         if ended.is_file(): continue
         by = int(begun.read_text() or 0) if begun.is_file() else 0
         if by in dead or len(dead) == len(processes):
             e = BadInput(f'the process of {k} was ended from outside (too little memory?); its finished fits are kept, '
                          'so the same command goes on')
-            if not ended.is_file(): write_file(ended, dumps(Ended(k, error=e)))
+            if not ended.is_file(): write_file(ended, dumps(Ended(study, error=e)))
 
 # %% ../../nbs/runs/06_together.ipynb #0288fdec
 def _take_part(place, parent):
@@ -190,5 +193,5 @@ def _run_one(folder, machinery, settings, how, parent):
             print(json.dumps([text, fraction]), file=f, flush=True)
         end = _ended(machinery, settings, Progress(said), how)
     try: content = dumps(end)
-    except Exception: content = dumps(replace(end, error=RuntimeError(str(end.error)), results={}))
+    except Exception: content = dumps(replace(end, error=RuntimeError(str(end.error))))
     write_file(folder/f'{study}.ended', content)

@@ -81,6 +81,12 @@ def in_order(m:Manifest  # or `Clips`
 def _found(study, settings, phantom, reading, progress):
     "(Manifest, `Source`), in the order of the table"
     what, read = settings.data, reading.read
+    if study.kind and what in ('sample', 'phantom'):
+        given = study.run.get('images')
+        if not given or what == 'phantom': return _stand_in(study, settings, progress), Source('phantom')
+        path = study.file.parent/given
+        reading = replace(reading, patients=reading.patients or study.run.get('patients'))
+        return _own_images(study, path, reading), Source('own', path.name)
     def plain(f): return read(f) if read else Manifest.read(f, classes=list(study.classes))
     if what == 'sample':
         folder = samples_folder(study.id, settings.home) or samples_folder(study.id)
@@ -99,6 +105,13 @@ def _generate(study, settings, progress, **kw):
     say = Progress.of(progress).part(0., 1., 'simulating images')
     def show(done): say(fraction=done)
     return cached_sample(study, settings.path('cache')/'samples', progress=show, **kw)
+
+def _stand_in(study, settings, progress):
+    from usbook.phantoms.stand_in import stand_in
+    size = min(int(study.run.get('size', 96)), 128)
+    hard = float(study.run.get('difficulty', .5))
+    made = stand_in(study.classes, settings.path('cache')/'samples', 320, size, settings.seed, hard, progress)
+    return Manifest.read(made, classes=list(study.classes))
 
 def _open_set(study, name, settings, reading):
     from usbook.data.sets.fetch import fetch
