@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 
-from .show import console, plain_output, say, show_json
+from .show import as_csv, console, plain_output, say, show_json
 from ..core.errors import BadInput, one_line
 from ..core.settings import PROFILES, SEEDS, read_settings
 
@@ -534,7 +534,8 @@ def _check(args):
 
 # %% ../../nbs/cli/04_main.ipynb #ba64ba6d
 def _common(p):
-    p.add_argument('--json', action='store_true', help='machine-readable output')
+    p.add_argument('--json', action='store_true', help='machine-readable output: everything, unrounded')
+    p.add_argument('--csv', action='store_true', help='the same numbers as a table for a spreadsheet')
     p.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return p
 
@@ -722,7 +723,7 @@ def parser(): # argparse's parser
 def _fail(args, code, sentence, e=None):
     "Say what went wrong in at most three lines; the whole list of problems goes into a file"
     problems = getattr(e, 'problems', ())
-    if args.json:
+    if args.json and not args.csv:
         with suppress(OSError, ValueError): show_json(e.as_dict() if e else dict(error=sentence, problems=[]))
     say(sentence)
     if len(problems) > 1:
@@ -797,7 +798,7 @@ def _flush():
 def main(argv=None # list of words; None: the real command line
         )->int:    # exit code
     "Run one command"
-    args, old = argparse.Namespace(json=False, debug=False), {}
+    args, old = argparse.Namespace(json=False, csv=False, debug=False), {}
     try:
         old = _catch_ends()
         if sys.stdout is None: say('Standard output is closed: nothing is shown.')
@@ -811,9 +812,8 @@ def main(argv=None # list of words; None: the real command line
         _deaf(old)
         code = _explain(args, e)
     if (e := _flush()) and not isinstance(e, BrokenPipeError) and code == 0:
-        code = _fail(
-            argparse.Namespace(json=False), 2, f"The output can't be written: {getattr(e, 'strerror', None) or e}."
-        )
+        plain = argparse.Namespace(json=False, csv=False)
+        code = _fail(plain, 2, f"The output can't be written: {getattr(e, 'strerror', None) or e}.")
     if argv is not None:
         for s, was in old.items(): signal.signal(s, was)
     return code
@@ -822,7 +822,9 @@ def _run(args):
     if not args.debug:
         import warnings
         warnings.filterwarnings('ignore')
-    return args.run(args) or 0
+    if not args.csv: return args.run(args) or 0
+    args.json = True
+    with as_csv(): return args.run(args) or 0
 
 
 # %% ../../nbs/cli/04_main.ipynb #90559313
