@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from pydicom.data import get_testdata_file
 from usbook.core.errors import BadInput
 from usbook.data.dicom import header_codes, own_key, slice_order
-from usbook.data.duplicates import ALIKE, alike_pairs, fingerprint, likeness
+from usbook.data.duplicates import LOOKALIKE, alike_pairs, fingerprint, likeness
 from usbook.data.manifest import Manifest, folder_table
 from usbook.data.rules import propose_rules
 from usbook.data.split import check_leaks, split_by_patient
@@ -44,7 +44,7 @@ def test_an_export_looks_the_same_and_another_image_does_not():
     framed.paste(a, (30, 0))
     others = [Image.open(b), a.point(lambda v: 30 + .7*v), framed, picture(1, 200), Image.new('L', (50, 50), 7)]
     r = likeness([fingerprint(a)], [fingerprint(o) for o in others])[0]
-    assert (r[:3] > ALIKE).all() and (r[3:] < .5).all() and r[4] == 0
+    assert (r[:3] > LOOKALIKE).all() and (r[3:] < .5).all() and r[4] == 0
 
 def test_pairs_are_of_two_groups_and_each_is_named_once():
     small = [fingerprint(picture(0))]*3 + [fingerprint(picture(1)), b'']
@@ -232,10 +232,10 @@ def test_a_set_that_somebody_has_is_linked_and_left_as_it_is(usbook, tmp_path, m
 
 def test_few_patients_are_tested_in_folds_and_that_is_said(tmp_path):
     from types import SimpleNamespace
-    from usbook.studies.machinery import FEW, Plan, folds_for_few
+    from usbook.studies.machinery import FEW_PATIENTS, Plan, folds_for_few
     m = Manifest.open(make_tree(tmp_path, ('cyst', 'solid'), patients=6, each=1, size=16), r'^(P\d+)_')
     plan = Plan(SimpleNamespace())
-    assert folds_for_few(plan, m).folds == 5 and 'Because 12 patients are few' in m.notes[-1] and FEW > 57
+    assert folds_for_few(plan, m).folds == 5 and 'Because 12 patients are few' in m.notes[-1] and FEW_PATIENTS > 57
     given = split_by_patient(Manifest.open(tmp_path, r'^(P\d+)_'))
     assert folds_for_few(plan, given) is plan and not any('are few' in n for n in given.notes)
     two = m.subset([p in ('P000', 'P001', 'P100', 'P101') for p in m.patients])

@@ -1,4 +1,4 @@
-"""How alike images of one person and of two are, on the real sets: the record behind `ALIKE`.
+"""How alike images of one person and of two are, on the real sets: the record behind `LOOKALIKE`.
 
 USBOOK_REALDATA=folder python tools/lookalikes.py
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from usbook.data.duplicates import ALIKE, alike_pairs, fingerprint, likeness
+from usbook.data.duplicates import LOOKALIKE, alike_pairs, fingerprint, likeness
 from usbook.data.survey import UNSURE
 from usbook.runs.record import Record
 
@@ -49,17 +49,17 @@ def measured(folder):
     small = [fingerprint(im) for im in images]
     found = alike_pairs(small, t.patient, UNSURE, False)
     out = {'images': len(t), 'patients': t.patient.nunique(),
-           f'pairs of two patients at {ALIKE} or more': sum(p.r >= ALIKE for p in found),
-           f'pairs of two patients at {UNSURE} to {ALIKE}': sum(p.r < ALIKE for p in found)}
+           f'pairs of two patients at {LOOKALIKE} or more': sum(p.r >= LOOKALIKE for p in found),
+           f'pairs of two patients at {UNSURE} to {LOOKALIKE}': sum(p.r < LOOKALIKE for p in found)}
     some = range(0, len(t), max(1, len(t)//60))
     for how in ('smaller JPEG', 'darker', 'framed'):
         r = [likeness([small[i]], [fingerprint(exported(images[i], how))])[0, 0] for i in some]
-        out[f'share of exports found: {how}'] = float(np.mean(np.array(r) >= ALIKE))
+        out[f'share of exports found: {how}'] = float(np.mean(np.array(r) >= LOOKALIKE))
     if 'scan' in t:
         g = t.assign(k=range(len(t)), f=t.frame.astype(int)).sort_values(['scan', 'f'])
         near = [(a, b) for a, b, s, u in zip(g.k, g.k[1:], g.scan, g.scan[1:]) if s == u]
         r = np.array([likeness([small[a]], [small[b]])[0, 0] for a, b in near])
-        out['share of neighbouring frames found'] = float((r >= ALIKE).mean())
+        out['share of neighbouring frames found'] = float((r >= LOOKALIKE).mean())
     sha = hashlib.sha256(b''.join(hashlib.sha256((folder/f).read_bytes()).digest() for f in t.image)).hexdigest()
     return out, sha
 
@@ -72,7 +72,7 @@ def main():
         for band, (n, one) in EYE.get(name, {}).items(): out[f'by eye/{band}'] = one/n
         figures += [dict(study=name, arm='likeness', metric=k, value=v) for k, v in out.items()]
         data[name] = dict(sha256=sha, images=out['images'], given_patients=out['patients'])
-    how = dict(threshold=ALIKE, shown_from=UNSURE, looked_at={k: dict(v) for k, v in EYE.items()},
+    how = dict(threshold=LOOKALIKE, shown_from=UNSURE, looked_at={k: dict(v) for k, v in EYE.items()},
                by_eye='at most seven pairs of two patients from each band, looked at side by side by one person')
     Record('python tools/lookalikes.py', data, figures, how=how).write(OUT)
     print(OUT)
