@@ -44,7 +44,7 @@ def outcome(folder, own, classes):
     why = 'the images have other classes than the study' if own else 'invented'
     data = source.as_dict() | dict(images=120, patients=30, counts={}, split='abc', given=dict(images=162, patients=44))
     out = SimpleNamespace(study=study, settings=Settings(), data=data, arms=arms, comparison=None, source=source,
-                          verdicts=[c.judge({}, why) for c in study.claims],
+                          verdicts=[c.decide({}, why) for c in study.claims],
                           warnings=['All are used with --profile quick.'],
                           figures={'a plot of its own': lambda: 1/0}, images=images(folder, classes))
     out.results = results_of(out)

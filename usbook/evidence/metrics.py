@@ -252,17 +252,10 @@ def _likelihoods(sampler, c, **more):
     return dict(lr_plus=likelihood_interval(tp, true, fp, other, **more),
                 lr_minus=likelihood_interval(true - tp, true, other - fp, other, **more))
 
-# %% ../../nbs/evidence/03_metrics.ipynb #54fc18c4
-def _point(sampler):
-    "The metrics themselves: overall {name: number}, by class {name: (k,)}, and the margins"
-    m = [np.asarray(o.sum(1), dtype=float).ravel() for o in (sampler.tp, sampler.truth, sampler.predicted)]
-    overall = {o: float(v) for o, v in table_metrics(*m, sampler.apart.sum(1)).items()}
-    return overall | {o: float(v.sum() / sampler.n) for o, v in sampler.means.items()}, class_metrics(*m), m
-
 # %% ../../nbs/evidence/03_metrics.ipynb #f39e038e
 def _intervals(sampler, classes, unit, folds, progress):
     "Overall and per class intervals"
-    overall, each, m = _point(sampler)
+    (overall, each), m = sampler.of_table(), sampler.margins()
     counts, (se, se_each) = _Counts(sampler), _spreads(sampler, overall, each)
     alone, more = unit == 'images', dict(unit=unit, folds=folds)
     shares, class_shares = _proportions(sampler, counts) if alone and folds == 1 else ({}, {})

@@ -50,11 +50,11 @@ def _sizes(arch, *sizes, **how): # one network at two sizes of image
 # %% ../../nbs/studies/07_abdomen.ipynb #5976ac27
 STUDY = get_study('abdomen')
 
-_PAPER = dict(size=256, epochs=30, views=4)
+_PAPER = dict(size=256, epochs=30)
 
-PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, batch=16), patients=13),
+PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, views=1), patients=13),
          'quick': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=8, views=3)),
-         'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12, views=4), folds=5, seeds=3,
+         'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12), folds=5, seeds=3,
                               phantom=dict(n=1500, size=192)),
          'full': NetsPlan(Recipe('alexnet', **_PAPER), others=(Recipe('vgg16', **_PAPER), Recipe('vgg19', **_PAPER)),
                           phantom=dict(n=5517, size=256))}
@@ -84,7 +84,7 @@ def confusable(e:Evaluation,     # of test predictions
               )->pd.DataFrame:   # one row per pair, the most confused first
     "Pairs of classes that are mistaken for one another, in either direction"
     c, k = e.confusion, len(e.classes)
-    rows = [dict(one=e.classes[i], other=e.classes[j], one_called_other=int(c[i, j]), other_called_one=int(c[j, i]),
+    rows = [dict(one=e.classes[i], other=e.classes[j], one_as_other=int(c[i, j]), other_as_one=int(c[j, i]),
                  share=(c[i, j] + c[j, i])/max(1, c[i].sum() + c[j].sum())) for i in range(k) for j in range(i)]
     return pd.DataFrame(rows).sort_values('share', ascending=False, kind='stable', ignore_index=True).head(n)
 

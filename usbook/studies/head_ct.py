@@ -29,12 +29,12 @@ from .study import get_study
 STUDY = get_study('head_ct')
 
 PLANS = {
-    'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
-    'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=40),
+    'quick': Plan(Recipe('resnet10t', size=128, epochs=10, flip=True)),
     'workshop': Plan(
-        Recipe('resnet34', size=192, epochs=15, views=4, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)
+        Recipe('resnet34', size=192, epochs=15, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)
     ),
-    'full': Plan(Recipe('resnet50', size=224, epochs=30, views=4, flip=True), folds=5, phantom=dict(n=9350, size=256)),
+    'full': Plan(Recipe('resnet50', size=224, epochs=30, flip=True), folds=5, phantom=dict(n=9350, size=256)),
 }
 
 # %% ../../nbs/studies/05_head_ct.ipynb #920ce13c
@@ -89,18 +89,18 @@ def look(fit,            # a `Fit`
     rows, known = rows[known.any((1, 2))], known[known.any((1, 2))]
     if not len(rows): return rows, np.zeros((0, 1, 1)), {}
     maps = heat_maps(fit.network, fit, m, rows, 'finding')
-    def judged(maps): return score_maps(maps, known, m, rows).set_axis(rows)
-    rivals = [judged(heat_maps(randomise(fit.network, s), fit, m, rows, 'finding')) for s in range(n_random)]
-    return rows, maps, {'trained': judged(maps), 'random weights': pd.concat(rivals)}
+    def scored(maps): return score_maps(maps, known, m, rows).set_axis(rows)
+    rivals = [scored(heat_maps(randomise(fit.network, s), fit, m, rows, 'finding')) for s in range(n_random)]
+    return rows, maps, {'trained': scored(maps), 'random weights': pd.concat(rivals)}
 
 # %% ../../nbs/studies/05_head_ct.ipynb #267874d8
-def map_measures(judged:dict  # of `look`: network -> table
+def map_measures(scores:dict  # of `look`: network -> table
                 )->dict:      # measure -> `Interval`
     "The four differences that claim b stands on; an empty map counts as chance"
     def said(t, metric):
         return t[metric].astype(float).where(t.energy.notna(), t.area).groupby(level=0, sort=False).mean()
-    ours = judged['trained']
-    rival, out = judged['random weights'], {}
+    ours = scores['trained']
+    rival, out = scores['random weights'], {}
     for metric in ('energy', 'pointing'):
         for name, other in (('chance', ours.area), ('random_weights', said(rival, metric))):
             gap = mean_over_patients(said(ours, metric) - other, ours.patient)
@@ -115,9 +115,9 @@ def look_at_all(trained,  # a `Trained` with its fits
     looks = [(f, *look(f, m)) for f in trained.fits]
     looks = [l for l in looks if l[3]]
     if not looks: return {}
-    judged = {k: pd.concat([l[3][k] for l in looks]) for k in looks[0][3]}
+    scores = {k: pd.concat([l[3][k] for l in looks]) for k in looks[0][3]}
     f, rows, maps, _ = looks[0]
-    return map_measures(judged) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
+    return map_measures(scores) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #f139cd88
 def gain_of_slices(m,              # manifest of slices

@@ -69,7 +69,7 @@ class Claim:
 
 # %% ../../nbs/studies/01_study.ipynb #57bd63b9
 @patch
-def judge(self:Claim,
+def decide(self:Claim,
           measured:dict,  # expression of a condition -> `Interval` (or value, low, high)
           reason=''       # why it was not tested, or a remark to keep with the verdict
          )->Verdict:
