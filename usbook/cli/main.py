@@ -269,6 +269,30 @@ def _number(text, where):
     except ValueError: raise BadInput(f'{where}: {one_line(text, 40)!r} is not a number') from None
 
 
+# %% ../../nbs/cli/04_main.ipynb #5fbedb13
+def _power(args):
+    from usbook.evidence.power import Design
+    given = {k: getattr(args, k) for k in _DESIGN if getattr(args, k, None) is not None}
+    design = Design(args.kind, **given)
+    n = dict(images=design.images, patients=design.patients)
+    if not args.json: return print(design)
+    known = {k: v for k, v in n.items() if v < float('inf')}
+    show_json(dict(kind=args.kind, design=given, **known, sentence=str(design)))
+
+_DESIGN = dict(
+    expected='the proportion or AUC that is expected; of two networks, their difference',
+    limit='proportion, auc: what is to be exceeded', half='proportion: wanted half width of the 95 %% interval',
+    discordant='difference, equivalence: share of the images where exactly one of two networks is right',
+    margin='equivalence: the largest difference that does not matter',
+    prevalence='share of the images that have the finding', per_patient='images per patient (1)',
+    icc="how alike a patient's images are, 0 to 1 (0)", power='wanted chance of an answer (.8)',
+)
+
+def _power_options(p):
+    p.add_argument('kind', help='proportion, auc, difference (of two networks) or equivalence')
+    for name, text in _DESIGN.items():
+        p.add_argument(f"--{name.replace('_', '-')}", type=float, metavar='X', help=text)
+
 # %% ../../nbs/cli/04_main.ipynb #e0281b4f
 def _phantom(args):
     from usbook.phantoms.samples import SAMPLES, make_sample
@@ -533,6 +557,7 @@ def parser(): # argparse's parser
     )
     p.add_argument('--rates', default='0.1,0.2,0.5', help='false positives per scan (0.1,0.2,0.5)')
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
+    _power_options(add('power', _power, 'how many patients a study of your own takes'))
     _phantom_options(add('phantom', _phantom, 'simulated images with known truth'))
     p = add('exercises', _exercises, "exercise notebooks, which check the learner's answers")
     p.add_argument('out', help='folder to fill; notebooks that are there are kept')

@@ -16,6 +16,7 @@ from fastcore.basics import patch
 
 from ..core.errors import BadInput
 from ..core.interval import Interval
+from ..evidence.decide import region
 
 # %% ../../nbs/studies/00_formula.ipynb #d9f54982
 _TOKEN = re.compile(r'\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([^\W\d]\w*(?:\.\w+)*)|([-+*/(),<>]))')
@@ -93,10 +94,7 @@ class Condition:
 
     @property
     def bounds(self)->tuple: # (low, high): the whole interval has to lie between them
-        wide = float('inf')
-        return {'above': (self.limit, wide), 'below': (-wide, self.limit), 'within': (-self.limit, self.limit)}[
-            self.rule
-        ]
+        return region(self.rule, self.limit)
 
     @property
     def names(self)->list: # every name in the expression, once
