@@ -26,7 +26,7 @@ from ..predictions.predictions import Predictions
 # %% ../../nbs/evidence/11_subgroups.ipynb #c4317f43
 MOST_GROUPS = 12 # values of one column
 
-# %% ../../nbs/evidence/11_subgroups.ipynb #efbb8aaf
+# %% ../../nbs/evidence/11_subgroups.ipynb #483838a8
 def group_names(
     preds:Predictions, # with the column
     by:str             # a column; 'age:10' for a number: groups of ten years
@@ -41,7 +41,7 @@ def group_names(
     name = np.where(text == '', 'unknown', text) if not width else _bins(sheet, column, width)
     if len(found := np.unique(name.astype(str))) > MOST_GROUPS:
         number = pd.to_numeric(pd.Series(text), errors='coerce').notna().all()
-        hint = f'give a width, for example {column}:10' if number else f'join some of its values'
+        hint = f'give a width, for example {column}:10' if number else 'join some of its values'
         raise BadInput(f'column {column} has {len(found)} groups, and at most {MOST_GROUPS} are shown', preds.name,
                        remedy=hint)
     return name
@@ -54,10 +54,12 @@ def _bins(sheet, column, width):
     x = column_numbers(sheet, column)
     sheet.done()
     low = np.floor(x/w)*w
-    def text(v): return 'unknown' if np.isnan(v) else f'{v:g} to {v + w - 1:g}' if w.is_integer() else f'{v:g} up to {v + w:g}'
+
+    def text(v):
+        return 'unknown' if np.isnan(v) else f'{v:g} to {v + w - 1:g}' if w.is_integer() else f'{v:g} up to {v + w:g}'
     return np.array([text(v) for v in low], dtype=object)
 
-# %% ../../nbs/evidence/11_subgroups.ipynb #84cebfed
+# %% ../../nbs/evidence/11_subgroups.ipynb #494ad4e0
 def _in_order(names):
     "Groups as people list them: numbers by size, 'unknown' last"
     def key(o):
@@ -66,9 +68,10 @@ def _in_order(names):
         except ValueError: return (o == 'unknown', 1, 0., o)
     return sorted(set(map(str, names)), key=key)
 
-def _words(metric):
+def _words(metric, classes):
     "A compared metric as people read it"
     name, _, c = metric.partition('.')
+    if name == 'recall' and len(classes) == 2: return 'specificity' if c == classes[0] else 'sensitivity'
     return f'{name} of {c}' if c else 'AUC' if name == 'macro_auc' else name.replace('_', ' ')
 
 def _metric_of(e, metric):
@@ -80,7 +83,8 @@ def _one(preds, by, name, mask, metrics):
     "One `Subgroup`"
     mask = mask.astype(bool)
     e = evaluate(preds.subset(mask))
-    if mask.all(): return Subgroup(by.partition(':')[0], name, e, {m: Interval(note='all images') for m in metrics}, {}, {})
+    if mask.all():
+        return Subgroup(by.partition(':')[0], name, e, {m: Interval(note='all images') for m in metrics}, {}, {})
     sides = [_Side(preds, o) for o in (mask, ~mask)]
     gaps = {m: _gap(preds, sides, m) for m in metrics}
     return Subgroup(by.partition(':')[0], name, e, {m: d for m, (d, _) in gaps.items()},
@@ -105,7 +109,7 @@ class _Side:
         out[self.codes] = left
         return np.asarray(point).item(), out, rests_on(self.sampler, name, j, folds)[0]
 
-# %% ../../nbs/evidence/11_subgroups.ipynb #ed2ed226
+# %% ../../nbs/evidence/11_subgroups.ipynb #8304e803
 def _gap(preds, sides, metric):
     "Difference of two sides with its interval, and its p value"
     n, folds = preds.n_patients, folds_of(preds)
@@ -113,14 +117,15 @@ def _gap(preds, sides, metric):
     s = replace(weakest([sa, sb]), events=None)
     if not np.isfinite(a - b): return Interval(note='does not exist in one of the two'), None
     left = left_a - left_b
-    if not np.isfinite(left).all(): return Interval(a - b, note='no interval: it exists only thanks to one of the patients'), None
+    if not np.isfinite(left).all():
+        return Interval(a - b, note='no interval: it exists only thanks to one of the patients'), None
     se = Spread(a - b, 'any').add(left).se
     d = difference_interval(a - b, se, s)
     if d.low is None: return d, None
     wide = np.sqrt(2. if folds > 1 else 1.)
     return d, float(2*stats.t.sf(abs(a - b)/(se*wide), s.effective - 1))
 
-# %% ../../nbs/evidence/11_subgroups.ipynb #1cb06fc4
+# %% ../../nbs/evidence/11_subgroups.ipynb #46f677b6
 @dataclass(frozen=True)
 class Subgroup:
     "One group of images, its metrics, and its differences from all other images"
@@ -130,6 +135,14 @@ class Subgroup:
     differences:dict       # metric -> `Interval`: this group minus the rest
     p:dict                 # metric -> p value of the difference; absent where there is none
     p_holm:dict            # the same among all subgroups and metrics that were tested (Holm)
+
+    def as_dict(self)->dict:
+        "Ready for JSON"
+        gaps = {k: v.as_dict() for k, v in self.differences.items()}
+        return (
+            dict(by=self.by, name=self.name, differences=gaps, p=self.p, p_holm=self.p_holm)
+            | self.evaluation.as_dict()
+        )
 
 # %% ../../nbs/evidence/11_subgroups.ipynb #070ee6c8
 def metrics_compared(
@@ -154,26 +167,28 @@ def subgroups(
     for (i, m), p in zip(tested, holm([found[i].p[m] for i, m in tested])): found[i].p_holm[m] = float(p)
     return found
 
-# %% ../../nbs/evidence/11_subgroups.ipynb #2184ffa2
+# %% ../../nbs/evidence/11_subgroups.ipynb #9b7a0844
 def subgroup_table(
-    found:list  # of `Subgroup`
+    found:list   # of `Subgroup`
 )->pd.DataFrame: # a row per group: images, patients, metrics, differences and p values as texts
     "Subgroups as a table"
     rows = []
     for s in found:
         e, row = s.evaluation, dict(column=s.by, group=s.name, images=s.evaluation.n, patients=s.evaluation.n_patients)
         for m, d in s.differences.items():
-            name = _words(m)
-            row |= {name: str(_metric_of(e, m)), f'{name}, against the rest': _gap_text(d, s.p_holm.get(m))}
+            name = _words(m, e.classes)
+            row |= {name: str(_metric_of(e, m)), f'{name}: difference': _gap_text(d, s.p_holm.get(m))}
         rows.append(row)
     return pd.DataFrame(rows)
 
 def _gap_text(d, p):
     "A difference, and its p value after Holm"
-    if d.value is None or d.low is None: return 'no test' if d.value is None else f'{d.value:+.3f}, no test'
-    return f'{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {"< .001" if p < .001 else f"= {p:.3f}".replace("0.", ".")}'
+    if d.value is None: return 'all images' if d.note == 'all images' else 'no test'
+    if d.low is None: return f'{d.value:+.3f}, no test'
+    said = '< .001' if p < .001 else f'= {p:.3f}'.replace('0.', '.', 1)
+    return f'{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {said}'
 
-# %% ../../nbs/evidence/11_subgroups.ipynb #680f8805
+# %% ../../nbs/evidence/11_subgroups.ipynb #2b4dd9ee
 def about_many(
     found:list  # of `Subgroup`
 )->str:         # '' where nothing was tested
@@ -182,7 +197,10 @@ def about_many(
     if not n: return ''
     low = sum(p < .05 for s in found for p in s.p.values())
     after = sum(p < .05 for s in found for p in s.p_holm.values())
-    return (f'{counted(n, "differences")} {"was" if n == 1 else "were"} tested. If there were none at all, {.05*n:.2g} of '
-            f'them would still fall below .05 on average; {low} did, and {after} after Holm\'s correction, which the p '
-            f'values here have. A subgroup without a visible difference is not shown to be served as well: look at how '
-            f'wide its interval is.')
+    return (
+        f'{counted(n, "differences")} {"was" if n == 1 else "were"} tested. '
+        f'If there were none at all, {0.05 * n:.2g} of '
+        f'them would still fall below .05 on average; {low} did, and {after} after Holm\'s correction, which the p '
+        f'values here have. A subgroup without a visible difference is not shown to be served as well: look at how '
+        f'wide its interval is.'
+    )

@@ -34,7 +34,7 @@ def coco_detections(
     marks = [box(o) | dict(score=float(o['score'])) for o in results]
     return _three(name.values(), patients, les, marks)
 
-# %% ../../nbs/predictions/05_boxes.ipynb #7b1a61a5
+# %% ../../nbs/predictions/05_boxes.ipynb #6218db9a
 def _known(name, image):
     if image not in name: raise BadInput(f'the results speak of the image {image}, which the annotations do not list')
     return name[image]
@@ -44,13 +44,15 @@ def _three(scans, patients, lesions, marks):
     scans = list(scans)
     whose = patients if callable(patients) else patients.get
     frames = pd.DataFrame([*lesions, *marks], columns=['scan', 'frame']).groupby('scan')['frame'].max()
-    table = pd.DataFrame(dict(scan=scans, patient=[whose(o) for o in scans], n_frames=[int(frames.get(o, 0)) + 1 for o in scans]))
+    table = pd.DataFrame(
+        dict(scan=scans, patient=[whose(o) for o in scans], n_frames=[int(frames.get(o, 0)) + 1 for o in scans])
+    )
     box = ['scan', 'frame', 'x', 'y', 'w', 'h']
     les = pd.DataFrame(list(lesions), columns=[*box, 'lesion'])
     more = ['track'] if any('track' in m for m in marks) else []
     return Detections(table, les, pd.DataFrame(list(marks), columns=[*box, 'score', *more]))
 
-# %% ../../nbs/predictions/05_boxes.ipynb #2e36ee5b
+# %% ../../nbs/predictions/05_boxes.ipynb #e5d41656
 def yolo_boxes(
     folder,       # of the label files, one for each image that has boxes
     sizes,        # name without ending -> (width, height) in pixels
@@ -59,7 +61,8 @@ def yolo_boxes(
     "Boxes of YOLO's text files: class, centre, width and height as shares of the image"
     out = []
     for f in sorted(Path(folder).glob('*.txt')):
-        if f.stem not in sizes: raise BadInput(f'there is no size for the image {f.stem}', f, remedy='give its width and height')
+        if f.stem not in sizes:
+            raise BadInput(f'there is no size for the image {f.stem}', f, remedy='give its width and height')
         for row, line in enumerate(read_text(f).splitlines(), 1):
             if line.strip(): out.append(_yolo(f, row, line.split(), sizes[f.stem], scored))
     return out
@@ -84,7 +87,7 @@ def boxes_as_detections(
     "Detections from two lists of boxes"
     return _three(list(patients), patients, lesions, marks)
 
-# %% ../../nbs/predictions/05_boxes.ipynb #391f9254
+# %% ../../nbs/predictions/05_boxes.ipynb #e844b152
 def cvat_boxes(
     path:str|Path  # "CVAT for images 1.1", an XML file
 )->list:           # of dicts: scan, frame, x, y, w, h, lesion
@@ -97,7 +100,9 @@ def cvat_boxes(
     for image in root.iter('image'):
         for i, b in enumerate(image.iter('box'), 1):
             x, y, right, low = (float(b.get(o)) for o in ('xtl', 'ytl', 'xbr', 'ybr'))
-            out.append(dict(scan=Path(image.get('name')).stem, frame=0, x=x, y=y, w=right - x, h=low - y, lesion=str(i)))
+            out.append(
+                dict(scan=Path(image.get('name')).stem, frame=0, x=x, y=y, w=right - x, h=low - y, lesion=str(i))
+            )
     return out
 
 # %% ../../nbs/predictions/05_boxes.ipynb #3733861d

@@ -17,7 +17,7 @@ from ..core.errors import BadInput
 from ..core.tables import SYNONYMS, Sheet, column_numbers, column_text, nearest
 from .predictions import Predictions, any_sheet, read_meta
 
-# %% ../../nbs/predictions/04_reading.ipynb #9838016e
+# %% ../../nbs/predictions/04_reading.ipynb #5958e817
 def parse_columns(
     columns # as `read_predictions` takes them
 )->dict:    # our name -> theirs
@@ -27,11 +27,44 @@ def parse_columns(
     pairs = [o.partition('=') for o in str(columns).split(',') if o.strip()]
     for ours, sign, name in pairs:
         if not (sign and ours.strip() and name.strip()):
-            raise BadInput(f'columns: {ours.strip()!r} names no column', remedy="write for example patient=subject,target=y_true")
+            raise BadInput(
+                f'columns: {ours.strip()!r} names no column', remedy="write for example patient=subject,target=y_true"
+            )
     return {a.strip(): b.strip() for a, _, b in pairs}
 
-# %% ../../nbs/predictions/04_reading.ipynb #bb9a8340
-_POSITIVE = ('1', 'true', 'yes', 'y', 'pos', 'positive', 'malignant', 'abnormal', 'finding', 'disease', 'case', 'tumor', 'tumour')
+# %% ../../nbs/predictions/04_reading.ipynb #f79f0d00
+def _class_names(sheet, head, target):
+    "p_<class> -> column, for columns with a known beginning, or named like the classes in the targets"
+    for prefix in PREFIXES:
+        some = [h for h in head if h.lower().startswith(prefix) and len(h) > len(prefix)]
+        numbers = [h for h in some if _is_number(sheet, h)]
+        if len(numbers) > 1: return {f'p_{h[len(prefix):]}': h for h in numbers}
+    values = set(column_text(sheet, target)) if target in sheet else set()
+    return {f'p_{h}': h for h in head if h in values and _is_number(sheet, h)}
+
+def _is_number(sheet, column):
+    return (
+        pd.to_numeric(pd.Series(column_text(sheet, column)).str.replace(',', '.', regex=False), errors='coerce')
+        .notna()
+        .any()
+    )
+
+# %% ../../nbs/predictions/04_reading.ipynb #11ea28c2
+_POSITIVE = (
+    '1',
+    'true',
+    'yes',
+    'y',
+    'pos',
+    'positive',
+    'malignant',
+    'abnormal',
+    'finding',
+    'disease',
+    'case',
+    'tumor',
+    'tumour',
+)
 _NEGATIVE = ('0', 'false', 'no', 'n', 'neg', 'negative', 'benign', 'normal', 'no_finding', 'healthy', 'control', 'none')
 
 def _classes(sheet, positive, confirmed):
@@ -44,6 +77,7 @@ def _classes(sheet, positive, confirmed):
 
 def _many(sheet): return [str(c) for c in sheet.table.columns if str(c).startswith('p_') and len(str(c)) > 2]
 
+# %% ../../nbs/predictions/04_reading.ipynb #b7fb672f
 def _of_score(sheet, positive):
     "Two classes from the probability of one"
     _no_logits(sheet, 'score', 'sigmoid')
@@ -59,12 +93,16 @@ def _of_score(sheet, positive):
     if positive == '1' and not rest: rest = ['0']
     if positive is None or len(rest) != 1:
         what = f"has one score, and its targets are {', '.join(values[:6]) or 'empty'}"
-        raise BadInput(what, sheet.where, remedy='say whose probability the score is: --columns positive=mass, with two '
-                       'classes in all')
+        raise BadInput(
+            what,
+            sheet.where,
+            remedy='say whose probability the score is: --columns positive=mass, with two classes in all',
+        )
     p = column_numbers(sheet, 'score')
     sheet.table = sheet.table.drop(columns='score').assign(target=truth, **{f'p_{rest[0]}': 1 - p, f'p_{positive}': p})
     return [rest[0], positive], (f'The score is the probability of {positive}; that of {rest[0]} is the rest.',)
 
+# %% ../../nbs/predictions/04_reading.ipynb #7a5ebad1
 def _of_labels(sheet):
     "Probabilities 0 and 1 from predicted classes"
     truth, said = _plain_target(sheet), _plain_target(sheet, 'predicted')
@@ -72,13 +110,16 @@ def _of_labels(sheet):
     classes = sorted(set(truth) | set(said) - {''})
     sheet.table = sheet.table.drop(columns='predicted').assign(
         target=truth, **{f'p_{c}': (said == c).astype(float) for c in classes})
-    return classes, ('There are predicted classes and no probabilities: AUC, calibration and thresholds say nothing here.',)
+    return classes, (
+        'There are predicted classes and no probabilities: AUC, calibration and thresholds say nothing here.',
+    )
 
-# %% ../../nbs/predictions/04_reading.ipynb #46daf1ec
+# %% ../../nbs/predictions/04_reading.ipynb #157792c7
 def _plain_target(sheet, column='target'):
     "Classes as text; true and false in one spelling"
     return np.array([{'True': 'true', 'False': 'false'}.get(v, v) for v in column_text(sheet, column)], dtype=object)
 
+# %% ../../nbs/predictions/04_reading.ipynb #a15e88d0
 def _no_logits(sheet, column, how):
     "Refuse numbers that can't be probabilities with the sentence that helps"
     x = column_numbers(sheet, column)
@@ -88,7 +129,11 @@ def _no_logits(sheet, column, how):
     if (x[np.isfinite(x)] >= 0).all() and x[bad].max() <= 100:
         raise BadInput(f'{column} is {x[i]:g}, and a probability is at most 1', sheet.where, int(sheet.rows[i]),
                        'if these are per cent, divide them by 100; if they are logits, apply the softmax')
-    act = 'the softmax of each row, scipy.special.softmax(x, axis=1)' if how == 'softmax' else 'the sigmoid, 1/(1 + exp(-x))'
+    act = (
+        'the softmax of each row, scipy.special.softmax(x, axis=1)'
+        if how == 'softmax'
+        else 'the sigmoid, 1/(1 + exp(-x))'
+    )
     raise BadInput(f'{column} is {x[i]:g}: these are logits, not probabilities', sheet.where, int(sheet.rows[i]),
                    f'apply {act}, and give the result')
 
@@ -100,7 +145,7 @@ def _numbered(sheet):
     sheet.table = sheet.table.assign(target=[names[int(v)] for v in text])
     return (f"Targets 0 to {len(names) - 1} are read as {', '.join(names[:12])}, in the order of the columns.",)
 
-# %% ../../nbs/predictions/04_reading.ipynb #0de4366a
+# %% ../../nbs/predictions/04_reading.ipynb #d80c7f24
 def _opened(given):
     "A table as a sheet"
     if isinstance(given, (str, Path)): return any_sheet(given)
@@ -111,6 +156,7 @@ def _opened(given):
 
 def _meta(given): return read_meta(Path(given).with_suffix('.json')) if isinstance(given, (str, Path)) else {}
 
+# %% ../../nbs/predictions/04_reading.ipynb #e8346735
 def _renamed(sheet, names):
     "Give columns our names; what is confirmed must be there"
     head = [str(o) for o in sheet.table.columns]
@@ -120,16 +166,20 @@ def _renamed(sheet, names):
             raise BadInput(f'has no column {name}; it has {", ".join(head)[:200]}', sheet.where,
                            remedy=f'did you mean {near}?' if near else '')
         if ours in head and ours != name:
-            raise BadInput(f'{ours}={name}: there is a column {ours} already', sheet.where, remedy='keep one of the two')
+            raise BadInput(
+                f'{ours}={name}: there is a column {ours} already', sheet.where, remedy='keep one of the two'
+            )
     sheet.table = sheet.table.rename(columns={v: k for k, v in names.items()})
     for p in list(sheet.found): pass
 
+# %% ../../nbs/predictions/04_reading.ipynb #8235c20a
 def _unconfirmed(sheet, found, independent):
     "The parts of a sentence on what is recognised and has to be confirmed"
     lack = [o for o in ('image', 'patient', 'target') if o in found]
     what = f"has no column {' and no column '.join(lack)}" if lack else 'has its probabilities under other names'
     spec = ','.join(f'{k}={v}' for k, v in found.items())
-    remedy = f"if {', '.join(f'{v} is {k}' for k, v in list(found.items())[:6])}, confirm it with --columns {spec if len(spec) < 160 else 'auto'}"
+    said = ', '.join(f'{v} is {k}' for k, v in list(found.items())[:6])
+    remedy = f"if {said}, confirm it with --columns {spec if len(spec) < 160 else 'auto'}"
     return what, sheet.where, None, remedy
 
 def _completed(sheet, independent):
@@ -143,7 +193,7 @@ def _completed(sheet, independent):
         notes.append('The table names no patients: every image counts as a patient of its own.')
     return notes
 
-# %% ../../nbs/predictions/04_reading.ipynb #4d25cfa5
+# %% ../../nbs/predictions/04_reading.ipynb #1bf2b3a2
 def _joined(sheet, truth):
     "Bring patient, target and whatever else is known of an image into the table; notes"
     more = _opened(truth)
@@ -156,27 +206,77 @@ def _joined(sheet, truth):
     if not np.isin(mine, name).any():
         mine, at = (np.array([re.split(r'[\\/]', o)[-1] for o in a], dtype=object) for a in (mine, name))
         at, said = pd.Index(at), ['Images of the two tables are matched by the last part of their paths.']
-    if not at.is_unique: raise BadInput(f'image {at[at.duplicated()][0]!r} is listed twice', more.where, remedy='keep one row')
+    if not at.is_unique:
+        raise BadInput(f'image {at[at.duplicated()][0]!r} is listed twice', more.where, remedy='keep one row')
     where = at.get_indexer(mine)
-    sheet.add(where < 0, 'image', lambda i: f'image {mine[i]!r} is not in {more.where}; add it there with its patient and target')
+    sheet.add(
+        where < 0,
+        'image',
+        lambda i: f'image {mine[i]!r} is not in {more.where}; add it there with its patient and target',
+    )
     sheet.done()
     new = [c for c in more.table.columns if c not in sheet.table.columns]
     sheet.table = sheet.table.assign(**{c: more.table[c].to_numpy()[where] for c in new})
     return said
 
-# %% ../../nbs/predictions/04_reading.ipynb #69b3ec24
+# %% ../../nbs/predictions/04_reading.ipynb #e8a69ae0
 NAMES = dict(
     image=[*SYNONYMS['image'], 'filename', 'image_name', 'id', 'sop_instance_uid'],
     patient=['patient', *SYNONYMS['patient'], 'subject_id', 'case_id', 'patientid', 'patient_nr', 'participant_id'],
-    target=[*SYNONYMS['target'], 'y_true', 'ytrue', 'ground_truth', 'groundtruth', 'true_class', 'actual', 'y_test', 'outcome'],
-    score=['score', 'prob', 'proba', 'probability', 'y_score', 'y_prob', 'y_proba', 'pred_prob', 'p', 'confidence', 'risk',
-           'logit', 'y_pred_proba', 'prob_positive', 'p_positive', 'prob_1', 'score_1'],
+    target=[
+        *SYNONYMS['target'],
+        'y_true',
+        'ytrue',
+        'ground_truth',
+        'groundtruth',
+        'true_class',
+        'actual',
+        'y_test',
+        'outcome',
+    ],
+    score=[
+        'score',
+        'prob',
+        'proba',
+        'probability',
+        'y_score',
+        'y_prob',
+        'y_proba',
+        'pred_prob',
+        'p',
+        'confidence',
+        'risk',
+        'logit',
+        'y_pred_proba',
+        'prob_positive',
+        'p_positive',
+        'prob_1',
+        'score_1',
+        'prob_x',
+        'model_score',
+        'ai_score',
+    ],
     predicted=['predicted', 'y_pred', 'pred', 'prediction', 'predicted_class', 'pred_label', 'predicted_label'],
 ) # role -> names under which other tools write it, in small letters
-PREFIXES = ('p_', 'prob_', 'probs_', 'proba_', 'probability_', 'pred_', 'score_', 'scores_', 'output_', 'softmax_', 'logit_',
-            'logits_', 'class_', 'p-', 'p.') # before the name of a class
+PREFIXES = (
+    'p_',
+    'prob_',
+    'probs_',
+    'proba_',
+    'probability_',
+    'pred_',
+    'score_',
+    'scores_',
+    'output_',
+    'softmax_',
+    'logit_',
+    'logits_',
+    'class_',
+    'p-',
+    'p.',
+) # before the name of a class
 
-# %% ../../nbs/predictions/04_reading.ipynb #340281ec
+# %% ../../nbs/predictions/04_reading.ipynb #2adb01dd
 def recognised(
     sheet:Sheet  # a table
 )->dict:         # our name -> theirs, of the columns that still lack our name
@@ -189,7 +289,10 @@ def recognised(
         name = next((low[o] for o in NAMES[role] if o in low and low[o] not in found.values()), None)
         if name: found[role] = name
     if _has_classes(sheet, head): return found
-    taken, each = {*found.values(), 'image', 'patient', 'target'}, _class_names(sheet, head, found.get('target', 'target'))
+    taken, each = (
+        {*found.values(), 'image', 'patient', 'target'},
+        _class_names(sheet, head, found.get('target', 'target')),
+    )
     each = {o: c for o, c in each.items() if c not in taken}
     if len(each) > 1: return found | each
     for role in ('score', 'predicted'):
@@ -202,19 +305,7 @@ def _has_classes(sheet, head):
     "Whether the probabilities are there under our names"
     return sum(o.startswith('p_') and len(o) > 2 for o in head) > 1 or {'score', 'predicted'} & set(head)
 
-def _class_names(sheet, head, target):
-    "p_<class> -> column, for columns with a known beginning, or named like the classes in the targets"
-    for prefix in PREFIXES:
-        some = [h for h in head if h.lower().startswith(prefix) and len(h) > len(prefix)]
-        numbers = [h for h in some if _is_number(sheet, h)]
-        if len(numbers) > 1: return {f'p_{h[len(prefix):]}': h for h in numbers}
-    values = set(column_text(sheet, target)) if target in sheet else set()
-    return {f'p_{h}': h for h in head if h in values and _is_number(sheet, h)}
-
-def _is_number(sheet, column):
-    return pd.to_numeric(pd.Series(column_text(sheet, column)).str.replace(',', '.', regex=False), errors='coerce').notna().any()
-
-# %% ../../nbs/predictions/04_reading.ipynb #118525b6
+# %% ../../nbs/predictions/04_reading.ipynb #318f9440
 def read_predictions(
     given,             # a path (CSV, TSV, Excel, Parquet), a DataFrame, a dict of arrays, or predictions
     columns='',        # 'patient=subject,target=y_true'; a dict of these; 'auto': whatever is recognised; '': nothing

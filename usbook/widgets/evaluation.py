@@ -43,7 +43,7 @@ def surely_wrong(
                              p_predicted=preds.prob[rows, preds.pred[rows]],
                              p_truth=preds.prob[rows, preds.target[rows]]))
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #1dd64c7f
+# %% ../../nbs/widgets/07_evaluation.ipynb #297f8442
 def _wrong(rows, p, images):
     "Their part of the page, with pictures where there are any"
     from usbook.widgets.base import jpeg, picture_source
@@ -51,7 +51,9 @@ def _wrong(rows, p, images):
     def picture(i, name):
         try: return _embedded(jpeg(source(name), 220, frame=None if frames is None else frames[i]), 'jpeg')
         except (OSError, ValueError, KeyError): return ''
-    def lines(r): return [f'patient {r.patient}', f'truth: {r.truth}', f'predicted: {r.predicted} ({r.p_predicted:.3f})']
+
+    def lines(r):
+        return [f'patient {r.patient}', f'truth: {r.truth}', f'predicted: {r.predicted} ({r.p_predicted:.3f})']
     listed = [dict(image=r.image, src=picture(r.row, r.image) if source else '', lines=lines(r))
               for r in rows.itertuples()]
     table = rows.assign(p_predicted=rows['p_predicted'].map('{:.3f}'.format))[['image', 'patient', 'truth', 'predicted',
@@ -60,17 +62,32 @@ def _wrong(rows, p, images):
                 wrong_table=_as_table(table, 'image'),
                 wrong_note='The label may be what is wrong: look at these first.')
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #5a176dc1
+# %% ../../nbs/widgets/07_evaluation.ipynb #21026573
 def _headline(e):
     "The metrics that come first: (name with the patients it stands on, text)"
     p = finding_of(e.preds)
-    two = {} if p is None else {f'sensitivity ({p})': e.per_class[p]['recall'], 'specificity': e.per_class[p]['specificity'],
-                                'AUC': e.per_class[p]['auc']}
-    many = {} if two else {'mean recall': e.overall['balanced_accuracy'], 'F1, mean over classes': e.overall['macro_f1'],
-                           'AUC, mean over classes': e.overall['macro_auc']}
+    two = (
+        {}
+        if p is None
+        else {
+            f'sensitivity ({p})': e.per_class[p]['recall'],
+            'specificity': e.per_class[p]['specificity'],
+            'AUC': e.per_class[p]['auc'],
+        }
+    )
+    many = (
+        {}
+        if two
+        else {
+            'mean recall': e.overall['balanced_accuracy'],
+            'F1, mean over classes': e.overall['macro_f1'],
+            'AUC, mean over classes': e.overall['macro_auc'],
+        }
+    )
     some = {'accuracy': e.overall['accuracy']} | two | many
     return [(f"{k}{f', {counted(v.patients, e.resampled)}' if v.patients else ''}", str(v)) for k, v in some.items()]
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #f506b283
 def _model(name, e):
     "A model as the page takes it"
     t = e.table()
@@ -87,7 +104,7 @@ def _as_table(t, what):
     rows = [(text(r[0]), [text(v) for v in r[1:]]) for r in t.itertuples(index=False, name=None)]
     return dict(what=what, head=[str(c).replace('_', ' ') for c in t.columns[1:]], rows=rows)
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #8bc3f0bf
+# %% ../../nbs/widgets/07_evaluation.ipynb #e16e73cb
 def _plots(models):
     "caption -> function that draws it"
     from usbook.evidence import plots
@@ -106,6 +123,7 @@ def _plots(models):
     out[f'Decision curve: net benefit {what}'] = lambda: plots.plot_decision(_decisions(models, own))
     return out
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #57bc1d5e
 def _decisions(models, own):
     "Decision curves: of each model, or of each class of one model"
     from usbook.evidence.calibration import decision_curve
@@ -114,6 +132,7 @@ def _decisions(models, own):
     p = next(iter(models.values())).preds
     return {c: curve(p, c) for c in p.classes[:6]}
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #322fa87a
 def _calibrated(models):
     "Slope and intercept of each class"
     from usbook.evidence.calibration import calibration_line
@@ -123,11 +142,15 @@ def _calibrated(models):
         lines = {c: calibration_line(e.preds, c) for c in some}
         def text(i): return str(i) if i.value is not None else i.note
         t = pd.DataFrame([dict(of=c, slope=text(v['slope']), intercept=text(v['intercept'])) for c, v in lines.items()])
-        out.append(_as_table(t.rename(columns=dict(slope='calibration slope', intercept='intercept at slope 1')), 'probability of')
-                   | dict(name=n if len(models) > 1 else ''))
+        out.append(
+            _as_table(
+                t.rename(columns=dict(slope='calibration slope', intercept='intercept at slope 1')), 'probability of'
+            )
+            | dict(name=n if len(models) > 1 else '')
+        )
     return out
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #5160b1e3
+# %% ../../nbs/widgets/07_evaluation.ipynb #a9132e0d
 MOST_ALIVE = 30_000 # images up to which the explorers are in the page
 
 def _alive(p, images):
@@ -137,6 +160,7 @@ def _alive(p, images):
     from usbook.widgets.threshold import explore_threshold
     return [explore_threshold(p).html(), explore_confusion(p, images).html()]
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #8fb602c9
 def _compared(models):
     "What sets several models apart"
     if len(models) < 2: return dict(comparisons=[], pairs=None, pair_widget='')
@@ -145,13 +169,16 @@ def _compared(models):
     said = [compare(tables[names[0]], tables[n], names=(names[0], n)).sentence for n in names[1:]]
     pairs = compare_all(tables)
     pairs.insert(0, 'pair', pairs.pop('first') + ' – ' + pairs.pop('second'))
-    pairs = pairs.rename(columns=dict(b='right only by the first', c='right only by the second', difference='difference in accuracy'))
+    pairs = pairs.rename(
+        columns=dict(b='right only by the first', c='right only by the second', difference='difference in accuracy')
+    )
     alive = ''
     if len(first) <= MOST_ALIVE and len(names) == 2:
         from usbook.widgets.compare import explore_pair
         alive = explore_pair(first, second, names=tuple(names)).html()
     return dict(comparisons=said, pairs=_as_table(pairs, 'pair'), pair_widget=alive)
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #5d4f4f15
 def _group_tables(groups):
     "Subgroups, a table for each column"
     if not groups: return []
@@ -161,7 +188,7 @@ def _group_tables(groups):
         out.append(_as_table(own, words := by.replace('_', ' ')) | dict(by=words))
     return out
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #2b2ef7a4
+# %% ../../nbs/widgets/07_evaluation.ipynb #d069f7d4
 def _known(evaluations):
     "The models; refuses tables that aren't about the same images"
     models = dict(evaluations)
@@ -178,6 +205,7 @@ def _embedded(data, kind='svg+xml'):
     import base64
     return f'data:image/{kind};base64,' + base64.b64encode(data).decode()
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #5c9e95d4
 def _extent(p):
     return f'{counted(len(p), "images")} of {counted(p.n_patients, "patients")}: ' + ', '.join(
         f'{c} {int(n)}' for c, n in zip(p.classes, np.bincount(p.target, minlength=len(p.classes))))
@@ -190,14 +218,16 @@ def _rendered(name, context):
     parts = [(k, v) for k, v in names.items() if context.get(needs.get(k, 'title'))]
     return page_template(name).render(parts=parts, **context)
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #eb48c79d
+# %% ../../nbs/widgets/07_evaluation.ipynb #4bcf85a2
 def _facts(models, groups):
     "What the evaluation knows, for the checklists"
     first = next(iter(models.values()))
     p = first.preds
     e, own = first, finding_of(p)
     alone = e.resampled == 'images'
-    numbers = '; '.join(f"{n}: accuracy {m.overall['accuracy']}, AUC {m.overall['macro_auc']}" for n, m in models.items())
+    numbers = '; '.join(
+        f"{n}: accuracy {m.overall['accuracy']}, AUC {m.overall['macro_auc']}" for n, m in models.items()
+    )
     known = dict(
         metrics=', '.join(k.replace('_', ' ') for k in list(e.overall)[:12]) + ', and those of each class',
         uncertainty=e.notes[0], performance=numbers, sample=_extent(p), flow=f'{_extent(p)} are in the table',
@@ -221,7 +251,7 @@ def _checklists(known):
     found = {name: fill_checklist(name, known) for name in CHECKLISTS}
     return [(name, CITATIONS[name], count_statuses(a), a) for name, a in found.items()]
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #593daf82
+# %% ../../nbs/widgets/07_evaluation.ipynb #38e2da52
 def _made(models):
     "What was read and assumed: (what, text)"
     from usbook import __version__
@@ -238,6 +268,7 @@ def _made(models):
              *[('note', o) for o in p.notes], *_versions(__version__)]
     return rows
 
+# %% ../../nbs/widgets/07_evaluation.ipynb #8f0fe302
 def _file(p):
     "The name of a table, and the first digits of its SHA-256 where it is a file"
     path = Path(str(p.name))
@@ -246,18 +277,35 @@ def _file(p):
     return f'{path.name}{known}, {len(p)} rows'
 
 def _versions(own):
-    packs = {k: v for k, v in versions().items() if v and k in ('numpy', 'scipy', 'scikit-learn', 'statsmodels', 'pandas')}
+    packs = {
+        k: v for k, v in versions().items() if v and k in ('numpy', 'scipy', 'scikit-learn', 'statsmodels', 'pandas')
+    }
     return [('made by', f'usbook {own}, Python {platform.python_version()}, '
              + ', '.join(f'{k} {v}' for k, v in packs.items()))]
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #02fdca4c
+# %% ../../nbs/widgets/07_evaluation.ipynb #9c9257fb
+def _froc(dets):
+    from usbook.evidence.froc import froc
+    return froc(dets)
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #dfbe3e6d
+def _made_froc(results):
+    from usbook import __version__
+
+    rows = [
+        (f'marks of {n}', f'{Path(str(f.dets.names[2])).name}, {len(f.dets.detections)} rows')
+        for n, f in results.items()
+    ]
+    return [*rows, *_versions(__version__)]
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #8ff17515
 def finding_of(
     preds:Predictions # one row per image
 )->str|None:          # None of more than two classes
     "The class that sensitivity speaks of: of two classes the second"
     return preds.classes[-1] if len(preds.classes) == 2 else None
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #81984e38
+# %% ../../nbs/widgets/07_evaluation.ipynb #3889ded5
 def evaluation_page(
     evaluations:dict,  # name of a model -> its `Evaluation`; all on the same images
     by='',             # columns of subgroups, as `subgroups` takes them; '': none
@@ -293,7 +341,7 @@ def evaluation_page(
     )
     return _rendered('evaluation.html.j2', context)
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #2256cab2
+# %% ../../nbs/widgets/07_evaluation.ipynb #eb91c934
 @patch
 def report(
     self:Evaluation,
@@ -306,7 +354,7 @@ def report(
     if self.preds is None: raise BadInput('only counts were evaluated, and a report needs the predictions behind them')
     return write_file(path, evaluation_page({_short(self.preds.name): self}, by, images, title))
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #6406286b
+# %% ../../nbs/widgets/07_evaluation.ipynb #8e0d6709
 @patch
 def report(
     self:Comparison,
@@ -323,7 +371,7 @@ def report(
     both = {_short(n): evaluate(t) for n, t in zip(self.names, self.tables)}
     return write_file(path, evaluation_page(both, by, images, title))
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #693bca46
+# %% ../../nbs/widgets/07_evaluation.ipynb #add01747
 def froc_page(
     results:dict,   # name of a detector -> its `Froc`; all on the same scans
     title:str=''    # heading; '': the names of the detectors
@@ -345,31 +393,37 @@ def froc_page(
                  uncertainty='95 % intervals, patients resampled with all their scans', level='patient',
                  performance='; '.join(f'{n}: {r:g} per {f.per}: {v}' for n, f in results.items() for r, v in
                                        f.sensitivity.items()))
-    context = dict(title=title or ' and '.join(names), extent=extent, date=time.strftime('%d %B %Y').lstrip('0'),
-                   warnings=[], models=models, remarks=[n[0].upper() + n[1:] + '.' for n in first.notes], comparisons=said,
-                   figures=[(c, _embedded(s)) for c, s in plots.items()], failed=failed, each='Operating points',
-                   checklists=_checklists(known), made=_made_froc(results), **_missed(first, names[0]))
+    context = dict(
+        title=title or ' and '.join(names),
+        extent=extent,
+        date=time.strftime('%d %B %Y').lstrip('0'),
+        warnings=[],
+        models=models,
+        remarks=[n[0].upper() + n[1:] + '.' for n in first.notes],
+        comparisons=said,
+        figures=[(c, _embedded(s)) for c, s in plots.items()],
+        failed=failed,
+        each='Operating points',
+        checklists=_checklists(known),
+        made=_made_froc(results),
+        **_missed(first, names[0]),
+    )
     return _rendered('evaluation.html.j2', context)
 
-def _froc(dets):
-    from usbook.evidence.froc import froc
-    return froc(dets)
-
-def _made_froc(results):
-    from usbook import __version__
-    rows = [(f'marks of {n}', f'{Path(str(f.dets.names[2])).name}, {len(f.dets.detections)} rows') for n, f in results.items()]
-    return [*rows, *_versions(__version__)]
-
-# %% ../../nbs/widgets/07_evaluation.ipynb #bc848ee7
+# %% ../../nbs/widgets/07_evaluation.ipynb #7daf419c
 def _missed(f, name):
     "Lesions without any mark, and the false marks with the highest scores"
     scans, score = f.dets.scans['scan'].to_numpy(), f.marks.fp_score
     lost = int(np.isneginf(f.marks.lesion_score).sum())
     top = np.argsort(-score, kind='stable')[:12]
     t = pd.DataFrame(dict(scan=scans[f.marks.fp_scan[top]], score=[f'{s:.3f}' for s in score[top]]))
-    return dict(wrong=t.to_dict('records'), wrong_title='Most surely wrong: false marks with the highest scores',
-                wrong_table=_as_table(t, 'scan'), pictures=False,
-                wrong_note=f'{counted(lost, "lesions")} of {len(f.marks.lesion_score)} had no mark of {name} at any score.')
+    return dict(
+        wrong=t.to_dict('records'),
+        wrong_title='Most surely wrong: false marks with the highest scores',
+        wrong_table=_as_table(t, 'scan'),
+        pictures=False,
+        wrong_note=f'{counted(lost, "lesions")} of {len(f.marks.lesion_score)} had no mark of {name} at any score.',
+    )
 
 @patch
 def report(
