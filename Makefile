@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation difficulty coverage campaign benchmarks clean
+.PHONY: reproduce test lab export notebooks book samples backbone realdata ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -26,9 +26,9 @@ lab: .venv/.ready
 export: .venv/.ready
 	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/readme.py
 
-# run every notebook and keep its outputs
+# run every notebook and keep its outputs, with plots that light and dark pages show
 notebooks: .venv/.ready
-	@export USBOOK_WIDGETS=static; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
+	@export USBOOK_WIDGETS=static MATPLOTLIBRC="$(CURDIR)/tools/book/matplotlibrc"; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
 	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False "$$nb" || exit 1; \
 	done
 	@$(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live `git ls-files 'nbs/*.ipynb'`
@@ -54,6 +54,10 @@ realdata: .venv/.ready
 # what helped the backbone: short pretrainings, each with one thing left out; half an hour on two cores
 ablation: .venv/.ready
 	@$(RUN) tools/judge_backbone.py --ablate
+
+# what holds: the verdicts of all five studies into nbs/records; PROFILE=workshop for the larger runs
+record: .venv/.ready
+	@$(RUN) tools/record.py $(if $(PROFILE),--profile $(PROFILE))
 
 # how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready

@@ -202,11 +202,14 @@ def jupyterlab(folder, **env):
         stderr=subprocess.DEVNULL,
     )
     url = f'http://127.0.0.1:{port}'
-    for _ in range(300):
+    for _ in range(1200):
         try: urllib.request.urlopen(f'{url}/api/status?token={TOKEN}', timeout=2).read(); break
         except OSError:
             assert p.poll() is None, 'JupyterLab ended before it was ready'
             time.sleep(.1)
+    else:
+        p.kill()
+        pytest.fail('JupyterLab was not ready after two minutes', pytrace=False)
     try: yield lambda notebook: f'{url}/lab/tree/{notebook}?token={TOKEN}&reset'
     finally:
         p.terminate()

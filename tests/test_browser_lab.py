@@ -1,7 +1,6 @@
 ("The widgets in JupyterLab itself: run a notebook, move the slider by keyboard, click a cell, ask Python; save, lose "
  "the kernel, reopen; then each chapter")
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import nbformat
 import pytest
 from browser_tools import ASK, expect, jupyterlab, open_lab, table
 
+from usbook.cli.lab import lab_folder, lab_words
 from usbook.widgets.confusion import explore_confusion
 from usbook.widgets.threshold import explore_threshold
 
@@ -21,18 +21,45 @@ CELLS = (
 )
 
 
-@pytest.fixture
-def lab(tmp_path, chromium):
-    "A JupyterLab with one notebook"
+PLAIN = json.dumps(
+    {'@jupyterlab/notebook-extension:tracker': dict(windowingMode='none')}
+)  # every cell on the page, not only those in sight
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory, chromium):
+    "One JupyterLab for all: what `usbook lab` puts into a folder, the samples, and a notebook to play in"
+    folder = lab_folder(tmp_path_factory.mktemp('lab'))
     book = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(c.replace('TESTS', repr(str(ROOT / 'tests')))) for c in CELLS]
     )
     book.metadata['kernelspec'] = dict(name='python3', display_name='python3', language='python')
-    nbformat.write(book, tmp_path/'play.ipynb')
-    with jupyterlab(tmp_path) as url: yield url('play.ipynb')
+    nbformat.write(book, folder/'play.ipynb')
+    (folder/'data_samples').symlink_to(ROOT/'data_samples')
+    config = folder/'.jupyter'/'config'/'labconfig'
+    config.mkdir(parents=True)
+    (config/'default_setting_overrides.json').write_text(PLAIN)
+    with jupyterlab(folder, USBOOK_PROFILE='test') as url: yield url
+
+
+def test_the_welcome_page_is_rendered_and_leads_to_four_doors(lab, chromium, tmp_path):
+    "JupyterLab began among `_book` and `00_settings`"
+    (tmp_path/'welcome.ipynb').touch()
+    assert '--LabApp.default_url=/lab/tree/welcome.ipynb' in lab_words(tmp_path)
+    context, page = open_lab(chromium, lab('welcome.ipynb'), kernel=False)
+    expect(page.locator('.jp-RenderedMarkdown h1', has_text='Welcome to usbook')).to_be_visible(timeout=40000)
+    rows = page.locator('.jp-RenderedMarkdown table').first.locator('tbody tr')
+    assert [t.split()[1] for t in rows.locator('td:first-child').all_inner_texts()] == [
+        'learner', 'teacher', 'researcher', 'developer']
+    links = page.locator('.jp-RenderedMarkdown a:not(.jp-InternalAnchorLink)')
+    assert links.count() >= 8
+    page.locator('a', has_text='four signs in the lung').first.click()
+    page.wait_for_function("window.jupyterapp.shell.currentWidget.context.path === 'chapters/01_lung_signs.ipynb'")
+    context.close()
 
 
 def test_in_jupyterlab(lab, chromium):
+    lab = lab('play.ipynb')
     context, page = open_lab(chromium, lab)
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     explorer, confusion = (
@@ -87,9 +114,6 @@ def test_in_jupyterlab(lab, chromium):
 # Each chapter, run from top to bottom in JupyterLab under the test profile ---------------------------------------
 
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('*.ipynb'))
-PLAIN = json.dumps(
-    {'@jupyterlab/notebook-extension:tracker': dict(windowingMode='none')}
-)  # every cell on the page, not only those in sight
 RUN = '''async () => { const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets; await app.commands.execute("notebook:run-all-cells");
     return cells.flatMap(c => c.model.type === "code" ? c.model.sharedModel.toJSON().outputs.filter(o => o.output_type === "error").map(o => o.ename + ": " + o.evalue) : []); }'''
 WIDGETS = '''import json; from usbook.widgets.base import TableWidget
@@ -171,22 +195,15 @@ DRIVE = dict(
 
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
-def test_chapter_in_jupyterlab(chapter, tmp_path, chromium):
-    shutil.copytree(chapter.parent, tmp_path/'chapters')
-    (tmp_path/'records').symlink_to(ROOT/'nbs'/'records')                          # the figures recorded beforehand
-    shutil.copy(ROOT/'settings.ini', tmp_path)
-    (tmp_path/'data_samples').symlink_to(ROOT/'data_samples')
-    config = tmp_path/'.jupyter'/'config'/'labconfig'
-    config.mkdir(parents=True)
-    (config/'default_setting_overrides.json').write_text(PLAIN)
-    with jupyterlab(tmp_path, USBOOK_PROFILE='test') as url:
-        context, page = open_lab(chromium, url(f'chapters/{chapter.name}'))
-        page.set_default_timeout(20000)
-        assert page.evaluate(RUN) == []
-        found = ask(page, WIDGETS)
-        assert found, 'this chapter shows no widget'
-        for name, kind in found.items():
-            if kind in DRIVE: DRIVE[kind](page, name)
-        assert any(kind in DRIVE for kind in found.values())
-        if chapter.stem == '02_head_ct': drive_leaf(page)
-        context.close()
+def test_chapter_in_jupyterlab(chapter, lab, chromium):
+    context, page = open_lab(chromium, lab(f'chapters/{chapter.name}'))
+    page.set_default_timeout(20000)
+    assert page.evaluate(RUN) == []
+    found = ask(page, WIDGETS)
+    assert found, 'this chapter shows no widget'
+    for name, kind in found.items():
+        if kind in DRIVE: DRIVE[kind](page, name)
+    assert any(kind in DRIVE for kind in found.values())
+    if chapter.stem == '02_head_ct': drive_leaf(page)
+    page.evaluate('window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
+    context.close()

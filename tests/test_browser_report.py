@@ -1,4 +1,5 @@
 "The report in a browser: on a phone, in the dark, on paper; own images as a report of one's own"
+import base64
 import re
 from types import SimpleNamespace
 
@@ -43,7 +44,7 @@ def outcome(folder, own, classes):
     why = 'the images have other classes than the study' if own else 'invented'
     data = source.as_dict() | dict(images=120, patients=30, counts={}, split='abc', given=dict(images=162, patients=44))
     out = SimpleNamespace(study=study, settings=Settings(), data=data, arms=arms, comparison=None, source=source,
-                          verdicts=[c.judge({}, why) for c in study.claims],
+                          verdicts=[c.decide({}, why) for c in study.claims],
                           warnings=['All are used with --profile quick.'],
                           figures={'a plot of its own': lambda: 1/0}, images=images(folder, classes))
     out.results = results_of(out)
@@ -128,13 +129,36 @@ def test_printed_it_is_no_longer_than_it_needs_to_be(report, chromium):
     assert float(small[:-2]) <= float(body[:-2])               # remarks were printed larger than the text
 
 
+def drawn_there(page):
+    "The first plot as the page shows it: its text, and the ground that the page gives it"
+    src = page.locator('.figs img').first.evaluate('i => i.currentSrc')
+    ground = page.locator('.figs img').first.evaluate('i => getComputedStyle(i).backgroundColor')
+    return base64.b64decode(src.split(',', 1)[1]).decode(), ground
+
+
 def test_in_the_dark_it_is_dark(report, chromium):
+    "Plots lay on white slabs in a dark page; printed, they have dark ink again"
     context = chromium.new_context(color_scheme='dark')
     p = context.new_page()
     p.goto(report[1].as_uri())
     paper = p.evaluate('getComputedStyle(document.body).backgroundColor')
+    (dark, ground), _ = drawn_there(p), p.emulate_media(media='print')
+    p.wait_for_function('src => document.querySelector(".figs img").currentSrc !== src', arg='')
+    light, _ = drawn_there(p)
     context.close()
-    assert max(map(int, re.findall(r'\d+', paper)[:3])) < 60
+    assert max(map(int, re.findall(r'\d+', paper)[:3])) < 60 and ground == 'rgba(0, 0, 0, 0)'
+    assert '#e6ebf0' in dark and '#1b2530' not in dark and '#1b2530' in light
+    for svg in (dark, light): assert '#fffffe' not in svg and 'fill: #ffffff' not in svg
+
+
+def test_text_of_the_interval_plot_can_be_read_on_a_phone(report, chromium):
+    "It was as wide as a desk, and 4 points high at 390 pixels"
+    context = chromium.new_context(viewport=dict(width=390, height=800))
+    p = context.new_page()
+    p.goto(report[1].as_uri())
+    shown, natural = p.locator('.figs img').first.evaluate('i => [i.clientWidth, i.naturalWidth]')
+    context.close()
+    assert 8*96/72*shown/natural > 8.5  # pixels of its smallest text, which is 8 points high
 
 
 def test_a_verdict_says_what_it_rests_on(tmp_path, chromium):

@@ -33,7 +33,7 @@ from usbook.evidence.metrics import evaluate
 from usbook.phantoms.abdomen import abdomen_image
 from usbook.phantoms.samples import study_knobs
 from usbook.predictions.predictions import Predictions
-from usbook.studies.machinery import Arm, Measured, Trained, judge_claims
+from usbook.studies.machinery import Arm, Measured, Trained, decide_claims
 from usbook.core.settings import Settings
 from usbook.predictions.readers import write_answers
 
@@ -87,7 +87,7 @@ def test_every_declared_measure_is_delivered_with_a_human_reader():
     found = measure(arms(caffe, vgg))
     assert set(found.values) == set(STUDY.measures) and list(found.tables) == ['caffenet', 'vggnet']
     assert all(v.low is not None for v in found.values.values())
-    verdicts = {v.claim: v for v in judge_claims(STUDY, found)}
+    verdicts = {v.claim: v for v in decide_claims(STUDY, found)}
     assert all(x.low is not None for v in verdicts.values() for x, _, _ in v.tested)
     assert (
         verdicts['a'].verdict == 'supported'
@@ -108,7 +108,7 @@ def test_a_simulated_reader_decides_nothing(tmp_path):
     assert .15 < wrong.mean() < .4 and wrong[p.target == CLASSES.index('gallbladder')].mean() < .3
     found = measure(arms(p, p))
     assert not [k for k in found.values if k.endswith('_minus_reader')]
-    v = judge_claims(STUDY, found)[2]
+    v = decide_claims(STUDY, found)[2]
     assert v.verdict == 'not tested' and v.reason.startswith('simulated reader')
 
 
@@ -150,12 +150,12 @@ def test_one_rescued_error_is_no_evidence():
     )
     share = rescued_by_second(p)
     assert share.value == 1 and share.low is None and share.patients == share.events == 1
-    assert judge_claims(STUDY, Measured(dict(rescued_by_second=share)))[3].verdict == 'inconclusive'
+    assert decide_claims(STUDY, Measured(dict(rescued_by_second=share)))[3].verdict == 'inconclusive'
 
 
 def test_without_frozen_networks_nothing_is_claimed():
     found = measure({'net-finetuned': Trained(Arm('net', 'finetuned'), predictions(), predictions())})
-    assert found.values == {} and {v.verdict for v in judge_claims(STUDY, found)} == {'not tested'}
+    assert found.values == {} and {v.verdict for v in decide_claims(STUDY, found)} == {'not tested'}
 
 
 def test_confusable_pairs_by_hand():
@@ -167,7 +167,7 @@ def test_confusable_pairs_by_hand():
     q = Predictions.from_arrays(p.table.image, p.patient, p.target, prob, CLASSES)
     top = confusable(evaluate(q)).iloc[0]
     assert {top.one, top.other} == {'left_kidney_long', 'right_kidney_long'} and top.share == 6/48
-    assert top.one_called_other + top.other_called_one == 6
+    assert top.one_as_other + top.other_as_one == 6
 
 
 # The text --------------------------------------------------------------------------------------------------

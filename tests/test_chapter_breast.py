@@ -29,7 +29,7 @@ from usbook.evidence.froc import compare_froc, froc, toy_detections
 from usbook.phantoms.samples import make_sample
 from usbook.predictions.detections import Detections
 from usbook.runs.record import Record
-from usbook.studies.machinery import Arm, Trained, judge_claims
+from usbook.studies.machinery import Arm, Trained, decide_claims
 
 COMMITTED = Path(__file__).parents[1]/'nbs'/'records'/'breast_cine'
 
@@ -102,17 +102,17 @@ def test_declared_measures_are_delivered_or_explained():
     )
     found = measure({'x': arm(stills), 'y': arm(stills)})
     assert not found.values and 'no sequence' in found.remarks['a']
-    assert judge_claims(STUDY, found)[0].verdict == 'not tested'
+    assert decide_claims(STUDY, found)[0].verdict == 'not tested'
 
 
 def test_verdicts_follow_the_interval():
     a, b = both(0., 4., 150)
     out = compare({a.name: a, b.name: b})
     assert out['title'].startswith('Single frame against sequence') and {
-        c.id: c.judge(differences(out)).verdict for c in STUDY.claims[1:]
+        c.id: c.decide(differences(out)).verdict for c in STUDY.claims[1:]
     } == dict(b='supported', c='supported')
     back = compare({b.name: b, a.name: a})
-    assert STUDY.claims[2].judge(differences(back)).verdict == 'not supported'
+    assert STUDY.claims[2].decide(differences(back)).verdict == 'not supported'
     same = compare({'x': a, 'y': replace(a, arm=replace(a.arm, step='y'))})
     assert same['difference_at_0.1']['value'] == 0 and compare({'x': a}) is None
 

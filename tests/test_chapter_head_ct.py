@@ -30,7 +30,7 @@ from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
 from usbook.core.interval import Interval
 from usbook.evidence.resample import mean_over_patients
-from usbook.studies.machinery import Arm, Trained, judge_claims
+from usbook.studies.machinery import Arm, Trained, decide_claims
 from usbook.core.settings import Settings
 
 CLASSES = list(STUDY.classes)
@@ -70,7 +70,7 @@ def predictions(good, patients=40, each=5, seed=0):
     )
 
 
-def judged(pointing, energy, area, patient=None):
+def scored(pointing, energy, area, patient=None):
     n = len(pointing)
     return pd.DataFrame(
         dict(
@@ -86,11 +86,11 @@ def judged(pointing, energy, area, patient=None):
 # Claim b ---------------------------------------------------------------------------------------------------
 
 def test_measures_of_maps_by_hand():
-    ours = judged([True, True, False, True], [.5, .3, .2, .4], [.1, .1, .2, .2])
+    ours = scored([True, True, False, True], [.5, .3, .2, .4], [.1, .1, .2, .2])
     rival = pd.concat(
         [
-            judged([False] * 4, [0.1, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]),
-            judged([True] * 4, [0.3, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]),
+            scored([False] * 4, [0.1, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]),
+            scored([True] * 4, [0.3, 0.1, 0.2, 0.2], [0.1, 0.1, 0.2, 0.2]),
         ]
     )
     got = {k: v.value for k, v in map_measures({'trained': ours, 'random weights': rival}).items()}
@@ -103,7 +103,7 @@ def test_measures_of_maps_by_hand():
 
 def test_an_empty_map_counts_as_chance():
     "Otherwise a rival with empty maps would be beaten for nothing"
-    none = judged([False]*3, [np.nan]*3, [.1, .2, .3])
+    none = scored([False]*3, [np.nan]*3, [.1, .2, .3])
     assert all(v.value == pytest.approx(0) for v in map_measures({'trained': none, 'random weights': none}).values())
 
 
@@ -118,11 +118,11 @@ def test_a_map_that_is_the_mask_is_supported_and_noise_is_not():
     rng = np.random.default_rng(0)
     area = rng.uniform(.01, .05, 60)
     who = [f'P{i//4}' for i in range(60)]
-    noise = judged(rng.random(60) < area, area*rng.uniform(.5, 1.5, 60), area, who)
-    good = judged(rng.random(60) < .6, area + rng.uniform(.1, .3, 60), area, who)
+    noise = scored(rng.random(60) < area, area*rng.uniform(.5, 1.5, 60), area, who)
+    good = scored(rng.random(60) < .6, area + rng.uniform(.1, .3, 60), area, who)
     claim = next(c for c in STUDY.claims if c.id == 'b')
-    assert claim.judge(map_measures({'trained': good, 'random weights': noise})).verdict == 'supported'
-    assert claim.judge(map_measures({'trained': noise, 'random weights': good})).verdict == 'not supported'
+    assert claim.decide(map_measures({'trained': good, 'random weights': noise})).verdict == 'supported'
+    assert claim.decide(map_measures({'trained': noise, 'random weights': good})).verdict == 'not supported'
 
 
 def test_looks_at_tested_slices_with_a_mask(slices, fit):
@@ -186,11 +186,11 @@ def test_declared_measures_are_delivered_or_explained():
     )
     found = measure({'a': t})
     assert not found.values and set(found.remarks) == {'b', 'c'} and list(found.tables) == ['finetuned']
-    assert [v.verdict for v in judge_claims(STUDY, found)][1:] == ['not tested']*2
+    assert [v.verdict for v in decide_claims(STUDY, found)][1:] == ['not tested']*2
     t.measured = {k: Interval(.2, .1, .3) for k in every - {'auc.finding'}}
     found = measure({'a': t})
     assert set(found.values) == every - {'auc.finding'} and not found.remarks and maps_to_draw({'a': t}) == {}
-    assert 'not tested' not in {v.verdict for v in judge_claims(STUDY, found)}
+    assert 'not tested' not in {v.verdict for v in decide_claims(STUDY, found)}
 
 
 def test_the_run_from_images_to_verdicts(usbook, slices):

@@ -45,7 +45,7 @@ from usbook.phantoms.samples import make_sample
 from usbook.predictions.predictions import Predictions
 from usbook.evidence.resample import ratio_over_patients
 from usbook.studies.formula import interval_of
-from usbook.studies.machinery import Arm, Trained, judge_claims
+from usbook.studies.machinery import Arm, Trained, decide_claims
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 
@@ -371,11 +371,11 @@ def test_every_declared_measure_is_delivered_or_explained():
     frozen, tuned = (Trained(Arm('net', m), two) for m in ('frozen', 'finetuned'))
     found = measure({'net-finetuned': tuned})
     assert found.values == {} and set(found.remarks) == {c.id for c in STUDY.claims}
-    assert {v.verdict for v in judge_claims(STUDY, found)} == {'not tested'}
+    assert {v.verdict for v in decide_claims(STUDY, found)} == {'not tested'}
     frozen.measured = dict(neighbour_share_minus_chance=neighbour_share(four), tables=tables, views={}, stamps={})
     found = measure({'net-frozen': frozen, 'net-finetuned': tuned})
     assert set(found.values) == set(STUDY.measures) and set(found.remarks.values()) == {'frozen backbone'}
-    verdicts = {v.claim: v for v in judge_claims(STUDY, found)}
+    verdicts = {v.claim: v for v in decide_claims(STUDY, found)}
     assert 'not tested' not in {v.verdict for v in verdicts.values()} and verdicts['a'].verdict == 'supported'
     normal = int((target == 0).sum())  # an AUC stands on the patients of its rarer class
     assert {k: verdicts[k].patients for k in 'abce'} == dict(a=normal, b=normal, c=96, e=normal)
@@ -390,7 +390,7 @@ def test_two_networks_that_guess_are_not_told_apart_by_the_number_of_classes():
         predictions(target, rng.permutation(target)),
         predictions(np.minimum(target, 1), rng.permutation(np.minimum(target, 1)), TWO),
     )
-    v = judge_claims(STUDY, chapter.Measured(tables=dict(two=two, four=four, whole=two, blackout=two)))[2]
+    v = decide_claims(STUDY, chapter.Measured(tables=dict(two=two, four=four, whole=two, blackout=two)))[2]
     assert v.verdict != 'supported' and interval_of('two.accuracy - four.accuracy', dict(two=two, four=four)).low > .2
 
 def test_plans_name_the_papers_networks():

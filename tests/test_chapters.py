@@ -80,3 +80,26 @@ def test_plots_have_no_paper_of_their_own():
     css = (ROOT/'tools'/'book'/'static'/'book.css').read_text(encoding='utf-8')
     assert not re.search(r'\.cell_output img \{[^}]*background: *(#fff|white)', css)
     for nb in CHAPTERS: assert any('lesson_style(' in c for c in code(nb)), nb
+
+def test_the_other_notebooks_draw_as_chapters_do(tmp_path):
+    "In the book their plots were white slabs: `make notebooks` runs them with the settings of `lesson_style`"
+    import matplotlib as mpl
+    from usbook.runs.lesson import lesson_style
+    assert 'MATPLOTLIBRC="$(CURDIR)/tools/book/matplotlibrc"' in (ROOT/'Makefile').read_text(encoding='utf-8')
+    ours = mpl.rc_params_from_file(ROOT/'tools'/'book'/'matplotlibrc', use_default_template=False)
+    with mpl.rc_context():
+        lesson_style()
+        assert len(ours) == 10
+        for k, v in ours.items():
+            assert mpl.colors.to_hex(mpl.rcParams[k], True) == mpl.colors.to_hex(v, True) if 'color' in k else (
+                mpl.rcParams[k] == v), k
+
+def test_a_kept_training_counts_with_the_seconds_it_took(tmp_path):
+    "A cell whose networks were kept was said to take about a second for ever, and took minutes on the next machine"
+    from usbook.core.settings import read_settings
+    from usbook.learn import fits
+    from usbook.runs.lesson import LessonTimes
+    times = LessonTimes('x', read_settings(tmp_path, cache=str(tmp_path/'cache')), tmp_path/'none.json')
+    with times('both networks'): fits._SPARED.append(300.)
+    fits._SPARED.pop()
+    assert times.expected('both networks') == 'about 5 minutes, as measured on this machine'

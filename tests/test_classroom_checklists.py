@@ -46,7 +46,7 @@ def outcome(source=Source('sample'), meta=True, warnings=(), reader=None):
         data=data,
         arms=arms,
         comparison=None,
-        verdicts=[c.judge({}, 'invented') for c in study.claims],
+        verdicts=[c.decide({}, 'invented') for c in study.claims],
         warnings=list(warnings),
         figures={},
         source=source,

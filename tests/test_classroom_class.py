@@ -60,7 +60,8 @@ def test_images_by_dispute(table):
 def test_who_read_only_a_part(tmp_path):
     make(tmp_path/'class', part=(3, 4))
     t = read_class(tmp_path/'class', tmp_path/'truth.csv')
-    assert t.each().n[['s03', 's00']].tolist() == [20, 40] and t.fleiss()[1] == 20 and t.images().read.min() == 28
+    assert t.each().n[['s03', 's00']].tolist() == [20, 40] and t.images().read.min() == 28
+    assert t.fleiss()[1:] == (40, ['s03', 's04'])  # two short readers shrank the kappa of all to 20 images
     assert t.figure() and explore_class(t)
 
 def test_without_a_truth_there_is_agreement(tmp_path):
@@ -176,6 +177,18 @@ def test_one_short_reader_does_not_shrink_the_kappa_of_all(tmp_path):
     short.write_text('\n'.join(short.read_text().splitlines()[:9]) + '\n')
     value, n, brief = read_class(tmp_path/'class', tmp_path/'truth.csv').fleiss()
     assert n == 40 and brief == ['s03'] and value > 0
+
+def test_one_reader_of_half_does_not_shrink_the_kappa_of_all(tmp_path):
+    "20 of 40 images were enough to count, and everybody's kappa stood on 20"
+    make(tmp_path/'class', 30, part=(7,))
+    t = read_class(tmp_path/'class', tmp_path/'truth.csv')
+    assert t.fleiss()[1:] == (40, ['s07']) and 'on 40 images (without s07, who read few)' in t.sentence()
+
+def test_where_half_the_class_read_half_all_count(tmp_path):
+    make(tmp_path/'class', 6, part=(0, 1, 2))
+    assert read_class(tmp_path/'class', tmp_path/'truth.csv').fleiss()[1:] == (20, [])
+    make(tmp_path/'two', 2, part=(1,))
+    assert read_class(tmp_path/'two', tmp_path/'truth.csv').fleiss()[1:] == (20, [])
 
 def test_a_full_disk_leaves_no_half_page(table, tmp_path, monkeypatch):
     "class.html was there, cut off, after a disk had been full"

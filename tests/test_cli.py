@@ -1,5 +1,5 @@
 """The command line as a person meets it: exit codes, one sentence, nothing lost."""
-import json, os, re, shutil, signal, subprocess, sys
+import json, os, re, shutil, signal, subprocess, sys, time
 from pathlib import Path
 
 import numpy as np
@@ -541,7 +541,91 @@ def test_nbdev_test_works_as_typed(tmp_path):
     assert said['good'].returncode == 0 and 'Success' in said['good'].stdout, said['good'].stderr
     assert said['bad'].returncode == 1 and 'bad.ipynb' in said['bad'].stderr
 
+# The cache -------------------------------------------------------------------------------------------------
+
+def fits_in_a_cache(cache):
+    "Three fits as they lie in the store: two of head_ct, one of them old, and one of lung_signs"
+    from usbook.learn.fits import DAY
+    for name, study, days in (('a1', 'head_ct', 0), ('b2', 'head_ct', 40), ('c3', 'lung_signs', 3)):
+        fit = cache/'fits'/name
+        fit.mkdir(parents=True)
+        inputs = dict(kind='Recipe', mode='frozen', recipe=dict(arch='resnet10t', size=64, epochs=2))
+        (fit/'card.json').write_text(json.dumps(dict(inputs=inputs, study=study, seconds=61.2)))
+        (fit/'network.safetensors').write_bytes(b'x'*10**6)
+        os.utime(fit, (time.time() - days*DAY,)*2)
+    (cache/'samples').mkdir()
+    (cache/'samples'/'x').write_bytes(b'x'*2000)
+
+def test_the_cache_is_shown_and_pruned(usbook, tmp_path):
+    fits_in_a_cache(tmp_path/'cache')
+    said = usbook('cache').stdout
+    assert '3 trainings' in said and 'resnet10t, 64 pixels' in said and '61 s' in said
+    assert 'today' in said and '40 days ago' in said and '3 days ago' in said and 'samples' in said
+    one = json.loads(usbook('cache', '--study', 'lung_signs', '--json').stdout)
+    assert [r['key'] for r in one['fits']] == ['c3'] and one['removed'] == [] and one['others'] == dict(samples=2000)
+    assert '--older 30d' in sentence(usbook('cache', '--prune'))
+    for words in (('--older', '30 ages'), ('--to=-1GB',), ('--to', 'GB')):
+        assert 'is no amount' in sentence(usbook('cache', '--prune', *words))
+    gone = usbook('cache', '--prune', '--older', '4w').stdout
+    assert 'Removed: 1 trainings' in gone and not (tmp_path/'cache'/'fits'/'b2').exists()
+    left = json.loads(usbook('cache', '--prune', '--to', '1500KB', '--json').stdout)
+    assert [r['key'] for r in left['removed']] == ['c3'] and [r['key'] for r in left['fits']] == ['a1']
+    assert (tmp_path/'cache'/'samples'/'x').is_file(), 'only trainings are pruned'
+
+# Silence ---------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def bars(monkeypatch):
+    "What bars would show, as if this were a notebook and every task took longer than two seconds"
+    import types
+    from usbook.core import progress as pr
+    seen, clock = [], iter(range(0, 10**6, 3))
+    monkeypatch.setitem(sys.modules, 'ipykernel', types.ModuleType('ipykernel'))
+    monkeypatch.delenv('USBOOK_WIDGETS', raising=False)
+    monkeypatch.setattr(pr, 'bar', lambda: pr.Progress(lambda text, fraction=None: seen.append(text)))
+    monkeypatch.setattr(pr, 'time', types.SimpleNamespace(monotonic=lambda: next(clock)))
+    return seen
+
+def test_what_takes_long_shows_a_bar_in_a_notebook_unasked(bars):
+    "Features, ten trainings, a million rows: without `progress` a notebook stood still in silence"
+    import torch
+    from usbook.evidence.metrics import evaluate
+    from usbook.learn.transfer import Network, compute_features
+    from usbook.predictions.predictions import toy_predictions
+    evaluate(toy_predictions(10, 4))
+    assert any('intervals' in t for t in bars) and bars[-1] == 'done'
+    bars.clear()
+    net = Network(torch.nn.Identity(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)))
+    compute_features(net, [(torch.ones(2, 1, 2, 2),)]*2)
+    assert bars and set(bars) == {'computing features'}
+
+def test_a_bar_is_neither_drawn_where_nobody_watches_nor_kept_in_a_page(bars, monkeypatch):
+    from usbook.core.progress import Progress
+    assert Progress.of(None).sink and not Progress.of(False).sink
+    monkeypatch.setenv('USBOOK_WIDGETS', 'static')
+    assert not Progress.of(None).sink
+
 # Installed -------------------------------------------------------------------------------------------------
+
+def test_the_wheel_carries_no_checkpoints(tmp_path):
+    "JupyterLab's `.ipynb_checkpoints` went into the wheel"
+    import zipfile
+    for name in ('pyproject.toml', 'README.md', 'LICENSE', 'settings.ini', 'usbook/__init__.py', 'nbs/welcome.ipynb',
+                 'nbs/evidence/00_glossary.ipynb', 'nbs/chapters/01_lung_signs.ipynb'):
+        (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT/name, tmp_path/name)
+    for folder in ('usbook', 'usbook/weights', 'nbs/chapters', 'nbs/classroom/exercises', 'nbs/records'):
+        hidden = tmp_path/folder/'.ipynb_checkpoints'
+        hidden.mkdir(parents=True)
+        (hidden/'x-checkpoint.ipynb').write_text('{}')
+        (tmp_path/folder/'__pycache__').mkdir()
+        (tmp_path/folder/'__pycache__'/'x.pyc').write_bytes(b'')
+    words = [sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', tmp_path/'dist']
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
+    names = zipfile.ZipFile(next((tmp_path/'dist').glob('*.whl'))).namelist()
+    assert 'usbook/_lab/chapters/01_lung_signs.ipynb' in names and 'usbook/_lab/welcome.ipynb' in names
+    assert not [n for n in names if 'checkpoint' in n or 'pycache' in n]
+    assert {n.split('/')[0].split('-')[0] for n in names} == {'usbook'}
 
 def test_installed_away_from_the_checkout(tmp_path):
     "The wheel alone: list, the chapters, and a run whose sample is made on the spot"

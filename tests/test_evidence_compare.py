@@ -43,9 +43,9 @@ def test_sentence_and_verdict_never_disagree(seed, patients):
     who = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
     a, b = (table(rng.random(len(who)) < p, who) for p in (.8, rng.choice([.3, .6, .8])))
     c = compare(a, b, names=('one', 'two'))
-    def judged(rule):
-        return Claim('a', '', '', '', (Condition('d', rule, 0.0),)).judge(dict(d=c.differences['accuracy'])).verdict
-    up, down = map(judged, ('above', 'below'))
+    def decided(rule):
+        return Claim('a', '', '', '', (Condition('d', rule, 0.0),)).decide(dict(d=c.differences['accuracy'])).verdict
+    up, down = map(decided, ('above', 'below'))
     assert ('one is right more often than two' in c.sentence) == (up == 'supported') == (down == 'not supported')
     assert ('two is right more often than one' in c.sentence) == (down == 'supported') == (up == 'not supported')
     assert c.decide().verdict == up and c['sentence'] == c.sentence == str(c)

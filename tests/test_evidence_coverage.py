@@ -42,13 +42,14 @@ import simulate_differences
     ],
 )
 def test_accuracy_covers_where_percentiles_did_not(unequal, patients, icc, p, older):
-    found = coverage.proportions(np.random.default_rng(0), coverage.sizes(patients, unequal), p, icc, 400)['accuracy']
+    m = coverage.sizes(patients, 'unequal' if unequal else 'equal')
+    found = coverage.proportions(np.random.default_rng(0), m, p, icc, 400)['accuracy']
     assert found['coverage'] >= .92 > older and found['given'] > .9
 
 
 def test_a_difference_of_equal_models_covers_0():
-    for unequal in (False, True):
-        found = coverage.differences(np.random.default_rng(1), coverage.sizes(50, unequal), .8, .4, 400)['difference']
+    for how in ('equal', 'unequal'):
+        found = coverage.differences(np.random.default_rng(1), coverage.sizes(50, how), .8, .4, 400)['difference']
         assert .92 <= found['coverage'] <= .99
 
 
@@ -57,11 +58,24 @@ def test_three_folds_without_signal():
     assert found['pooled_auc']['coverage'] >= max(.9, found['without']['coverage'])
 
 
+def test_the_images_of_a_patient_are_as_alike_as_is_said():
+    "The models of the second grid have the proportion and the intraclass correlation of their names"
+    rng = np.random.default_rng(3)
+    for model in (*coverage.CHOSEN['models'], *coverage.CHECKED['models']):
+        r = coverage.rates(rng, .9, .2, 100_000, model)
+        assert r.mean() == pytest.approx(.9, abs=.005) and r.var() / .09 == pytest.approx(.2, abs=.01)
+
+
+def test_the_best_attainable_coverage_near_1_is_one_sided():
+    v = np.random.default_rng(0).binomial(60, [[.5], [.99]], (2, 20_000)) / 60
+    assert .93 < coverage.attainable(v[0]) < .97 and coverage.attainable(v[1]) > .975
+
+
 def test_the_record_is_of_the_same_shape():
     file = ROOT/'nbs'/'records'/'coverage.json'
     if not file.exists(): pytest.skip('no record yet: make coverage writes it')
     record = Record.read(file)
-    assert record.arms == ['now', 'percentiles, before'] and 'coverage.py' in record.command
+    assert record.arms == ['now', 'checked', 'percentiles, before'] and 'coverage.py' in record.command
     keys = {'study', 'arm', 'metric', 'of', 'sizes', 'patients', 'icc', 'level', 'value', 'given'}
     assert keys <= set(record.figures[0])
 

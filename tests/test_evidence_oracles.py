@@ -12,7 +12,7 @@ from sklearn.calibration import calibration_curve
 
 from usbook.evidence import calibration, compare, resample, scores
 from usbook.core.interval import Interval
-from usbook.evidence.resample import Resampler, draws, replicates, wilson
+from usbook.evidence.resample import Resampler, draws, proportion_of, wilson
 from usbook.evidence.metrics import evaluate, evaluate_matrix
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.core.errors import BadInput
@@ -49,22 +49,21 @@ def table(seed, k=3, n=60, patients=7, ties=False):
 @given(seeds, st.integers(2, 6), st.booleans())
 def test_figures_against_scikit_learn(seed, k, ties):
     p = table(seed, k, ties=ties)
-    y, called, s = p.target, p.pred, Resampler(p.target, p.pred, k, p.patient_codes, p.prob)
-    whole, each = s.scores(np.ones((s.n_clusters, 1)))
-    whole, each = {o: v[0] for o, v in whole.items()}, {o: v[0] for o, v in each.items()}
-    assert close(whole['accuracy'], sk.accuracy_score(y, called))
-    assert close(whole['balanced_accuracy'], sk.balanced_accuracy_score(y, called)) and close(
-        whole['mcc'], sk.matthews_corrcoef(y, called)
+    y, pred, s = p.target, p.pred, Resampler(p.target, p.pred, k, p.patient_codes, p.prob)
+    whole, each = s.values()
+    assert close(whole['accuracy'], sk.accuracy_score(y, pred))
+    assert close(whole['balanced_accuracy'], sk.balanced_accuracy_score(y, pred)) and close(
+        whole['mcc'], sk.matthews_corrcoef(y, pred)
     )
     for w in (None, 'linear', 'quadratic'):
-        assert close(whole['kappa' + (f'_{w}' if w else '')], sk.cohen_kappa_score(y, called, weights=w))
+        assert close(whole['kappa' + (f'_{w}' if w else '')], sk.cohen_kappa_score(y, pred, weights=w))
     for avg in ('macro', 'micro', 'weighted'):
-        if avg != 'micro' and len(set(called)) < k: continue
-        p_, r_, f_, _ = sk.precision_recall_fscore_support(y, called, average=avg, zero_division=0)
+        if avg != 'micro' and len(set(pred)) < k: continue
+        p_, r_, f_, _ = sk.precision_recall_fscore_support(y, pred, average=avg, zero_division=0)
         assert close([whole[f'{avg}_{o}'] for o in ('precision', 'recall', 'f1')], [p_, r_, f_])
-    m = sk.multilabel_confusion_matrix(y, called, labels=range(k))
+    m = sk.multilabel_confusion_matrix(y, pred, labels=range(k))
     assert close(each['specificity'], m[:, 0, 0] / m[:, 0].sum(1)) and close(
-        each['f1'], sk.f1_score(y, called, average=None, labels=range(k))
+        each['f1'], sk.f1_score(y, pred, average=None, labels=range(k))
     )
     auc = [sk.roc_auc_score(y == c, p.prob[:, c]) for c in range(k)]
     assert (
@@ -82,21 +81,21 @@ def test_figures_against_scikit_learn(seed, k, ties):
 
 @settings(max_examples=25, deadline=None)
 @given(seeds, st.integers(2, 4), st.booleans())
-def test_each_resample_is_the_table_written_out(seed, k, ties):
-    "A weight of 2 is a patient written down twice, in every figure"
+def test_each_metric_without_a_patient_is_that_of_the_other_patients(seed, k, ties):
+    "Every metric of the jackknife, that of ranking among them, against a table from which the patient is gone"
     p = table(seed, k, 40, 5, ties)
     s = Resampler(p.target, p.pred, k, p.patient_codes, p.prob)
-    w = np.concatenate(list(draws(s.n_clusters, 5, seed, 5)), axis=1)
-    whole, each = replicates(s, 5, seed)
-    for j in range(5):
-        rows = np.repeat(np.arange(len(p)), w[p.patient_codes, j].astype(int))
-        y, called, prob = p.target[rows], p.pred[rows], p.prob[rows]
-        own = Resampler(y, called, k, np.zeros(len(rows), int), prob).scores(np.ones((1, 1)))
-        for o in whole: assert whole[o][j] == pytest.approx(own[0][o][0], rel=1e-5, nan_ok=True), o
-        for o in each: assert each[o][j] == pytest.approx(own[1][o][0], rel=1e-5, nan_ok=True), o
+    whole, each = resample.jackknife(s)
+    for j in range(s.n_clusters):
+        rows = p.patient_codes != j
+        y, pred, prob = p.target[rows], p.pred[rows], p.prob[rows]
+        own = Resampler(y, pred, k, np.zeros(len(y), int), prob).values()
+        first_order = ('average_precision', 'macro_average_precision')
+        for o in set(whole) - set(first_order): assert whole[o][j] == pytest.approx(own[0][o], rel=1e-9, nan_ok=True), o
+        for o in set(each) - set(first_order): assert each[o][j] == pytest.approx(own[1][o], rel=1e-9, nan_ok=True), o
         for c in range(k):
             if 0 < (y == c).sum() < len(y):
-                assert each['auc'][j, c] == pytest.approx(sk.roc_auc_score(y == c, prob[:, c]), rel=1e-5)
+                assert each['auc'][j, c] == pytest.approx(sk.roc_auc_score(y == c, prob[:, c]), rel=1e-9)
 
 
 def test_lung_matrix_to_each_printed_digit():
@@ -188,9 +187,7 @@ def test_coverage_of_the_intervals():
     for p in (.7, .9):
         rate = rng.beta(p * (1/rho - 1), (1 - p) * (1/rho - 1), (sims, K))
         right = rng.binomial(m, rate).astype(np.float32)
-        w = next(draws(K, 1000, 2, 1000))
-        reps = right @ w / (m * K)
-        by_patient = [resample.boot_interval(v, r, K) for v, r in zip(right.sum(1) / (m * K), reps)]
+        by_patient = [proportion_of(o, m - o) for o in right]
         by_image = [wilson(k, m * K) for k in right.sum(1)]
         covered = [np.mean([o.low <= p <= o.high for o in x]) for x in (by_patient, by_image)]
         assert .92 <= covered[0] <= .97 and covered[1] < .80, (p, covered)
@@ -212,7 +209,7 @@ def test_all_right_and_all_wrong():
         )
 
 
-def test_few_patients_and_lost_resamples_are_told():
+def test_few_patients_are_told():
     p = toy_predictions(8, 6, ['a', 'b'])
     e = evaluate(p)
     assert 'rough guess' in e.overall['accuracy'].note and any('8 patients' in o for o in e.notes)
@@ -221,8 +218,6 @@ def test_few_patients_and_lost_resamples_are_told():
     assert 'no interval' in note
     two = Predictions(p.table.assign(target=np.where(np.isin(np.arange(48), (0, 7)), 'a', 'b')))
     assert evaluate(two).per_class['a']['recall'].note == 'no interval: it rests on 2 patients, and an interval needs 3'
-    lost = resample.boot_interval(.5, np.r_[np.full(80, np.nan), np.linspace(0, 1, 120)], 30)
-    assert 'left out' in lost.note and lost.low is not None
 
 
 @settings(max_examples=60, deadline=None)
@@ -253,9 +248,7 @@ def test_nothing_crashes_and_nothing_is_nan(seed, k, n, patients, independent, h
 def test_same_seed_same_numbers_and_blocks_do_not_matter():
     p = toy_predictions(30, 5, list('abc'))
     assert evaluate(p).as_dict() == evaluate(p).as_dict()
-    one, same, other = (
-        replicates(Resampler(p.target, p.pred, 3, p.patient_codes), 200, o)[0]['accuracy'] for o in (3, 3, 4)
-    )
+    one, same, other = (next(draws(30, 200, o, 200)) for o in (3, 3, 4))
     assert (one == same).all() and (one != other).any()
     a, b = (np.concatenate(list(draws(30, 200, 0, o)), axis=1) for o in (64, 512))
     assert (a == b).all() and (a.sum(0) == 30).all()
@@ -345,8 +338,8 @@ def test_cluster_se_against_statsmodels(seed):
 
 def test_bootstrap_agrees_with_the_linearised_error():
     n, b, _ = DONNER
-    who, x = np.repeat(np.arange(29), n), np.concatenate([np.repeat([1, 0], [k, m - k]) for k, m in zip(b, n)])
-    reps = replicates(Resampler(np.ones(135, int), x, 2, who), 4000)[0]['accuracy']
+    w = next(draws(29, 4000, 0, 4000))
+    reps = b @ w / (n @ w)
     assert reps.std() == pytest.approx(.0405820, rel=.05)
 
 

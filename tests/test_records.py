@@ -140,3 +140,34 @@ def test_a_study_with_a_number_where_a_table_belongs(tmp_path, old, new):
     (tmp_path/'s.toml').write_text(text.replace(old, new, 1), encoding='utf-8')
     with pytest.raises(BadInput, match=r's\.toml: line \d+: .* has to be ') as e: read_study(tmp_path/'s.toml')
     assert '\n' not in str(e.value)
+
+
+def test_recorded_verdicts_belong_to_this_code_these_claims_and_these_images():
+    "A table in the README that no run would give any more is worse than none"
+    from usbook.data.manifest import Manifest
+    from usbook.data.samples import samples_folder
+    from usbook.runs.holds import outdated, read_verdicts
+    from usbook.studies.study import STUDIES
+    old = []
+    for profile, studies in read_verdicts(RECORDS).items():
+        for study, r in studies.items():
+            sample = r.data[study]['source'].endswith('(committed sample)')
+            data = None
+            if sample and study != 'breast_cine': data = Manifest.read(samples_folder(study)/'manifest.csv').sha256()
+            old += outdated(r, STUDIES[study].claims_hash, data)
+    assert not old, '\n'.join(old)
+
+
+def test_a_record_of_other_code_claims_or_images_is_named(monkeypatch):
+    from usbook.runs import holds
+    from usbook.studies.study import STUDIES
+    results = dict(study='head_ct', profile='quick', seed=0, arms={}, weights={}, claims=[],
+                   claims_hash=STUDIES['head_ct'].claims_hash, runs={'a': dict(auc=.9)},
+                   made=dict(command='usbook reproduce head_ct', seconds=1, versions=versions_now()),
+                   data=dict(source='toy', images=2, patients=2, sha256='ab' * 32))
+    r = holds.record_of(results, 'make record')
+    assert holds.outdated(r, results['claims_hash'], 'ab' * 32) == []
+    assert 'the declared claims' in holds.outdated(r, 'x')[0]
+    assert 'the images' in holds.outdated(r, results['claims_hash'], 'cd' * 32)[0]
+    monkeypatch.setattr(holds, 'code_now', lambda study: r.how['code'] | dict(training='0' * 12))
+    assert 'the code of training' in holds.outdated(r, results['claims_hash'])[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 from . import children, ends, inputs, kills
 
 RECORD = children.ROOT/'nbs'/'records'/'campaign.json'
-KILLS = {'phantom': 20, 'list': 12, 'workshop': 6, 'reproduce': 5}  # per command; 24 of the others
+KILLS = {'phantom': 20, 'list': 12, 'workshop': 8, 'reproduce': 6}  # per command; 24 of the others
 PARTS = ('inputs', 'kills', 'disks', 'two', 'terminals')
 
 

@@ -1,11 +1,14 @@
 """Commands in forked children: what is heavy was imported once, so that a trial costs what the command itself costs."""
+import atexit
 import contextlib
+import functools
 import io
 import json
 import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -34,8 +37,7 @@ def command(*words):
     "A command line as a function of the folder it runs in"
     def run(d):
         from usbook.cli.main import main
-        return main([str(w).replace('@', str(d)) for w in words])
-    run.words = words
+        return main([str(w) for w in words])
     return run
 
 
@@ -183,11 +185,6 @@ def page_is_whole(f): return f.read_text(encoding='utf-8').rstrip().endswith('</
 def numbers(r): return json.loads(json.dumps({k: r[k] for k in ('runs', 'claims')}))
 
 
-def kept(d, out):
-    "What a run had finished before: its numbers and tables are never touched again"
-    return {k: v for k, v in visible(d/out).items()}
-
-
 # The commands --------------------------------------------------------------------------------------------------
 
 def class_files(d):
@@ -203,10 +200,10 @@ def class_files(d):
     p.table[['image', 'patient', 'target']].to_csv(d/'truth.csv', index=False)
 
 
-def clips_of_a_set(d):
+def clips_of_a_set(d, folder='out'):
     import numpy as np
     from PIL import Image
-    top = d/'out'/'data'
+    top = d/folder/'data'
     if top.is_dir(): return
     rows = ['Filename,License,Type,Probe,Patient ID / Name,Effusion,Consolidations,B-lines,A-lines']
     (top/'pocus_videos'/'convex').mkdir(parents=True)
@@ -224,6 +221,38 @@ def cut(d):
     from usbook.data.sets.adapters import adapt
     m._list = lambda args: adapt('pocus', d/'out') and 0
     return m.main(['list'])
+
+
+def clips_in_the_cache(d): clips_of_a_set(d, Path('cache', 'open', 'pocus', 'files'))
+
+
+def samples(d):
+    "The committed samples, as a checkout has them; how they are made is what `phantom` is for"
+    if not (d/'data_samples').is_symlink(): (d/'data_samples').symlink_to(ROOT/'data_samples')
+
+
+@functools.cache
+def run_to_use():
+    "A folder with a finished run and its networks, made once"
+    d = Path(tempfile.mkdtemp(prefix='usbook-campaign-'))
+    atexit.register(shutil.rmtree, d, ignore_errors=True)
+    samples(d)
+    code, err, _ = finish(start(command('reproduce', 'lung_signs', '--modes', 'frozen'), d), d)
+    assert code == 0, err
+    return d
+
+
+def finished_run(d):
+    for name in ('runs', 'cache'): shutil.copytree(run_to_use()/name, d/name, dirs_exist_ok=True)
+    (d/'out').mkdir(exist_ok=True)
+
+
+def with_run(*words):
+    "A command that uses a finished run: RUN becomes its folder"
+    def run(d):
+        found = next((d/'runs').glob('[a-z]*'))
+        return command(*(found if w == 'RUN' else w for w in words))(d)
+    return run
 
 
 def shop(d):
@@ -257,6 +286,20 @@ class Box(Writer):
         return sorted({*self.reference} - names)[:3] if names else []
 
 
+class Said(Writer):
+    "Predictions of new images: the table and what is known of it"
+
+    def whole(self, d):
+        from usbook.predictions.predictions import Predictions
+        there = visible(d/'out')
+        if not there: return []
+        try: Predictions.read(d/'out'/'p.csv')
+        except Exception as e: return [f'{type(e).__name__}: {e}']
+        return [k for k in self.reference if k not in there]
+
+    def complete(self, d): return self.whole(d) if (d/'out'/'p.csv').is_file() else ['p.csv']
+
+
 class Tables(Writer):
     "The class's table and picture, each whole, however many times they were made"
 
@@ -273,6 +316,7 @@ def spoilt_table(d):
     (d/'p.csv').write_text('image,patient,target,p_a,p_b\n' + '\n'.join(rows) + '\n')
 
 
+IMAGES = ROOT/'data_samples'/'lung_signs'/'manifest.csv'
 STUDIES = ('lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis')
 
 
@@ -290,8 +334,13 @@ def writers():
         Writer('list of problems', command('evaluate', 'p.csv'), spoilt_table, out='.', again=(2,)),
         Writer('cutting a public set', cut, clips_of_a_set),
         Box('workshop', box, shop, same=False, again=(0, 2)),
-        *(Runs(f'reproduce {s}', command('reproduce', s, '--modes', 'frozen'), out='runs', same=False)
+        Said('predict', with_run('predict', 'RUN', IMAGES, '--out', 'out/p.csv'), finished_run, same=False,
+             again=(0, 2)),
+        Writer('export', with_run('export', 'RUN', 'out/net.safetensors'), finished_run, again=(0, 2)),
+        *(Runs(f'reproduce {s}', command('reproduce', s, '--modes', 'frozen'), samples, out='runs', same=False)
           for s in STUDIES),
+        Runs('reproduce of open data', command('reproduce', 'lung_signs', '--data', 'open:pocus', '--modes', 'frozen'),
+             clips_in_the_cache, out='runs', same=False),
     ]
 
 
@@ -303,7 +352,7 @@ def undisturbed(w, d):
     began = time.monotonic()
     code, err, out = finish(start(w.run, d, **w.env), d)
     w.seconds = time.monotonic() - began
-    if code not in w.again or (bad := said_badly(code, err)): return f'undisturbed: exit {code}, {err[-500:]}'
+    if code not in w.again or said_badly(code, err): return f'undisturbed: exit {code}, {err[-500:]}'
     if isinstance(w, Runs): w.reference = numbers(json.loads(next((d/'runs').glob('[a-z]*/results.json')).read_text()))
     else: w.reference = visible(d/w.out)
-    return bad if not w.reference or bad else ''
+    return '' if w.reference else 'undisturbed: it left nothing'

@@ -43,11 +43,15 @@ def refused(w, d, says, room):
     return ''
 
 
-def disks(w, folder, shares=(0, .1, .5, .9), say=lambda line: None):
+SHARES, OF_RUNS = (0, .1, .5, .9), (.3, .9) # of the room that a command needs
+
+
+def disks(w, folder, shares=None, say=lambda line: None):
     "(counts, failures): a disk on which a share of what is needed has room, and one that may only be read"
     counts, failures = Counter(), []
     if bad := undisturbed(w, folder/'d'): return Counter(failed=1), [(w.name, 'disk', bad)]
     need = size_of(folder/'d') // 1000 + 50
+    shares = shares or (OF_RUNS if isinstance(w, Runs) else SHARES)
     says = folder/'says'
     says.mkdir(exist_ok=True)
     for share in (*shares, 'read-only'):

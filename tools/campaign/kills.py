@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 
-from .children import Runs, finish, kept, said_badly, start, undisturbed, visible
+from .children import Runs, finish, said_badly, start, undisturbed, visible
 
 KINDS = [signal.SIGKILL] * 8 + [signal.SIGTERM, signal.SIGINT]
 CODES = {signal.SIGKILL: (-9, 0), signal.SIGTERM: (143, 0), signal.SIGINT: (130, 0)}
@@ -14,7 +14,7 @@ CODES = {signal.SIGKILL: (-9, 0), signal.SIGTERM: (143, 0), signal.SIGINT: (130,
 
 def kill_at(w, d, moment, kind):
     "Start, wait, kill; the complaint, if any, and whether the command was still at work"
-    before = kept(d, w.out)
+    before = visible(d/w.out)
     pid = start(w.run, d, **w.env)
     time.sleep(moment)
     hit = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None

@@ -172,9 +172,9 @@ def prove(path:Path|str # a source notebook
         if p.kind == 'export': names.update(_exported(p.source, library))
         if p.kind == 'solution': solved = p.source
         if p.kind == 'check':
-            called = p.source
+            source = p.source
             right, empty = dict(names), dict(names)
             exec(solved, right); exec(stub(solved), empty)
-            said = _last_value(called, right), _last_value(called, empty)
+            said = _last_value(source, right), _last_value(source, empty)
         if p.kind == 'wrong': out.append(Proof(task, *said, _last_value(p.source, dict(names)), p.word))
     return out

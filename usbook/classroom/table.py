@@ -175,16 +175,22 @@ def images(self:ClassTable)->pd.DataFrame: # one row per image, the most dispute
 # %% ../../nbs/classroom/05_table.ipynb #58b689f2
 @patch
 def fleiss(self:ClassTable)->tuple: # kappa (None if undefined), images it stands on, learners who read too few for it
-    "Agreement beyond chance (Fleiss 1971) of all who read at least half as many images as most, on what they share"
+    "Agreement beyond chance (Fleiss 1971) of the learners, those with most images first, who share most answers"
     from statsmodels.stats.inter_rater import fleiss_kappa
     said, _ = self.codes()
-    read = (said >= 0).sum(1)
-    stays = read >= np.median(read)/2
+    stays = _who_shares_most(said >= 0)
     brief = [n for n, s in zip(self.learners, stays) if not s]
     shared = said[stays][:, (said[stays] >= 0).all(0)]
     counts = np.stack([(shared == j).sum(0) for j in range(len(self.classes))], 1)
     if stays.sum() < 2 or len(counts) < 2 or (counts.sum(0) > 0).sum() < 2: return None, len(counts), brief
     return float(fleiss_kappa(counts)), len(counts), brief
+
+def _who_shares_most(read):
+    "Which rows of (learners, images) to keep, so that learners times the images all of them read is largest"
+    order = np.argsort(-read.sum(1), kind='stable')
+    answers = np.logical_and.accumulate(read[order]).sum(1)*np.arange(1, len(order) + 1)
+    best = max(range(min(1, len(order) - 1), len(order)), key=lambda k: (answers[k], k))
+    return np.isin(np.arange(len(order)), order[:best + 1])
 
 # %% ../../nbs/classroom/05_table.ipynb #73c0744f
 @patch

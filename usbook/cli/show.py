@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'plain_output', 'say', 'show_json', 'console', 'show_table', 'claim_lines', 'show_claims',
-           'show_notes', 'show_evaluation', 'show_confusion', 'show_comparison', 'show_froc', 'show_results']
+           'show_notes', 'show_evaluation', 'show_confusion', 'show_comparison', 'show_froc', 'show_results',
+           'show_together']
 
 # %% ../../nbs/cli/01_show.ipynb #7444a2b0
 import codecs
@@ -117,7 +118,7 @@ def claim_lines(claim:dict # of results.json
     if claim['verdict'] == 'not tested': return [claim['reason']] if claim.get('reason') else []
     lines = [claim['ours']] if claim.get('ours') else []
     if rests := claim.get('support') or _rests(claim): lines.append(f'on {rests}')
-    if claim.get('holm', claim['verdict']) != claim['verdict']:
+    if 'holm' in claim and claim['verdict'] != 'inconclusive':
         lines.append(f"counting all tests of the run (Holm): {claim['holm']}")
     return [one_line(str(t), 2000) for t in lines]
 
@@ -261,3 +262,15 @@ def show_results(results:dict, # the content of results.json
     if about: show_claims(results['claims'], out)
     else: show_notes(['no claim of a paper was tested: the images have classes of their own'], out)
     show_notes([*([luck] if luck and about else []), *results['warnings']], out)
+
+# %% ../../nbs/cli/01_show.ipynb #975aa602
+def show_together(counted:dict, # of `usbook.runs.report.count_together`
+                  out=None      # a console; None: a new one
+                 ):
+    "Print what is left of the verdicts of several studies when all their tests are counted"
+    out = out or console()
+    decided = [c for c in counted['claims'] if c['verdict'] != 'inconclusive']
+    out.print('All studies together', style='bold')
+    rows = [[f"{c['study']} {c['id']}", c['verdict'], c['holm']] for c in decided]
+    if rows: show_table(['claim', 'verdict', 'counting all tests (Holm)'], rows, out)
+    show_notes([counted['luck']['sentence']], out)

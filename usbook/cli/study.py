@@ -11,22 +11,25 @@ from importlib.util import find_spec
 
 from ..core.errors import BadInput
 from ..core.settings import read_settings
+from ..studies.study import STUDIES, get_study
 
 # %% ../../nbs/cli/00_study.ipynb #661c1aab
 def has_machinery(study:str # id, as `usbook list` shows it
                  )->bool:
     "Whether a study can be run, and not only audited"
-    return study.isidentifier() and find_spec(f'usbook.studies.{study}') is not None
+    return study in STUDIES and find_spec(f'usbook.studies.{study}') is not None
 
 # %% ../../nbs/cli/00_study.ipynb #b5640ab4
-def machinery_of(study:str # id of a study
+def machinery_of(study:str # id of a study, or the folder of your own
                 ):         # what `usbook.runs.run.reproduce` takes
     "The machinery of a study: its plans, its training and its own metrics"
-    from usbook.studies.study import get_study
-    name = get_study(study).id
-    if not has_machinery(name):
-        raise BadInput(f'{name} has no chapter yet', remedy='usbook list shows those that have one')
-    return import_module(f'usbook.studies.{name}').MACHINERY
+    found = get_study(study)
+    if found.kind:
+        from usbook.studies.own import own_machinery
+        return own_machinery(found)
+    if not has_machinery(found.id):
+        raise BadInput(f'{found.id} has no chapter yet', remedy='usbook list shows those that have one')
+    return import_module(f'usbook.studies.{found.id}').MACHINERY
 
 # %% ../../nbs/cli/00_study.ipynb #7bdc4043
 def reproduce_study(study:str,      # id of a study

@@ -19,6 +19,8 @@ class Interval:
     note: str = ''               # what a reader has to know, or why something is absent
     patients: int|None = None    # how many patients it rests on
     events: int|None = None      # how many events: errors, masses, images of the rarer class ...
+    df: float|None = None        # degrees of freedom of Student's t behind its ends; None: the normal distribution
+    scale: str = ''              # where its ends were made: 'share' (logit), 'signed', 'positive' (log); '': as it is
 
     def __float__(self): return float('nan') if self.value is None else float(self.value)
     def __iter__(self): return iter((self.value, self.low, self.high))
@@ -26,7 +28,7 @@ class Interval:
     def __str__(self): return interval_text(self)
     def __round__(self, digits=0): return round(float(self), digits)
     def as_dict(self)->dict: # only what is there
-        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) not in (None, '')}
+        return {f.name: v for f in fields(self)[:7] if (v := getattr(self, f.name)) not in (None, '')}
     def replace(self, **changes)->'Interval': return replace(self, **changes)
 
 # %% ../../nbs/core/02_interval.ipynb #984fc6d1

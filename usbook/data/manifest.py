@@ -291,7 +291,7 @@ def _check_splits(m):
     return out + patient_leaks(m) + pixel_leaks(m)
 
 # %% ../../nbs/data/03_manifest.ipynb #8d8ffd83
-def _judge(m, seen):
+def _all_problems(m, seen):
     "All checks, given what was seen of the files"
     m = replace(m, digests=_digests(seen))
     out = [*_check_files(m, seen), *_check_frames(m), *patient_problems(m), *_check_labels(m), *_check_classes(m),
@@ -304,14 +304,14 @@ def problems(m:Manifest       # any manifest, whatever made it
     "Everything that is wrong with a manifest; opens every file"
     missing = [c for c in ('image', 'patient', 'label') if c not in m.table]
     if missing: return [Problem(None, c, f'has no column {c}; add it') for c in missing]
-    return _judge(m, see_files(m.root, list(m.table.image), m.frames))
+    return _all_problems(m, see_files(m.root, list(m.table.image), m.frames))
 
 # %% ../../nbs/data/03_manifest.ipynb #f26a94a9
 def _finish(m, where, same_patient, found=()):
-    "Look at the files, judge, and either refuse or return the manifest with its notes"
+    "Look at the files, list what is wrong, and either refuse or return the manifest with its notes"
     seen = see_files(m.root, list(m.table.image), m.frames)
     if same_patient or m.image_level: m = merge_patients(m, _digests(seen))
-    found = [*found, *_judge(m, seen)]
+    found = [*found, *_all_problems(m, seen)]
     if found: raise refuse(where, found)
     again = len(m) - len({s.digest for s in seen})
     have = f'{again} image{"s have" if again > 1 else " has"}'

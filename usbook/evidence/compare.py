@@ -242,19 +242,18 @@ def right_difference(first,        # (n,) booleans: where the first is right
 # %% ../../nbs/evidence/06_compare.ipynb #caac6dbb
 def _differences(one, two, classes, differ, folds):
     "Intervals of the difference of every metric, overall and by class, without each patient in turn"
-    ones, events = np.ones((one.n_clusters, 1)), int((one.pred != two.pred).sum())
-    pa, pb = one.scores(ones), two.scores(ones)
+    events, pa, pb = int((one.pred != two.pred).sum()), one.values(), two.values()
     ja, jb = jackknife(one), jackknife(two)
     def gap(o, a, b, ja, jb, c=None):
         (sa, na), (sb, nb) = (rests_on(x, o, c, folds) for x in (one, two))
         s = replace(weakest([sa, sb]), events=events)
-        with np.errstate(invalid='ignore'): value, left = (a - b).item(), ja - jb
+        with np.errstate(invalid='ignore'): value, left = float(a - b), ja - jb
         if np.isfinite(value) and not np.isfinite(left).all():
             return Interval(value, note='no interval: it exists only thanks to one of the patients')
         se = Spread(value, 'any').add(left).se_over(max(na, nb, 1))
         return difference_interval(value, se, s, None if o in _RANKING else differ)
     overall = {o: gap(o, pa[0][o], pb[0][o], ja[0][o], jb[0][o]) for o in pa[0] if o in pb[0]}
-    def of_class(i): return {o: gap(o, pa[1][o][0, i], pb[1][o][0, i], ja[1][o][:, i], jb[1][o][:, i], i)
+    def of_class(i): return {o: gap(o, pa[1][o][i], pb[1][o][i], ja[1][o][:, i], jb[1][o][:, i], i)
                              for o in pa[1] if o in pb[1]}
     return overall, {c: of_class(i) for i, c in enumerate(classes)}
 
@@ -451,7 +450,7 @@ def agreement(preds:Predictions,     # its reader columns hold the labels
     who = pd.factorize(preds.patient[both])[0]
     sampler, name = Resampler(labels[one][both], labels[two][both], len(preds.classes), who), 'kappa'
     if weights: name = f'kappa_{weights}'
-    value = sampler.scores(np.ones((sampler.n_clusters, 1)))[0][name].item()
+    value = sampler.values()[0][name]
     if np.isnan(value):
         return Interval(note="both give one and the same class throughout: agreement can't be told from chance")
     same = labels[one][both] == labels[two][both]

@@ -8,7 +8,7 @@ __all__ = ['VERDICTS', 'RULES', 'Decision', 'region', 'decide', 'sign', 'togethe
 
 # %% ../../nbs/evidence/04_decide.ipynb #4aa6d255
 from dataclasses import dataclass
-from math import exp, inf, isnan, log
+from math import atanh, exp, inf, isnan, log, tanh
 from statistics import NormalDist
 
 from ..core.errors import BadInput
@@ -96,8 +96,11 @@ def by_luck(tests:int,      # conditions that were tested
 def holm(p,       # (k,) p values
         )->list:  # (k,) adjusted p values, in the order given
     "Holm's adjusted p values (Holm 1979, Scandinavian Journal of Statistics 6:65)"
-    from statsmodels.stats.multitest import multipletests
-    return multipletests(p, method='holm')[1].tolist() if len(p) else []
+    p, most = [float(o) for o in p], 0.
+    out = [0.] * len(p)
+    for rank, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        out[i] = most = max(most, min(1., p[i] * (len(p) - rank)))
+    return out
 
 # %% ../../nbs/evidence/04_decide.ipynb #e78d6bed
 def _z(alpha): return NormalDist().inv_cdf(1 - alpha / 2)
@@ -105,17 +108,37 @@ def _logit(p): return log(p / (1 - p))
 def _expit(x): return 1 / (1 + exp(-x))
 
 # %% ../../nbs/evidence/04_decide.ipynb #e7b68f5e
+_SCALES = {'share': (lambda p: log(p / (1 - p)), lambda x: 1 / (1 + exp(-x))), 'signed': (atanh, tanh),
+           'positive': (log, exp), '': (float, float)}
+
+def _quantile(alpha, df):
+    "Upper quantile of Student's t, or of the normal distribution where `df` is None"
+    if df is None: return NormalDist().inv_cdf(1 - alpha / 2)
+    from scipy.special import stdtrit
+    return float(stdtrit(df, 1 - alpha / 2))
+
+def _at_an_end(interval, ratio):
+    "Wilson's interval of 0 or 1: the odds of its other end grow with the square of the quantile"
+    far = interval.low if interval.value == 1 else 1 - interval.high
+    far = 1 / (1 + (1 - far) / far * ratio**2) if far > 0 else far
+    return interval.replace(low=far) if interval.value == 1 else interval.replace(high=1 - far)
+
+
+# %% ../../nbs/evidence/04_decide.ipynb #82ab847e
 def widened(interval:Interval, # at the level 1 - `alpha`
             alpha:float=.05,   # its level
            ):                  # function: another alpha -> `Interval`
-    "The same interval at other levels, both ends moved as for a normal distribution"
-    logit = 'logit' in interval.method and 0 < interval.low <= interval.value <= interval.high < 1
-    there, back = (_logit, _expit) if logit else (float, float)
-    v, low, high = (there(o) for o in interval)
-    v = min(max(v, low), high)
+    "The same interval at other levels, moved on its own scale and by the quantiles of its own distribution"
+    v, low, high = interval
+    end = interval.method.startswith('Wilson') and v in (0, 1)
+    there, back = _SCALES[interval.scale]
     def at(other):
-        ratio = _z(other) / _z(alpha)
-        return interval.replace(low=back(v - (v - low) * ratio), high=back(v + (high - v) * ratio))
+        ratio = _quantile(other, interval.df) / _quantile(alpha, interval.df)
+        if end: return _at_an_end(interval, ratio)
+        try: x, y, z = (there(min(max(o, low), high)) for o in (v, low, high))
+        except (ValueError, ZeroDivisionError): x, y, z = v, low, high
+        else: return interval.replace(low=back(x - (x - y) * ratio), high=back(x + (z - x) * ratio))
+        return interval.replace(low=x - (x - y) * ratio, high=x + (z - x) * ratio)
     return at
 
 # %% ../../nbs/evidence/04_decide.ipynb #7e5b5a61

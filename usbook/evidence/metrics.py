@@ -253,17 +253,10 @@ def _likelihoods(sampler, c, **more):
     return dict(lr_plus=likelihood_interval(tp, true, fp, other, **more),
                 lr_minus=likelihood_interval(true - tp, true, other - fp, other, **more))
 
-# %% ../../nbs/evidence/03_metrics.ipynb #54fc18c4
-def _point(sampler):
-    "The metrics themselves: overall {name: number}, by class {name: (k,)}, and the margins"
-    m = [np.asarray(o.sum(1), dtype=float).ravel() for o in (sampler.tp, sampler.truth, sampler.predicted)]
-    overall = {o: float(v) for o, v in table_metrics(*m, sampler.apart.sum(1)).items()}
-    return overall | {o: float(v.sum() / sampler.n) for o, v in sampler.means.items()}, class_metrics(*m), m
-
 # %% ../../nbs/evidence/03_metrics.ipynb #f39e038e
 def _intervals(sampler, classes, unit, folds, progress):
     "Overall and per class intervals"
-    overall, each, m = _point(sampler)
+    (overall, each), m = sampler.of_table(), sampler.margins()
     counts, (se, se_each) = _Counts(sampler), _spreads(sampler, overall, each)
     alone, more = unit == 'images', dict(unit=unit, folds=folds)
     shares, class_shares = _proportions(sampler, counts) if alone and folds == 1 else ({}, {})
@@ -326,7 +319,7 @@ def folds_of(
 def evaluate(
     preds:Predictions,      # one row per image; or a path or a table
     independent:bool=False, # your word that no two images are related: Wilson for proportions
-    progress=None           # a `Progress`, a function (text, fraction), or None
+    progress=None           # a `Progress` or function; None: a bar where watched; False: silent
 )->Evaluation:              # every metric of a table of predictions, with its interval
     "Evaluate predictions; those pooled over the folds of a cross-validation say so in their metadata (`folds`)"
     preds = Predictions.of(preds, independent)

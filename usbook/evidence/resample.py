@@ -7,7 +7,7 @@ __all__ = ['LEAST', 'LEAST_OF_CLASS', 'FEW', 'SCALES', 'FOLDS_VARIANCE', 'ALIKE'
            'freedom', 'Support', 'support_of', 'weakest', 'few', 'missing', 'Spread', 'interval_from',
            'jackknife_interval', 'proportion', 'proportion_of', 'ratio_over_patients', 'mean_over_patients',
            'difference', 'likelihood_interval', 'at_prevalence', 'sums_by_cluster', 'Pairs', 'Resampler', 'jackknife',
-           'draws', 'replicates', 'boot_interval']
+           'draws']
 
 # %% ../../nbs/evidence/02_resample.ipynb #80f0b29f
 from dataclasses import dataclass, replace
@@ -211,7 +211,8 @@ def interval_from(
     low, high = float(back(at - reach)), float(back(at + reach))
     how = f'jackknife over {support.unit}' + (f', {support.folds} folds' if support.folds > 1 else '')
     if (floor := _floor(value, se, support, scale)): low, high = min(low, floor[0]), max(high, floor[1])
-    return Interval(**base, low=low, high=high, method=how, note='; '.join(_warnings(support)))
+    return Interval(**base, low=low, high=high, method=how, note='; '.join(_warnings(support)), df=float(df),
+                    scale='' if scale == 'any' else scale)
 
 # %% ../../nbs/evidence/02_resample.ipynb #3517eb73
 def _inside_ends(value, scale):
@@ -242,7 +243,7 @@ def _at_the_end(base, s, scale):
 
 def _floor(value, se, s, scale):
     "Wilson's ends with a moderated variance, where few patients carry the metric; None elsewhere"
-    if scale not in ('share', 'signed') or s.carriers >= min(8, .6 * s.effective): return None
+    if scale not in ('share', 'signed') or s.carriers >= min(12, (.85 if s.uneven else .6) * s.effective): return None
     two, n = (1, s.images) if scale == 'share' else (2, s.images)
     p = (value + two - 1) / two
     middle = (p * n + .5) / (n + 1)
@@ -474,7 +475,7 @@ def auc_left(self:Pairs)->np.ndarray: # (patients,); NaN where one kind is lost
 # %% ../../nbs/evidence/02_resample.ipynb #ce17423b
 @patch
 def loss(self:Pairs)->np.ndarray: # (patients,)
-    "What each patient's images cost the AUC: whose they are, the AUC stands on"
+    "What each patient's images cost the AUC; it rests on the patients who cost it most"
     return self.by_patient(np.where(self.y, ratio(self.n - self.placements, self.n, 0.),
                                     ratio(self.m - self.placements, self.m, 0.)))
 
@@ -484,7 +485,7 @@ def average_precision(self:Pairs)->tuple: # the value; (patients,) without each 
     "Average precision, and without each patient to first order"
     tp, fp = (np.cumsum(o[::-1])[::-1] for o in (self.p, self.q))
     precision = ratio(tp, tp + fp, 0.)
-    value = ratio((self.p * precision).sum(), self.m)
+    value = ratio((self.p * precision).sum(), self.m if self.n else 0)
     gain, harm = (np.cumsum(self.p * ratio(o, (tp + fp)**2, 0.)) for o in (fp, tp))
     moves = np.where(self.y, (precision + gain)[self.level] - value, -harm[self.level])
     return float(value), np.clip(value - ratio(self.by_patient(moves), self.m - self.pos, 0.), 0, 1)
@@ -536,6 +537,29 @@ def pairs(self:Resampler,
     "The pairs of one class"
     return Pairs(self.target == c, self.prob[:, c], self.cluster, self.n_clusters)
 
+# %% ../../nbs/evidence/02_resample.ipynb #fa1d521e
+@patch
+def margins(self:Resampler)->list: # three of (k,): right ones, images, predictions of each class
+    "The margins of the confusion matrix"
+    return [np.asarray(o.sum(1), dtype=float).ravel() for o in (self.tp, self.truth, self.predicted)]
+
+@patch
+def of_table(self:Resampler)->tuple: # overall {name: number}, by class {name: (k,)}; NaN where one does not exist
+    "The metrics of the confusion matrix, and the means over images"
+    overall, each = self.from_margins(*self.margins(), self.apart.sum(1))
+    return {o: float(v) for o, v in overall.items()} | {o: float(v.sum() / self.n) for o, v in self.means.items()}, each
+
+# %% ../../nbs/evidence/02_resample.ipynb #a971a1f9
+@patch
+def values(self:Resampler)->tuple: # overall {name: number}, by class {name: (k,)}; NaN where one does not exist
+    "All metrics of the table, those of ranking among them"
+    overall, each = self.of_table()
+    if self.prob is None: return overall, each
+    pairs = [self.pairs(c) for c in range(self.k)]
+    each |= dict(auc=np.array([p.auc for p in pairs]),
+                 average_precision=np.array([p.average_precision()[0] for p in pairs]))
+    return overall | {f'macro_{o}': float(each[o].mean()) for o in ('auc', 'average_precision')}, each
+
 # %% ../../nbs/evidence/02_resample.ipynb #32eac773
 @patch
 def left_out(self:Resampler,
@@ -583,97 +607,3 @@ def draws(
             flat = (drawn * part.shape[1] + np.arange(part.shape[1])[:, None]).ravel()
             part[:] = np.bincount(flat, minlength=part.size).reshape(part.shape)
         yield w
-
-# %% ../../nbs/evidence/02_resample.ipynb #2e72494d
-def _running(a, start):
-    "Running sum down the rows from `start`, in place; `np.cumsum(axis=0)` takes six times as long"
-    for row in a: start = np.add(row, start, out=row)
-    return a
-
-# %% ../../nbs/evidence/02_resample.ipynb #435bfdd3
-class _Ranks:
-    "AUC and average precision of one class for any weights of the clusters"
-    def __init__(self, y, score, cluster, n_clusters, tile=128):
-        levels = np.unique(score[y])
-        left, right = (np.searchsorted(levels, score[~y], o) for o in ('left', 'right'))
-        pos, below = (sums_by_cluster(r, c, (len(levels) + 1, n_clusters)) for r, c in
-                      ((np.searchsorted(levels, score[y]), cluster[y]), (right, cluster[~y])))
-        tie = sums_by_cluster(left[left < right], cluster[~y][left < right], pos.shape)
-        self.tiles = [[o[i:i + tile] for o in (pos, below, tie)] for i in range(0, len(levels), tile)]
-        self.pos, self.neg = (np.bincount(cluster[o], minlength=n_clusters).astype(np.float32) for o in (y, ~y))
-
-    def __call__(self, w):
-        "(clusters, b) weights -> AUC (b,), average precision (b,)"
-        m, n = self.pos @ w, self.neg @ w
-        above, under = m.copy(), np.zeros_like(m)
-        wins, precision = np.zeros(len(m)), np.zeros(len(m))
-        for pos, below, tie in self.tiles:
-            p, q = pos @ w, _running(below @ w, under)
-            tp = above + p - _running(p.copy(), 0)
-            precision += (p * tp / np.maximum(tp + n - q, 1)).sum(0)
-            wins += (p * (q + .5 * (tie @ w) if tie.nnz else q)).sum(0, dtype=float)
-            above, under = tp[-1] - p[-1], q[-1].copy()
-        return ratio(wins, m * n), ratio(precision, np.where(n > 0, m, 0))
-
-# %% ../../nbs/evidence/02_resample.ipynb #2b166fd7
-@patch
-def ranks(self:Resampler)->list: # one for each class
-    "What the AUCs of resamples follow from, made when first asked for"
-    if not hasattr(self, '_ranks'):
-        self._ranks = [_Ranks(self.target == c, self.prob[:, c], self.cluster, self.n_clusters) for c in range(self.k)]
-    return self._ranks
-
-# %% ../../nbs/evidence/02_resample.ipynb #c2297585
-@patch
-def scores(self:Resampler,
-           w         # (patients, b) weights
-          )->tuple:  # overall {name: (b,)}, by class {name: (b, k)}
-    "All metrics for any weights of the patients"
-    sums = [np.asarray(o @ w, dtype=float).T for o in (self.tp, self.truth, self.predicted)]
-    overall, each = self.from_margins(*sums, self.apart @ w)
-    if self.prob is None: return overall, each
-    overall |= dict(zip(self.means, np.array(list(self.means.values()), dtype=w.dtype) @ w / sums[1].sum(-1)))
-    each['auc'], each['average_precision'] = (np.stack(o, axis=-1) for o in zip(*[r(w) for r in self.ranks()]))
-    return overall | {f'macro_{o}': each[o].mean(-1) for o in ('auc', 'average_precision')}, each
-
-# %% ../../nbs/evidence/02_resample.ipynb #5806342a
-def replicates(
-    sampler:Resampler, # of a table
-    n_boot:int=2000,   # resamples
-    seed:int=0         # same seed and patients, same draws
-)->tuple:              # overall {name: (n_boot,)}, by class {name: (n_boot, k)}
-    "All metrics in all resamples; NaN where one does not exist"
-    width = max(1, min(512 if sampler.n_clusters < 50_000 else 256, 2 * 10**7 // max(sampler.k, 1)))
-    parts = [sampler.scores(w) for w in draws(sampler.n_clusters, n_boot, seed, width)]
-    return tuple({o: np.concatenate([p[i][o] for p in parts]) for o in parts[0][i]} for i in (0, 1))
-
-# %% ../../nbs/evidence/02_resample.ipynb #4fd15358
-def boot_interval(
-    value,                 # the metric itself; None or NaN if it does not exist
-    reps,                  # (n_boot,) the metric in the resamples, NaN where it does not exist
-    n_clusters:int,        # patients that the metric rests on
-    unit:str='patients',   # their name
-    least:int|None=None,   # votes for Wilson where all resamples agree; 0: no proportion
-    alpha:float=.05        # 1 - confidence
-)->Interval:               # percentiles of the resamples
-    "Percentile interval, widened for few patients (Hesterberg 2015, doi 10.1080/00031305.2015.1089789)"
-    if value is None or np.isnan(value): return Interval(note='does not exist')
-    value, reps = float(value), np.asarray(reps, dtype=float)
-    there = reps[~np.isnan(reps)]
-    lost = 1 - len(there) / len(reps) if len(reps) else 1.
-    if n_clusters < 2: return Interval(value, note=f'no interval: it rests on {n_clusters} of the {unit}')
-    if lost > .5: return Interval(value, note=f'no interval: undefined in {lost:.0%} of the resamples')
-    notes = ([f'undefined in {lost:.1%} of the resamples, which are left out'] if lost else []) + few(n_clusters, unit)
-    if np.ptp(there) <= 1e-12: return _silent(value, n_clusters if least is None else least, unit, notes, alpha)
-    tail = stats.norm.cdf(np.sqrt(n_clusters / (n_clusters - 1)) * stats.t.ppf(alpha / 2, n_clusters - 1))
-    low, high = np.quantile(there, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), f'bootstrap over {unit}', '; '.join(notes))
-
-# %% ../../nbs/evidence/02_resample.ipynb #69056252
-def _silent(value, n, unit, notes, alpha):
-    "The interval where no resample differs: Wilson, with one vote a cluster"
-    if not n or not 0 <= value <= 1:
-        return Interval(value, note='; '.join(['no interval: every resample gives the same'] + notes))
-    w = wilson(value * n, n, alpha)
-    how = f'Wilson with {n} {unit} as the effective number of images'
-    return Interval(value, w.low, w.high, how, '; '.join(['every resample gives the same'] + notes))

@@ -82,7 +82,7 @@ def one_at_a_time(device='cpu' # cpu | cuda | mps
 def hand_out(client,         # of `connected`
              function,       # of one item; workers have to be able to import it
              items:list,     # what it is called with
-             progress=None,  # None: silent; a `Progress` or a function (text, fraction)
+             progress=None,  # a `Progress` or function; None: a bar where watched; False: silent
              name='piece'    # what one of them is called
             )->list:         # the results, in the order of the items
     "Call a function for each item, on whatever worker is free"

@@ -42,6 +42,7 @@ from .recipe import DetectRecipe, Job, pick_dtype
 from .weights import Weights, backbone, unwrap
 from ..predictions.detections import Detections
 from ..core.errors import BadInput
+from ..core.progress import Progress
 
 # %% ../../nbs/learn/03_detect.ipynb #a136146a
 class Frames:
@@ -332,16 +333,17 @@ KEEP_MAPS = 3*10**9
 def store_maps(net:Detector,    # with a frozen body
                batches:Batches, # makes images and boxes of items
                items:list,      # (scan, frame)
-               say=None         # function (text, fraction); None: silent
+               say=None         # a `Progress` or function; None: a bar where watched; False: silent
               )->torch.Tensor: # boxes (n, BOXES_PER_FRAME, 4); the maps go into the pyramid's `store`
     "Let the body look at every item once"
     pyramid = net.net.backbone
     maps, boxes = [], []
+    say = Progress.of(say)
     for i in range(0, len(items), 16):
         x, y = batches(items[i:i+16])
         maps.append({k: v.to(pyramid.dtype or torch.float32) for k, v in pyramid.maps(x).items()})
         boxes.append(y)
-        if say: say('looking once at each frame', i/len(items))
+        say('looking once at each frame', (i + 16)/len(items))
     pyramid.store = OrderedDict((k, torch.cat([m[k] for m in maps])) for k in maps[0])
     return torch.cat(boxes)
 

@@ -153,12 +153,12 @@ def with_random_labels(m:Manifest, # with a column `split`
     return replace(m, table=m.table.assign(label=label), notes=[*m.notes, note])
 
 # %% ../../nbs/learn/05_explain.ipynb #e82a0ee9
-def compare_maps(judged:dict # name -> table of `score_maps`, on the same images
+def compare_maps(scored:dict # name -> table of `score_maps`, on the same images
                 )->pd.DataFrame: # one row per network, the chance level last; means over images
     "Pointing game and energy of several networks, and of chance"
     out = {k: dict(pointing=t.pointing.mean(), energy=t.energy.mean(), empty_maps=t.energy.isna().mean())
-           for k, t in judged.items()}
-    first = next(iter(judged.values()))
+           for k, t in scored.items()}
+    first = next(iter(scored.values()))
     out['always the centre'] = dict(pointing=first.centre.mean())
     out['chance'] = dict(pointing=first.chance.mean(), energy=first.area.mean())
     return pd.DataFrame(out).T

@@ -41,8 +41,8 @@ def save_network(given:Fit|Ensemble, # a trained network, or several that answer
                  weights=e.weights.as_dict(), networks=len(e), pictures=e.facts.get('pictures', {}))
     state = {f'{i}.{k}': v.detach().cpu().contiguous() for i, net in enumerate(e.networks)
              for k, v in net.state_dict().items()}
+    (card or card_of(e)).write(path)  # the card comes first: where the network is, all is
     write_file(path, lambda part: save_file(state, part, metadata=dict(usbook=json.dumps(facts))))
-    (card or card_of(e)).write(path)
     return Path(path)
 
 def saved_ensemble(path:str|Path # what `save_network` wrote
@@ -111,6 +111,9 @@ def export_network(given:Fit|Ensemble,   # one trained network, or several that 
     form = form or next((k for k, end in FORMS.items() if end == path.suffix.lower()), '')
     if form not in FORMS: raise BadInput(f'form {form!r} is unknown; choose {" or ".join(FORMS)}', path)
     model, (x, compared_on) = PixelsIn(e), _to_compare(e, images)
+    takes = (f'`images`: float32, n x 3 x {e.recipe.size} x {e.recipe.size}, pixels from 0 to 1, grey in all three '
+             f'channels, fitted into a black square, not stretched. Gives `probabilities`, n x {len(e.classes)}.')
+    replace(card or card_of(e), takes=takes).write(path)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         again = (_as_onnx if form == 'onnx' else _as_torchscript)(model, x, path)
@@ -118,9 +121,6 @@ def export_network(given:Fit|Ensemble,   # one trained network, or several that 
     if not gap <= _CLOSE:
         path.unlink(missing_ok=True)
         raise BadInput(f'the exported network differs from the original by {gap:.2g}, so it was removed', path)
-    takes = (f'`images`: float32, n x 3 x {e.recipe.size} x {e.recipe.size}, pixels from 0 to 1, grey in all three '
-             f'channels, fitted into a black square, not stretched. Gives `probabilities`, n x {len(e.classes)}.')
-    replace(card or card_of(e), takes=takes).write(path)
     return dict(path=str(path), form=form, bytes=path.stat().st_size, difference=gap, compared_on=compared_on)
 
 # %% ../../nbs/learn/11_export.ipynb #5d782ca1

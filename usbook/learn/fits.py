@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'DAY', 'LONG', 'code_version', 'fit_inputs', 'fit_key', 'brought_key', 'code_for', 'one_thread', 'Kind',
            'save_fit', 'read_fit', 'fits_folder', 'kept_fits', 'prune_fits', 'keep_limit', 'Checkpoint', 'Task',
-           'stored_fit', 'fits_for', 'worker_count', 'stored_fits', 'share_pixels']
+           'stored_fit', 'fits_for', 'seconds_spared', 'worker_count', 'stored_fits', 'share_pixels']
 
 # %% ../../nbs/learn/08_fits.ipynb #3fdd942f
 import hashlib, json, os, random, shutil, tempfile, time, warnings
@@ -504,6 +504,12 @@ def _claimed(path, wait):
         yield got
 
 # %% ../../nbs/learn/08_fits.ipynb #7a88c430
+_SPARED = []
+
+def seconds_spared()->float:
+    "How many seconds of training kept fits have spared this process so far"
+    return float(sum(_SPARED))
+
 def _found(path, t, notes, new):
     "A fit that is there, with a note; None where it is damaged"
     try: fit = read_fit(path, t.images, t.job, **t.how)
@@ -513,6 +519,7 @@ def _found(path, t, notes, new):
     with suppress(OSError): os.utime(path)
     if new: return fit
     fit.notes.append(f'trained before, {fit.seconds:.0f} s')
+    _SPARED.append(fit.seconds)
     if t.job.progress is not None: t.job.progress(fit.notes[-1], 1.)
     else: print(fit.notes[-1])
     return fit
@@ -548,7 +555,7 @@ def _cores():
 # %% ../../nbs/learn/08_fits.ipynb #ea7d3ebe
 def stored_fits(tasks:list,     # of `Task`, or pairs of images and job
                 workers=None,   # see `worker_count`; None: the settings', and 1 in the profile test
-                progress=None,  # a `Progress` or a function (text, fraction); None: silent
+                progress=None,  # a `Progress` or function; None: a bar where watched; False: silent
                 retrain=False   # train although a fit is there
                )->list:         # of fits, in the order of the tasks
     "Many fits, side by side; the finished ones are kept, whatever happens to the others"

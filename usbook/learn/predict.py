@@ -217,17 +217,16 @@ class Predicted:
     def write(self,
               path:str|Path # a CSV
              )->Path:       # the same
-        "Write the table, and a JSON of the same name beside it"
+        "Write the table, and a JSON of the same name beside it, which comes first: where the table is, all is"
         path = Path(path)
-        write_file(path, self.table.to_csv(index=False))
         write_meta(self.meta, path.with_suffix('.json'))
-        return path
+        return write_file(path, self.table.to_csv(index=False))
 
 # %% ../../nbs/learn/09_predict.ipynb #a409ab1f
 def predict(ensemble:Ensemble,  # who is asked
             images:Manifest,    # of `new_images`, or any other manifest
             views:int=1,        # versions of each image; the first is unchanged, the others as augmented in training
-            progress=None       # None: silent; a `Progress` or a function (text, fraction)
+            progress=None       # a `Progress` or function; None: a bar where watched; False: silent
            )->Predicted:
     "The mean of what the networks say of each image, over all views"
     if views < 1: raise BadInput(f'views = {views}: at least one is needed')

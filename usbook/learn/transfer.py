@@ -36,6 +36,7 @@ from .weights import Weights, backbone, layer_groups
 from ..predictions.predictions import Predictions
 from ..core.errors import BadInput
 from ..core.files import lock, write_file
+from ..core.progress import Progress
 
 # %% ../../nbs/learn/02_transfer.ipynb #9a66d03a
 class Network(nn.Sequential):
@@ -206,15 +207,16 @@ def cut_head(head:nn.Sequential)->tuple: # pooling layers, layers that learn
 
 def compute_features(net:Network, # body and head
                      dl,          # batches of images
-                     say=None     # function (text, fraction); None: silent
+                     say=None     # a `Progress` or function; None: a bar where watched; False: silent
                     )->torch.Tensor: # (n, features) float32
     "Pooled features of every image of `dl`, in its order"
     pooled = Network(net[0], cut_head(net[1])[0]).eval()
     pooled.dtype, out = net.dtype, []
+    say = Progress.of(say)
     with torch.inference_mode():
         for i, (x, *_) in enumerate(dl):
             out.append(pooled(x).cpu())
-            if say: say('computing features', (i + 1)/len(dl))
+            say('computing features', (i + 1)/len(dl))
     return torch.cat(out)
 
 # %% ../../nbs/learn/02_transfer.ipynb #9a6fdfa8

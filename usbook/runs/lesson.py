@@ -153,11 +153,12 @@ class LessonTimes:
     def __call__(self,
                  step:str  # name of a long cell
                 ):         # yields a `Progress` that shows itself
-        "Say how long a step takes, then measure it"
+        "Say how long a step takes, then measure it; trainings that were kept count with the seconds they took"
+        from usbook.learn.fits import seconds_spared
         print(f'{step}: {self.expected(step)}')
-        started = time.perf_counter()
+        spared, started = seconds_spared(), time.perf_counter()
         yield _display()
-        self._keep(step, time.perf_counter() - started)
+        self._keep(step, time.perf_counter() - started + seconds_spared() - spared)
 
     def _keep(self, step, seconds):
         self.here[step] = round(seconds, 1)

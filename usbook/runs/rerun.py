@@ -86,7 +86,7 @@ def settings_for(options:dict # of `made_by`
 def rerun(folder:str|Path,     # of the run to repeat
           machinery:Machinery, # of its study
           settings:Settings|None=None, # None: as `settings_for` says
-          progress=None        # None: silent; a `Progress` or a function (text, fraction)
+          progress=None        # a `Progress` or function; None: a bar where watched; False: silent
          )->tuple:             # (`Outcome`, `Repeated`)
     "Repeat a run, train its networks anew, and compare"
     there, options = read_run(folder), made_by(folder)

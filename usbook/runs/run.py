@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['run_name', 'Outcome', 'reproduce', 'how_made', 'command_of', 'compare_modes', 'tell_left_out', 'task_classes',
-           'verdicts', 'warnings_for', 'judge', 'save', 'draw']
+           'verdicts', 'warnings_for', 'conclude', 'save', 'draw']
 
 # %% ../../nbs/runs/01_run.ipynb #5d7e3417
 import os
@@ -28,7 +28,7 @@ from ..learn.recipe import MODES
 from ..predictions.detections import Detections
 from .report import results_of, write_report
 from ..studies.images import Reading, Source, describe, find_images
-from ..studies.machinery import Machinery, Measured, Work, judge_claims, plan_work, train_arms
+from ..studies.machinery import Machinery, Measured, Work, decide_claims, plan_work, train_arms
 from ..studies.study import Study, Verdict
 
 # %% ../../nbs/runs/01_run.ipynb #e8be80fa
@@ -61,7 +61,7 @@ def reproduce(machinery:Machinery,  # the study
               modes=MODES,          # which arms
               arch=None,            # another backbone; None: the plan's
               reading:Reading=Reading(), # how own images are read
-              progress=None         # None: silent; a `Progress` or a function (text, fraction)
+              progress=None         # a `Progress` or function; None: a bar where watched; False: silent
              )->Outcome:
     "Run a study from images to verdicts, and write its folder"
     from usbook.learn.fits import fits_for
@@ -80,7 +80,7 @@ def reproduce(machinery:Machinery,  # the study
         work = plan_work(images, plan, settings, modes, say.part(.1, .85))
         with fits_for(study.id): arms = (machinery.train or train_arms)(work)
         say('computing intervals', .88)
-        out = judge(machinery, work, source, arms)
+        out = conclude(machinery, work, source, arms)
         out.folder = final
         options = dict(modes=list(modes), arch=arch, **reading.as_words())
         out.made = how_made(machinery, settings, options, time.perf_counter() - started)
@@ -109,11 +109,12 @@ def _writable(final):
 def how_made(machinery:Machinery, # the study's machinery
              settings:Settings,   # of the run
              options:dict,        # modes, arch and how own images were read
-             seconds:float        # that reading, training and judging took
+             seconds:float        # that reading, training and deciding took
             )->dict:              # command, options, versions, python, seconds, peak_memory, prepares
     "What is needed to repeat a run, and what it cost"
     given = {k: v for k, v in settings.as_dict().items() if k not in _WHERE} | options
-    given = dict(study=machinery.study.id, **given)
+    study = machinery.study
+    given = dict(study=str(study.file.parent) if study.file else study.id, **given)
     return dict(command=command_of(given), options=given, versions=versions(), python=platform.python_version(),
                 seconds=round(seconds, 1), peak_memory=peak_memory(), prepares=machinery.prepares)
 
@@ -129,9 +130,8 @@ def command_of(options:dict # of `how_made`
     return shlex.join(words)
 
 # %% ../../nbs/runs/01_run.ipynb #60f92519
-def compare_modes(arms:dict,  # name -> `Trained`
-                  seed:int    # of the resamples
-                 ):           # what `compare` gives, as a dict; None where there is one mode only
+def compare_modes(arms:dict  # name -> `Trained`
+                 ):          # what `compare` gives, as a dict; None where there is one mode only
     "The two modes of the first network on the same images"
     a, b, *_ = [*arms.values(), None]
     if b is None or a.mode == b.mode: return None
@@ -173,7 +173,7 @@ def verdicts(machinery:Machinery, # the study's machinery
         why = f'the images have other classes than the study ({", ".join(m.classes)})'
         return Measured(), [Verdict(c.id, 'not measured', 'not tested', why) for c in study.claims]
     measured = machinery.measure(arms)
-    return measured, judge_claims(study, measured)
+    return measured, decide_claims(study, measured)
 
 # %% ../../nbs/runs/01_run.ipynb #2de21f6d
 def warnings_for(m,             # the images, with notes
@@ -195,7 +195,7 @@ def warnings_for(m,             # the images, with notes
     return list(dict.fromkeys([*out, *(n for a in arms.values() for n in a.notes)]))
 
 # %% ../../nbs/runs/01_run.ipynb #e08874ca
-def judge(machinery:Machinery, # the study's machinery
+def conclude(machinery:Machinery, # the study's machinery
           work:Work,           # the images and their folds
           source:Source,       # where they come from
           arms:dict            # name -> `Trained`
@@ -205,7 +205,7 @@ def judge(machinery:Machinery, # the study's machinery
     for a in arms.values():
         a.evaluation = a.evaluation or evaluate(a.test)
         a.repeat_evaluations = [evaluate(p) for p in a.repeats]
-    both = (machinery.compare or compare_modes)(arms, seed)
+    both = machinery.compare(arms, seed) if machinery.compare else compare_modes(arms)
     facts = describe(work.images, source) | dict(unit=study.unit if machinery.read else 'image')
     measured, said = verdicts(machinery, work.images, arms)
     out = Outcome(

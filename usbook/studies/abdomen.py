@@ -84,7 +84,7 @@ def confusable(e:Evaluation,     # of test predictions
               )->pd.DataFrame:   # one row per pair, the most confused first
     "Pairs of classes that are mistaken for one another, in either direction"
     c, k = e.confusion, len(e.classes)
-    rows = [dict(one=e.classes[i], other=e.classes[j], one_called_other=int(c[i, j]), other_called_one=int(c[j, i]),
+    rows = [dict(one=e.classes[i], other=e.classes[j], one_as_other=int(c[i, j]), other_as_one=int(c[j, i]),
                  share=(c[i, j] + c[j, i])/max(1, c[i].sum() + c[j].sum())) for i in range(k) for j in range(i)]
     return pd.DataFrame(rows).sort_values('share', ascending=False, kind='stable', ignore_index=True).head(n)
 

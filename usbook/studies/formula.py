@@ -156,7 +156,7 @@ def metric_names()->tuple: # (names of overall metrics, names of metrics of a cl
     "Every metric that a formula may name"
     from usbook.evidence.resample import Resampler
     target, prob = np.arange(4), np.eye(4)
-    overall, each = Resampler(target, target, 4, target, prob).scores(np.ones((4, 1)))
+    overall, each = Resampler(target, target, 4, target, prob).values()
     return tuple(overall), tuple(each)
 
 # %% ../../nbs/studies/00_formula.ipynb #ef6c0c67
@@ -240,7 +240,7 @@ def sampler(self:Resamples, arm # name of an arm
     if arm not in self.kept:
         p = self.arms[arm]
         s = Resampler(p.target, p.pred, len(p.classes), p.patient_codes, p.prob)
-        self.kept[arm] = s, s.scores(np.ones((s.n_clusters, 1))), jackknife(s)
+        self.kept[arm] = s, s.values(), jackknife(s)
     return self.kept[arm]
 
 @patch
@@ -251,7 +251,7 @@ def look(self:Resamples, name, # name of the metric
     arm, metric, label = split_name(name, self.arms)
     overall, each = self.sampler(arm or self.first)[1 + which]
     if not label: return overall[metric]
-    return each[metric][:, self.arms[arm or self.first].classes.index(label)]
+    return each[metric][..., self.arms[arm or self.first].classes.index(label)]
 
 @patch
 def single(self:Resamples, name # name of the metric
@@ -298,7 +298,7 @@ _UNBOUNDED = re.compile(r'(^|\.)(kappa\w*|mcc|youden|lr_\w+|brier|log_loss)(\.|$
 # %% ../../nbs/studies/00_formula.ipynb #ef9df97b
 def _moved(i, by):
     "An interval, moved along"
-    return i.replace(**{o: getattr(i, o) + by for o in ('value', 'low', 'high') if getattr(i, o) is not None})
+    return i.replace(scale='', **{o: getattr(i, o) + by for o in ('value', 'low', 'high') if getattr(i, o) is not None})
 
 @patch
 def _pair(self:Resamples, one, two):

@@ -89,18 +89,18 @@ def look(fit,            # a `Fit`
     rows, known = rows[known.any((1, 2))], known[known.any((1, 2))]
     if not len(rows): return rows, np.zeros((0, 1, 1)), {}
     maps = heat_maps(fit.network, fit, m, rows, 'finding')
-    def judged(maps): return score_maps(maps, known, m, rows).set_axis(rows)
-    rivals = [judged(heat_maps(randomise(fit.network, s), fit, m, rows, 'finding')) for s in range(n_random)]
-    return rows, maps, {'trained': judged(maps), 'random weights': pd.concat(rivals)}
+    def scored(maps): return score_maps(maps, known, m, rows).set_axis(rows)
+    rivals = [scored(heat_maps(randomise(fit.network, s), fit, m, rows, 'finding')) for s in range(n_random)]
+    return rows, maps, {'trained': scored(maps), 'random weights': pd.concat(rivals)}
 
 # %% ../../nbs/studies/05_head_ct.ipynb #267874d8
-def map_measures(judged:dict  # of `look`: network -> table
+def map_measures(scores:dict  # of `look`: network -> table
                 )->dict:      # measure -> `Interval`
     "The four differences that claim b stands on; an empty map counts as chance"
     def said(t, metric):
         return t[metric].astype(float).where(t.energy.notna(), t.area).groupby(level=0, sort=False).mean()
-    ours = judged['trained']
-    rival, out = judged['random weights'], {}
+    ours = scores['trained']
+    rival, out = scores['random weights'], {}
     for metric in ('energy', 'pointing'):
         for name, other in (('chance', ours.area), ('random_weights', said(rival, metric))):
             gap = mean_over_patients(said(ours, metric) - other, ours.patient)
@@ -115,9 +115,9 @@ def look_at_all(trained,  # a `Trained` with its fits
     looks = [(f, *look(f, m)) for f in trained.fits]
     looks = [l for l in looks if l[3]]
     if not looks: return {}
-    judged = {k: pd.concat([l[3][k] for l in looks]) for k in looks[0][3]}
+    scores = {k: pd.concat([l[3][k] for l in looks]) for k in looks[0][3]}
     f, rows, maps, _ = looks[0]
-    return map_measures(judged) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
+    return map_measures(scores) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #f139cd88
 def gain_of_slices(m,              # manifest of slices

@@ -58,10 +58,16 @@ def find_images(study:Study,        # whose images
                 settings:Settings,  # `settings.data` says which: sample, phantom, open:NAME, a folder or a manifest
                 phantom:dict=None,  # what `phantom` generates: n, size ...; None: as the sample
                 reading:Reading=Reading(), # how own images are read
-                progress=None       # None: silent; a `Progress` or a function (text, fraction)
+                progress=None       # a `Progress` or function; None: a bar where watched; False: silent
                )->tuple:            # (Manifest, `Source`)
     "The images of a run"
     what, read = settings.data, reading.read
+    if study.kind and what in ('sample', 'phantom'):
+        given = study.run.get('images')
+        if not given or what == 'phantom': return _stand_in(study, settings, progress), Source('phantom')
+        path = study.file.parent/given
+        reading = replace(reading, patients=reading.patients or study.run.get('patients'))
+        return _own_images(study, path, reading), Source('own', path.name)
     def plain(f): return read(f) if read else Manifest.read(f, classes=list(study.classes))
     if what == 'sample':
         folder = samples_folder(study.id, settings.home) or samples_folder(study.id)
@@ -79,8 +85,15 @@ def _generate(study, settings, progress, **kw):
     "A phantom in the cache, made once"
     from usbook.phantoms.samples import cached_sample
     say = Progress.of(progress).part(0., 1., 'simulating images')
-    shown = (lambda done: say(fraction=done)) if progress else False
-    return cached_sample(study, settings.path('cache')/'samples', progress=shown, **kw)
+    def show(done): say(fraction=done)
+    return cached_sample(study, settings.path('cache')/'samples', progress=show, **kw)
+
+def _stand_in(study, settings, progress):
+    from usbook.phantoms.stand_in import stand_in
+    size = min(int(study.run.get('size', 96)), 128)
+    hard = float(study.run.get('difficulty', .5))
+    made = stand_in(study.classes, settings.path('cache')/'samples', 320, size, settings.seed, hard, progress)
+    return Manifest.read(made, classes=list(study.classes))
 
 def _open_set(study, name, settings, reading):
     from usbook.data.sets.fetch import fetch

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'TWO', 'PLANS', 'VIEWS', 'CONDITIONS', 'MACHINERY', 'usable', 'TwoStagePlan', 'stamped', 'teachers', 'Lungs',
-           'find_all_lungs', 'judged', 'outline_figures', 'box', 'view', 'make_view', 'two_classes', 'as_films',
-           'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'stamp_shortcut', 'by_condition',
+           'find_all_lungs', 'held_out_scores', 'outline_figures', 'box', 'view', 'make_view', 'two_classes',
+           'as_films', 'classify', 'ablation', 'auc_of', 'auc_gap', 'two_sites', 'stamp_shortcut', 'by_condition',
            'neighbour_share', 'train_both_stages', 'figures_to_draw', 'measure']
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #37d182ad
@@ -171,7 +171,7 @@ def find_all_lungs(m:Manifest,  # films
     return Lungs(masks, pd.concat(tables).sort_index(), scored, nets, note)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #0e4e22a5
-def judged(m,              # films
+def held_out_scores(m,              # films
            lungs:Lungs,    # of these films
            parts           # the films with a split, one per fold
           )->pd.DataFrame: # of `score_lungs`, films that no U-Net learned from
@@ -319,7 +319,7 @@ def auc_of(p:Predictions # of two classes
 def auc_gap(a:Predictions,  # of two classes
             b:Predictions   # of the same films
            )->Interval:     # a minus b
-    "Difference of two AUCs; both see the same resamples of patients"
+    "Difference of two AUCs on the same films; its interval leaves out each patient in turn"
     return interval_of('a.macro_auc - b.macro_auc', dict(a=a, b=b))
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #78d697ff
@@ -512,7 +512,7 @@ def _tell_of_lungs(t, m, lungs, parts):
         fits=[n.key for n in lungs.nets if n.key],
     )
     t.test.meta['stage_one'] = told
-    if lungs.scored is None or not len(scored := judged(m, lungs, parts)): return
+    if lungs.scored is None or not len(scored := held_out_scores(m, lungs, parts)): return
     rows, means = scored.row.unique(), outline_figures(scored)
     told |= {side: {k: v.as_dict() for k, v in r.items()} for side, r in means.iterrows()}
     text = '; '.join(f'{side} lung: ' + ', '.join(f'{k} {v}' for k, v in r.items()) for side, r in means.iterrows())

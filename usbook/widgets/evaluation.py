@@ -6,7 +6,7 @@ where it errs, for whom, and what a reviewer will ask. It needs no other file, a
 # %% auto #0
 __all__ = ['MOST_ALIVE', 'surely_wrong', 'finding_of', 'evaluation_page', 'froc_page']
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #cdebf073
+# %% ../../nbs/widgets/07_evaluation.ipynb #9ae50e16
 import hashlib
 import platform
 import time
@@ -23,9 +23,9 @@ from ..core.interval import counted
 from ..evidence.compare import Comparison, compare, compare_all
 from ..evidence.froc import Froc
 from ..evidence.metrics import Evaluation, evaluate, folds_of
-from ..evidence.subgroups import about_many, metrics_compared, subgroup_table, subgroups
+from ..evidence.subgroups import about_many, subgroup_table, subgroups
 from ..predictions.predictions import Predictions, paired
-from ..runs.report import arm_metrics, draw_all, page_template
+from ..runs.report import draw_all, page_template, shaded
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #b83d3309
 def surely_wrong(
@@ -305,7 +305,7 @@ def finding_of(
     "The class that sensitivity speaks of: of two classes the second"
     return preds.classes[-1] if len(preds.classes) == 2 else None
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #3889ded5
+# %% ../../nbs/widgets/07_evaluation.ipynb #d6d193aa
 def evaluation_page(
     evaluations:dict,  # name of a model -> its `Evaluation`; all on the same images
     by='',             # columns of subgroups, as `subgroups` takes them; '': none
@@ -327,7 +327,7 @@ def evaluation_page(
         warnings=list(dict.fromkeys(n for e in models.values() for n in (*e.preds.notes, *e.notes[1:]))),
         models=[_model(n, e) for n, e in models.items()],
         remarks=first.notes[:1],
-        figures=[(c, _embedded(svg)) for c, svg in plots.items()],
+        figures=shaded(plots),
         failed=failed,
         calibrated=_calibrated(models),
         each='Each class',
@@ -371,7 +371,7 @@ def report(
     both = {_short(n): evaluate(t) for n, t in zip(self.names, self.tables)}
     return write_file(path, evaluation_page(both, by, images, title))
 
-# %% ../../nbs/widgets/07_evaluation.ipynb #add01747
+# %% ../../nbs/widgets/07_evaluation.ipynb #cd2164d9
 def froc_page(
     results:dict,   # name of a detector -> its `Froc`; all on the same scans
     title:str=''    # heading; '': the names of the detectors
@@ -401,7 +401,7 @@ def froc_page(
         models=models,
         remarks=[n[0].upper() + n[1:] + '.' for n in first.notes],
         comparisons=said,
-        figures=[(c, _embedded(s)) for c, s in plots.items()],
+        figures=shaded(plots),
         failed=failed,
         each='Operating points',
         checklists=_checklists(known),

@@ -24,8 +24,8 @@ def threshold_counts(score,          # (n,) score of the finding
               threshold:float # predicted positive from this score on
              )->dict:         # tp, fn, fp, tn: numbers of images
     "Count right and wrong predictions; a score equal to the threshold is positive"
-    called, positive = np.asarray(score) >= threshold, np.asarray(positive, bool)
-    cells = dict(tp=called & positive, fn=~called & positive, fp=called & ~positive, tn=~called & ~positive)
+    predicted, positive = np.asarray(score) >= threshold, np.asarray(positive, bool)
+    cells = dict(tp=predicted & positive, fn=~predicted & positive, fp=predicted & ~positive, tn=~predicted & ~positive)
     return {k: int(v.sum()) for k, v in cells.items()}
 
 # %% ../../nbs/widgets/01_threshold.ipynb #ed7fb3bc
@@ -126,7 +126,7 @@ def numbers(self:ThresholdExplorer)->dict: # sensitivity, specificity, ppv, npv:
 def __repr__(self:ThresholdExplorer):
     c, v = self.counts, {k: o.value for k, o in self.numbers().items()}
     said = ', '.join(f"{k} {'undefined' if o is None else f'{o:.3f}'}" for k, o in v.items())
-    return f"{self.positive} called from {self.threshold:.3f} on: {said}; " + ', '.join(f'{k.upper()} {n}' for k,
+    return f"{self.positive} predicted from {self.threshold:.3f} on: {said}; " + ', '.join(f'{k.upper()} {n}' for k,
                                                                                         n in c.items())
 
 # %% ../../nbs/widgets/01_threshold.ipynb #78a0b9c8
@@ -161,8 +161,8 @@ def _draw_roc(ax, score, pos, t, paper):
     if 0 < pos.sum() < len(pos):
         from sklearn.metrics import roc_curve
         ax.plot(*roc_curve(pos, score)[:2], color=HUES['neg'], lw=1.6)
-        called = score >= t
-        ax.plot(called[~pos].mean(), called[pos].mean(), 'o', color=HUES['pos'], ms=7)
+        predicted = score >= t
+        ax.plot(predicted[~pos].mean(), predicted[pos].mean(), 'o', color=HUES['pos'], ms=7)
     if paper:
         ax.plot(1 - paper['specificity'], paper['sensitivity'], 'D', color=HUES['mark'], ms=6, label=paper['name'])
     if paper: ax.legend(frameon=False, fontsize=8, loc='lower right')

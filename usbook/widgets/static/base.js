@@ -97,7 +97,7 @@ function jackknife(value, n, first, second) { return Math.sqrt((n - 1) / n * Mat
 // Wilson's ends with a moderated variance, where few patients carry the metric; null elsewhere (`_floor`)
 const ALIKE = .4, ASSUMED = 4;
 function floor(value, se, s, folds, two = 1) {     // two: 2 for a metric from -1 to 1, whose ends are those of (value + 1) / 2
-  if (s.carriers >= Math.min(8, .6 * s.effective)) return null;
+  if (s.carriers >= Math.min(12, (s.effective < s.patients / 2 ? .85 : .6) * s.effective)) return null;
   const n = s.images, p = (value + two - 1) / two, middle = (p * n + .5) / (n + 1), seen = 1 / (middle * (1 - middle) * (two * se) ** 2);
   const assumed = Math.min(1 / ((1 - ALIKE) / n + ALIKE / s.effective), n), d = Math.min(s.df, s.carriers), d0 = ASSUMED / Math.max(1 - assumed / n, 1e-6);
   const votes = Math.min((d + d0) / (d / seen + d0 / assumed), n) / (folds > 1 ? 2 : 1);

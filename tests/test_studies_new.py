@@ -1,0 +1,96 @@
+"A study of one's own: from an empty folder to a report, and one clear sentence for each slip"
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from usbook.core.errors import BadInput
+from usbook.studies import study as studies
+from usbook.studies.new import as_notebook, new_study
+from usbook.studies.own import own_machinery, own_plans
+from usbook.studies.study import get_study, read_study
+
+
+@pytest.fixture
+def folder(tmp_path): return new_study(tmp_path/'thyroid', ['benign', 'malignant'], 'Thyroid nodules')
+
+
+def changed(folder, old, new):
+    f = folder/'study.toml'
+    text = f.read_text(encoding='utf-8')
+    assert old in text
+    f.write_text(text.replace(old, new, 1), encoding='utf-8')
+    return str(folder)
+
+
+@pytest.mark.parametrize('kind,classes', [('classes', ['a', 'b']), ('grades', ['none', 'mild', 'severe', 'worst'])])
+def test_a_new_study_can_be_read(tmp_path, kind, classes):
+    study = get_study(str(new_study(tmp_path/'mine', classes, 'Quotes " and \\ and 汉字', kind)))
+    assert study.kind == kind and list(study.classes) == classes and study.title == 'Quotes " and \\ and 汉字'
+    assert len(study.claims) == (3 if kind == 'grades' else 2) and own_machinery(study).plans['quick'].folds == 3
+
+
+def test_notebooks_are_whole(folder):
+    import nbformat
+    for f in folder.glob('*.ipynb'): nbformat.validate(nbformat.read(f, 4))
+    assert json.loads(as_notebook('# %%\n1\n'))['cells'][0]['source'] == ['1']
+
+
+def test_the_chapter_follows_the_anatomy(folder):
+    from test_project import SECTIONS
+    cells = json.loads((folder/'chapter.ipynb').read_text(encoding='utf-8'))['cells']
+    lines = [s.strip() for c in cells if c['cell_type'] == 'markdown' for s in c['source']]
+    assert [s[3:] for s in lines if s[3:] in SECTIONS and s.startswith('## ')] == SECTIONS
+
+
+def test_from_an_empty_folder_to_a_report(tmp_path, monkeypatch):
+    "The commands of the README, on a simulated stand-in; then the chapter, which finds the same trainings"
+    from usbook.cli.main import main
+    monkeypatch.chdir(tmp_path)
+    for k, v in dict(PROFILE='test', CACHE=str(tmp_path/'cache'), RUNS=str(tmp_path/'runs'), OFFLINE='yes').items():
+        monkeypatch.setenv(f'USBOOK_{k}', v)
+    assert main(['new', 'thyroid', '--classes', 'benign,malignant']) == 0
+    assert main(['audit', 'thyroid']) == 0
+    assert main(['reproduce', 'thyroid', '--modes', 'frozen']) == 0
+    run, = (tmp_path/'runs').iterdir()
+    said = json.loads((run/'results.json').read_text(encoding='utf-8'))
+    assert (run/'report.html').is_file() and [c['id'] for c in said['claims']] == ['a', 'b']
+    assert said['claims'][1]['verdict'] == 'not tested' and said['made']['options']['study'] == str(tmp_path/'thyroid')
+    import os
+    cells = json.loads((tmp_path/'thyroid'/'chapter.ipynb').read_text(encoding='utf-8'))['cells']
+    page = {}
+    monkeypatch.chdir(tmp_path/'thyroid')
+    for c in cells: # as a person would, cell by cell, up to the trainings
+        if 'stored_fit' in ''.join(c['source']): break
+        if c['cell_type'] == 'code': exec(''.join(c['source']), page)
+    assert page['images'].splits and os.path.basename(os.getcwd()) == 'thyroid'
+
+
+SLIPS = [
+    ('kind = "classes"', 'kind = "regression"', 'regression'), ('kind = "classes"', '', 'kind is missing'),
+    ('id = "thyroid"', 'id = "head_ct"', 'is the name of a study of usbook'), ('size = 128', 'sizes = 128', 'size?'),
+    ('holds_if = "balanced_accuracy > .75"', 'holds_if = "balanced_accuracy"', 'line'),
+    ('holds_if = "balanced_accuracy > .75"', 'holds_if = "balanced_acuracy > .75"', 'balanced_accuracy'),
+    ('holds_if = "balanced_accuracy > .75"', 'holds_if = "recall.benin > .75"', 'benign'),
+    ('title = "Thyroid nodules"', 'titel = "Thyroid nodules"', 'title'),
+]
+
+
+@pytest.mark.parametrize('old,new,said', SLIPS, ids=[s[1][:30] or 'nothing' for s in SLIPS])
+def test_a_slip_is_named(folder, old, new, said):
+    with pytest.raises(BadInput) as e: own_plans(get_study(changed(folder, old, new)))
+    assert said in str(e.value) and '\n' not in str(e.value)
+
+
+def test_a_folder_is_never_overwritten(folder):
+    with pytest.raises(BadInput, match='already'): new_study(folder, ['a', 'b'])
+
+
+def test_packages_offer_studies(folder, monkeypatch):
+    "Found by the entry point usbook.studies; two of one name are refused"
+    offered = [SimpleNamespace(value='lab')]
+    monkeypatch.setattr(studies, 'entry_points', lambda group: offered)
+    monkeypatch.setattr(studies, 'files', lambda name: folder)
+    assert get_study('thyroid') == read_study(folder/'study.toml')
+    offered *= 2
+    with pytest.raises(BadInput, match='two packages'): get_study('thyroid')
