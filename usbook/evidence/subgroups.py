@@ -97,7 +97,7 @@ class _Side:
         codes, self.who = np.unique(preds.patient_codes[mask], return_inverse=True)
         self.codes, self.classes = codes, preds.classes
         self.sampler = Resampler(preds.target[mask], preds.pred[mask], len(preds.classes), self.who, preds.prob[mask])
-        self.point = self.sampler.scores(np.ones((self.sampler.n_clusters, 1)))
+        self.point = self.sampler.values()
         self.left = jackknife(self.sampler)
 
     def of(self, metric, n, folds):
