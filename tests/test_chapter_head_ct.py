@@ -34,7 +34,7 @@ from usbook.studies.machinery import Arm, Trained, decide_claims
 from usbook.core.settings import Settings
 
 CLASSES = list(STUDY.classes)
-RECIPE = Recipe('resnet10t', size=64, epochs=2, batch=16)
+RECIPE = Recipe('resnet10t', size=64, epochs=2, batch=16, views=1)
 
 
 @pytest.fixture(scope='module')

@@ -50,7 +50,7 @@ from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 
 FOUR = list(STUDY.classes)
-RECIPE = Recipe('resnet10t', size=64, epochs=1, batch=8)
+RECIPE = Recipe('resnet10t', size=64, epochs=1, batch=8, views=1)
 
 
 @pytest.fixture(scope='module')

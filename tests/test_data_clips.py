@@ -91,7 +91,7 @@ def test_every_kind_of_clip_reads_the_same(folder):
 def test_video(tmp_path, monkeypatch):
     (tmp_path/'a.mp4').write_bytes(b'not a film')
     monkeypatch.setitem(sys.modules, 'av', None)
-    assert 'pip install av' in said(read_clip, tmp_path/'a.mp4')
+    assert "pip install 'usbook[video]'" in said(read_clip, tmp_path/'a.mp4')
     monkeypatch.delitem(sys.modules, 'av')
     av = pytest.importorskip('av')
     assert 'cut short or damaged' in said(read_clip, tmp_path/'a.mp4')

@@ -83,9 +83,9 @@ def test_a_frame_that_is_no_frame_is_made_again(tmp_path, damage):
 
 def nlm(folder, monkeypatch):
     for i in range(8):
-        png(folder/'Set'/'CXR_png'/f'M_{i:04}_{i % 2}.png', i)
+        png(folder/'Set'/'CXR_png'/f'MCUCXR_{i:04}_{i % 2}.png', i)
         for k, side in enumerate(('leftMask', 'rightMask')):
-            png(folder / 'Set' / 'ManualMask' / side / f'M_{i:04}_{i % 2}.png', 100 + 2 * i + k)
+            png(folder / 'Set' / 'ManualMask' / side / f'MCUCXR_{i:04}_{i % 2}.png', 100 + 2 * i + k)
     few(monkeypatch, 'montgomery', images=8, normal=4, tuberculosis=4)
     return folder
 

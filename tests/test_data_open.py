@@ -80,7 +80,7 @@ def test_covid_blues(tmp_path, monkeypatch):
     assert (
         len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
     )
-    assert 'package: pip install av' in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
+    assert "package: pip install 'usbook[video]'" in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
 
 read_clip = adapters.some_frames
 
@@ -257,6 +257,94 @@ def test_nlm(tmp_path, monkeypatch, name, prefix, masks):
     m = adapters.adapt(name, tmp_path)
     assert m.patients[0] == '0000' and ('mask' in m.table) == masks and m.counts().images.tolist() == [4, 4]
 
+BUSI_LAYOUTS = {
+    'authors': ('{c}/{c} ({i}).png', '{c}/{c} ({i})_mask.png'),
+    'folders below': ('{c}/images/{c} ({i}).png', '{c}/mask/{c} ({i}).png'),
+    'folders below, named masks': ('{c}/image/{c} ({i}).png', '{c}/mask/{c} ({i})_mask.png'),
+    'two folders': ('images/{c} ({i}).png', 'masks/{c} ({i}).png'),
+    'other marks': ('{c}/{c}_{i}.png', '{c}/{c}_{i}_mask.png'),
+}
+
+@pytest.mark.parametrize('layout', BUSI_LAYOUTS)
+def test_busi_as_people_have_it(tmp_path, monkeypatch, layout):
+    image, mask = BUSI_LAYOUTS[layout]
+    for c in ('benign', 'malignant', 'normal'):
+        for i in (1, 2, 3):
+            png(tmp_path/'a set'/image.format(c=c, i=i))
+            png(tmp_path/'a set'/mask.format(c=c, i=i), np.full((8, 8), 10*i, 'uint8'))
+    few(monkeypatch, 'busi', images=9, benign=3, malignant=3, normal=3)
+    for _ in range(2): # what was joined the first time is no image of the set
+        m = adapters.adapt('busi', tmp_path, image_level=True)
+        assert len(m) == 9 and m.counts().images.tolist() == [3, 3, 3]
+        for i, mask_file in zip(m.table.image, m.table['mask']):
+            number = int(''.join(ch for ch in i.rsplit('/', 1)[-1] if ch.isdigit()))
+            assert np.asarray(Image.open(tmp_path/mask_file)).max() == 10*number
+
+def test_half_a_set_says_all_that_it_lacks(tmp_path, monkeypatch):
+    for c, n in (('benign', 3), ('malignant', 2)):
+        for i in range(1, n + 1): png(tmp_path/c/f'{c} ({i}).png')
+    few(monkeypatch, 'busi', images=9, benign=3, malignant=3, normal=3)
+    text = said(adapters.adapt, 'busi', tmp_path, image_level=True)
+    assert 'has 5 images where the busi set has 9, 2 malignant (3), 0 normal (3)' in text
+    assert 'missing are malignant (3).png, normal (1).png, normal (2).png and 1 more' in text
+
+def test_a_later_version_is_noted(tmp_path, monkeypatch):
+    for c in ('benign', 'malignant', 'normal'):
+        for i in range(1, 5): png(tmp_path/c/f'{c} ({i}).png')
+    few(monkeypatch, 'busi', images=9, benign=3, malignant=3, normal=3)
+    m = adapters.adapt('busi', tmp_path, image_level=True)
+    assert any('a later version than the one known here: 12 images where the busi set has 9' in n for n in m.notes)
+
+NLM_LAYOUTS = {
+    'loose': ('{f}.png', '{f}_mask.png'),
+    'two folders': ('images/{f}.png', 'mask/{f}_mask.png'),
+    'one name': ('Lung Segmentation/CXR_png/{f}.png', 'Lung Segmentation/masks/{f}.png'),
+}
+
+@pytest.mark.parametrize('layout', NLM_LAYOUTS)
+@pytest.mark.parametrize('name,prefix,other', [('shenzhen', 'CHNCXR', 'MCUCXR'), ('montgomery', 'MCUCXR', 'CHNCXR')])
+def test_nlm_as_people_have_it(tmp_path, monkeypatch, layout, name, prefix, other):
+    image, mask = NLM_LAYOUTS[layout]
+    for i in range(8):
+        for who in (prefix, other): # both sets are often in one folder
+            png(tmp_path/image.format(f=f'{who}_{i:04}_{i % 2}'))
+            if i < 6: png(tmp_path/mask.format(f=f'{who}_{i:04}_{i % 2}'), np.full((8, 8), 255, 'uint8'))
+    few(monkeypatch, name, images=8, normal=4, tuberculosis=4)
+    m = adapters.adapt(name, tmp_path)
+    assert len(m) == 8 and (m.table['mask'] != '').sum() == 6 and '6 of 8 films have a lung mask.' in m.notes
+    assert all(f'{prefix}_{p}' in k for p, k in zip(m.patients, m.table['mask']) if k)
+
+def test_montgomery_with_one_lung_only(tmp_path, monkeypatch):
+    for i in range(4):
+        png(tmp_path/'CXR_png'/f'MCUCXR_{i:04}_{i % 2}.png')
+        png(tmp_path/'ManualMask'/'leftMask'/f'MCUCXR_{i:04}_{i % 2}.png')
+    few(monkeypatch, 'montgomery', images=4, normal=2, tuberculosis=2)
+    assert 'has a mask of the left lung alone' in said(adapters.adapt, 'montgomery', tmp_path)
+
+def test_linked_folders_are_walked(tmp_path, monkeypatch):
+    for i in range(8): png(tmp_path/'disk'/'films'/f'CHNCXR_{i:04}_{i % 2}.png')
+    (tmp_path/'set').mkdir()
+    os.symlink(tmp_path/'disk'/'films', tmp_path/'set'/'CXR_png', target_is_directory=True)
+    few(monkeypatch, 'shenzhen', images=8, normal=4, tuberculosis=4)
+    assert len(adapters.adapt('shenzhen', tmp_path/'set')) == 8
+
+def test_a_set_that_is_not_here_says_what_was_looked_for(tmp_path):
+    png(tmp_path/'holiday.png')
+    text = said(adapters.adapt, 'shenzhen', tmp_path)
+    assert 'holds no image named like CHNCXR_0001_0.png among its 1 files' in text and 'CXR_png/CHNCXR_0001' in text
+
+def test_instructions_say_what_has_to_be_said(tmp_path):
+    assert 'start again with --same-patient' in facts.by_hand(facts.OPEN['gallbladder'], tmp_path)
+    for s in facts.OPEN.values(): assert s.patients or '--image-level' in s.options
+
+def test_zipped_volumes(tmp_path):
+    import gzip
+    nifti(tmp_path/'a.nii', np.arange(12).reshape(2, 3, 2))
+    (tmp_path/'a.nii.gz').write_bytes(gzip.compress((tmp_path/'a.nii').read_bytes()))
+    assert np.array_equal(adapters.read_nifti(tmp_path/'a.nii.gz'), np.arange(12).reshape(2, 3, 2))
+    (tmp_path/'b.nii.gz').write_bytes(b'\x1f\x8b broken')
+    assert 'is cut short or damaged' in said(adapters.read_nifti, tmp_path/'b.nii.gz')
+
 @pytest.mark.parametrize('name', facts.OPEN)
 def test_the_wrong_folder(tmp_path, name):
     text = said(adapters.adapt, name, tmp_path, image_level=True)
@@ -286,6 +374,86 @@ def test_real_abdomen_organs(realdata, tmp_path):
         (tmp_path/part/name).write_bytes(f.read_bytes())
     m = adapters.adapt('usanotai', tmp_path, image_level=True)
     assert len(m) == 366 and len(set(m.patients)) == 361
+
+def test_real_shenzhen_with_masks(realdata, tmp_path, monkeypatch):
+    "As Stirenko et al. give it: films and masks side by side, a mask's name ends in _mask"
+    there = realdata/'chest_shenzhen'
+    for f in sorted((there/'images').glob('*.png'))[::6]:
+        (tmp_path/f.name).symlink_to(f)
+        mask = (there/'masks'/f.name).read_bytes()
+        (tmp_path/f'{f.stem}_mask.png').write_bytes(mask)
+        (tmp_path/f.name).unlink()
+        (tmp_path/f.name).write_bytes(f.read_bytes())
+    few(monkeypatch, 'shenzhen')
+    m = adapters.adapt('shenzhen', tmp_path)
+    assert len(m) == 30 and (m.table['mask'] != '').all()
+
+@pytest.mark.parametrize('layout', ['{c}/{c} ({i}).png|{c}/{c} ({i})_mask.png', '{c}/images/{f}|{c}/mask/{f}'])
+def test_real_busi(realdata, tmp_path, monkeypatch, layout):
+    there, image = realdata/'breast', layout.split('|')[0]
+    for k, f in enumerate(sorted((there/'images').glob('*.png'))[::5]):
+        c, i = dict(b='benign', m='malignant', n='normal')[f.stem[0]], int(f.stem[1:])
+        for part, name in zip(('images', 'masks'), layout.split('|')):
+            to = tmp_path/name.format(c=c, i=i, f=f'{c} ({i}).png')
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes((there/part/f.name).read_bytes())
+    few(monkeypatch, 'busi')
+    m = adapters.adapt('busi', tmp_path, image_level=True)
+    assert len(m) == k + 1 and (m.table['mask'] != '').all()
+    of = Manifest.open(there, image_level=True).table.groupby('label').size()
+    assert {c: n > 0 for c, n in m.counts().images.items()} == {c: True for c in of.index} and image
+
+def test_real_gallbladder(realdata, tmp_path, monkeypatch):
+    "Its own test part: infants share images, which the instructions say"
+    import pandas as pd
+    t = pd.read_csv(realdata/'gallbladder'/'manifest.csv')
+    infants = sorted(t.patient.unique())
+    for part, some in (('training_data', infants[:180]), ('test_data', infants[180:])):
+        (tmp_path/'data'/part).mkdir(parents=True)
+        rows = t[t.patient.isin(some)]
+        for f in rows.image: (tmp_path/'data'/part/f[7:]).write_bytes((realdata/'gallbladder'/f).read_bytes())
+        lines = [f'{f[7:]},{int(y == "no_atresia")}' for f, y in zip(rows.image, rows.label)]
+        (tmp_path/'data'/part/'label.csv').write_text('\n'.join(lines))
+    few(monkeypatch, 'gallbladder', test=int((~t.patient.isin(infants[:180])).sum()))
+    m = adapters.adapt('gallbladder', tmp_path, same_patient=True)
+    assert len(m) == 855 and m.splits == ['train', 'test']
+
+def test_real_head_ct(realdata, tmp_path, monkeypatch):
+    import pandas as pd
+    t = pd.read_csv(realdata/'head_ct'/'manifest.csv')
+    for f in t.image[::4]: png_copy(realdata/'head_ct'/f, tmp_path/'head_ct'/f.rsplit('/', 1)[-1])
+    png_copy(realdata/'head_ct'/t.image[0], tmp_path/'head_ct'/'000.png')
+    rows = [f'{int(f[-7:-4])}, {int(y == "finding")}' for f, y in zip(t.image[::4], t.label[::4])]
+    (tmp_path/'labels.csv').write_text('id, hemorrhage\n' + '\n'.join(rows))
+    few(monkeypatch, 'head-ct')
+    m = adapters.adapt('head-ct', tmp_path)
+    assert len(m) == 50 and m.table.label.tolist() == t.label[::4].tolist()
+
+def png_copy(src, to):
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_bytes(src.read_bytes())
+
+def test_real_pocus(realdata, tmp_path):
+    "Frames of four clips, put together as the clips that they were cut from, below the set's own folders"
+    import pandas as pd
+    t = pd.read_csv(realdata/'lung_signs'/'manifest.csv', dtype=str).fillna('')
+    names = {'A-lines': 'a_lines', 'B-lines': 'b_lines', 'Effusion': 'effusion', 'Consolidations': 'consolidation'}
+    lines, top = ['Filename,License,Type,Probe,Patient ID / Name,' + ','.join(names)], tmp_path/'repo'/'data'
+    few_scans = t.drop_duplicates(['label', 'patient']).groupby('label').scan.head(2)
+    plain = t[t.scan.isin(few_scans) & t.label.isin(['b_lines', 'consolidation', 'none'])]
+    for scan, g in plain.groupby('scan'):
+        ims = [Image.open(realdata/'lung_signs'/f).convert('L').resize((64, 64)) for f in g.image]
+        out = top/'pocus_videos'/'convex'/f'{scan}.gif'
+        out.parent.mkdir(parents=True, exist_ok=True)
+        ims[0].save(out, save_all=True, append_images=ims[1:], duration=80)
+        r = g.iloc[0]
+        lines.append(f'{scan},{r.licence},video,{r.probe},{r.patient[1:]},' + ','.join(r[c] for c in names.values()))
+    (top/'dataset_metadata.csv').write_text('\n'.join(lines))
+    m = adapters.adapt('pocus', tmp_path)
+    first = t.groupby('scan').first()
+    assert set(m.table.scan) <= set(first.index) and len(set(m.table.scan)) == len(lines) - 1
+    same = [set(l.split('+')) == set(first.label[s].split('+')) for s, l in zip(m.table.scan, m.table.label)]
+    assert all(same), [(s, l, first.label[s]) for s, l, ok in zip(m.table.scan, m.table.label, same) if not ok][:3]
 
 # Downloads -------------------------------------------------------------------------------------------------
 

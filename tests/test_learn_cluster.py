@@ -25,7 +25,7 @@ from usbook.learn.cluster import connected
 from usbook.learn.recipe import Job, Recipe
 
 ROOT = Path(__file__).parents[1]
-RECIPE = Recipe('resnet10t', size=32, epochs=4, batch=8)
+RECIPE = Recipe('resnet10t', size=32, epochs=4, batch=8, views=1)
 
 
 def images_in(folder):

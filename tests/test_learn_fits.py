@@ -21,7 +21,7 @@ from usbook.learn import fits as f
 from usbook.learn.export import load_network, save_network
 from usbook.learn.recipe import Job, Recipe
 
-TINY = Recipe('resnet10t', size=32, epochs=1, batch=8)
+TINY = Recipe('resnet10t', size=32, epochs=1, batch=8, views=1)
 ROOT = Path(__file__).parents[1]
 
 
@@ -124,8 +124,8 @@ from usbook.learn.recipe import Job, Recipe
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
 m = Manifest.read({manifest!r}, classes=['dark', 'bright'])
-jobs = [Job(Recipe('resnet10t', size=32, epochs=n, batch=8), progress={progress},
-            settings=Settings(weights='random', cache={cache!r}, device='cpu')) for n in {epochs}]
+jobs = [Job(Recipe('resnet10t', size=32, epochs=n, batch=8, views=1), 'finetuned' if n > 1 else 'frozen',
+            progress={progress}, settings=Settings(weights='random', cache={cache!r}, device='cpu')) for n in {epochs}]
 print([f.stored_fit(m, job).notes for job in jobs], flush=True)
 '''
 
@@ -175,9 +175,11 @@ def stopping_after(epoch):
     return say
 
 
-@pytest.mark.parametrize('mode', ['frozen', 'finetuned'])
-def test_a_long_fit_goes_on_after_its_last_epoch_and_comes_to_the_same_bits(images, tmp_path, mode, monkeypatch):
-    def four(where, **kw): return job(tmp_path/where, mode=mode, recipe=replace(TINY, epochs=4, views=2), **kw)
+@pytest.mark.parametrize('weights', ['random', 'auto'])
+def test_a_long_fit_goes_on_after_its_last_epoch_and_comes_to_the_same_bits(images, tmp_path, weights, monkeypatch):
+    def four(where, **kw):
+        j = job(tmp_path/where, mode='finetuned', recipe=replace(TINY, epochs=5, views=2), **kw)
+        return j.but(settings=replace(j.settings, weights=weights, offline=True), weights=None)
     whole = f.stored_fit(images, four('undisturbed'))
     monkeypatch.setattr(f, 'LONG', 0)
     with pytest.raises(Stop): f.stored_fit(images, four('cut', progress=stopping_after(2)))
@@ -190,7 +192,7 @@ def test_a_long_fit_goes_on_after_its_last_epoch_and_comes_to_the_same_bits(imag
 
 def test_a_damaged_checkpoint_is_left_out(images, tmp_path, monkeypatch):
     monkeypatch.setattr(f, 'LONG', 0)
-    three = job(tmp_path, recipe=replace(TINY, epochs=3))
+    three = job(tmp_path, mode='finetuned', recipe=replace(TINY, epochs=3))
     with pytest.raises(Stop): f.stored_fit(images, three.but(progress=stopping_after(2)))
     for state in f.fits_folder(three.settings).glob('.*.stage*/state.pt'): state.write_bytes(b'cut')
     assert 'A damaged checkpoint was left out.' in f.stored_fit(images, three).notes
@@ -256,7 +258,7 @@ from usbook.data.manifest import tree_manifest
 from usbook.data.split import split_by_patient
 m = split_by_patient(tree_manifest({folder!r}, r'(P[0-9]+)'), seed=0)
 s = Settings(weights='random', cache='cache', device='cpu', home={home!r})
-fit = f.stored_fit(m, Job(Recipe('resnet10t', size=32, epochs=1, batch=8), settings=s, progress=False))
+fit = f.stored_fit(m, Job(Recipe('resnet10t', size=32, epochs=1, batch=8, views=1), settings=s, progress=False))
 print(fit.key, repr(fit.predictions['test'].prob.tolist()))
 """
 

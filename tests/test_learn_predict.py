@@ -130,7 +130,8 @@ def net(tmp_path_factory):
     m = Manifest.from_tree(make_tree(folder/'images', CLASSES, patients=6), RULE)
     m = m.with_split([('train', 'valid', 'test')[int(q[2:])//2] for q in m.patients])
     s = Settings(weights='random', cache=str(folder/'cache'), device='cpu')
-    return train(m, Job(Recipe('resnet10t', size=32, epochs=1, batch=4), 'finetuned', settings=s, progress=False)), m
+    recipe = Recipe('resnet10t', size=32, epochs=1, batch=4, views=1)
+    return train(m, Job(recipe, 'finetuned', settings=s, progress=False)), m
 
 
 @pytest.mark.parametrize('form', ['onnx', 'torchscript'])

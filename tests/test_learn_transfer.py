@@ -15,7 +15,7 @@ from usbook.learn.weights import Weights
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 
-SMALL = t.Recipe(arch='resnet10t', size=32, epochs=2, batch=8, precision='float32')
+SMALL = t.Recipe(arch='resnet10t', size=32, epochs=2, batch=8, views=1, precision='float32')
 
 
 @pytest.fixture(scope='module')
@@ -101,7 +101,7 @@ def test_both_modes_start_from_one_head_and_judge_the_same_rows(both, images):
     assert t.snapshot(t.network(SMALL, w, 2, 0)[1]) == t.snapshot(
         t.network(replace(SMALL, arch='resnet10t'), w, 2, 0)[1]
     )
-    assert len(both['frozen'].history) == len(both['finetuned'].history) == SMALL.epochs
+    assert len(both['frozen'].history) == 1 and len(both['finetuned'].history) == SMALL.epochs
 
 
 def test_the_head_trained_on_features_is_the_head_of_the_whole_network(both, images):
@@ -198,7 +198,7 @@ def test_a_damaged_cache_is_made_again(images, both, settings):
 @pytest.mark.parametrize('mode', MODES)
 def test_interrupting_an_epoch_leaves_caches_whole(mode, images, both, settings):
     def stop(text, fraction):
-        if text.startswith('epoch 2'): raise KeyboardInterrupt
+        if text.startswith('epoch 2' if mode == 'finetuned' else 'fitting'): raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): t.train(images, t.Job(SMALL, mode, settings=settings, progress=stop))
     assert not torch.is_autocast_enabled('cpu')
     assert [f.suffix for f in kept(settings)] == ['.safetensors']*(mode == 'frozen')
@@ -218,8 +218,9 @@ def test_progress_runs_to_the_end(mode, images, settings, capsys):
     t.train(
         images, t.Job(SMALL, mode, settings=settings, progress=lambda text, fraction: seen.append((text, fraction)))
     )
-    last = [f for text, f in seen if text.startswith('epoch')]
-    assert last == sorted(last) and last[-1] == 1 and seen[-1][0] == 'epoch 2 of 2'
+    what, end = ('epoch', 'epoch 2 of 2') if mode == 'finetuned' else ('', 'fitting the head')
+    last = [f for text, f in seen if text.startswith(what)]
+    assert last == sorted(last) and last[-1] == 1 and seen[-1][0] == end
     assert capsys.readouterr().out == ''
 
 
@@ -293,7 +294,108 @@ def test_an_image_spoilt_since_the_manifest_was_read_is_one_sentence(mode, keep,
 
 
 def test_resnet152_runs(images, settings):
-    few = images.subset(np.isin(images.patients, ['P0', 'P1', 'P6', 'P7', 'P8', 'P9']))
-    r = t.Recipe(arch='resnet152', size=48, epochs=1, batch=6)
+    few = images.subset(np.isin(images.patients, ['P0', 'P1', 'P2', 'P3', 'P6', 'P7', 'P8', 'P9']))
+    r = t.Recipe(arch='resnet152', size=48, epochs=1, batch=6, views=1)
     f = t.train(few, t.Job(r, 'frozen', settings=settings, progress=False))
     assert f.frozen['parameters'] == 465 and len(f.predictions['test']) == 6
+
+
+@pytest.fixture(scope='module')
+def shipped(images, tmp_path_factory):
+    "Both modes from the backbone that comes with usbook"
+    s = Settings(cache=str(tmp_path_factory.mktemp('shipped')), device='cpu', offline=True)
+    r = replace(SMALL, epochs=3, views=2)
+    return {mode: t.train(images, t.Job(r, mode, settings=s, progress=False)) for mode in MODES}
+
+
+def test_fine_tuning_begins_where_the_frozen_mode_ended(shipped):
+    a, b = (shipped[m].history for m in MODES)
+    assert len(a) == 1 and len(b) == 3 and a.iloc[0].equals(b.iloc[0])
+    assert b.train_loss.max() < .1 and not shipped['finetuned'].notes
+
+
+def test_a_pretrained_body_keeps_the_statistics_of_its_batch_norm_and_random_weights_learn_them(shipped, both):
+    first = t.snapshot(t.network(SMALL, shipped['finetuned'].weights, 2)[0])
+    names = t.moved(first, shipped['finetuned'].network[0])
+    assert any(n.endswith('bn1.weight') for n in names) and not any('running' in n for n in names)
+    fresh = t.snapshot(t.network(SMALL, both['finetuned'].weights, 2)[0])
+    assert any('running' in n for n in t.moved(fresh, both['finetuned'].network[0]))
+
+
+@pytest.mark.parametrize('valid', (True, False))
+def test_a_training_that_diverges_goes_back_to_the_head_and_says_so(valid, images, shipped, settings):
+    m = images if valid else images.with_split(images.table.split.replace('valid', 'train'))
+    s = replace(settings, weights='auto', offline=True)
+    job = t.Job(replace(SMALL, epochs=9, views=2, lr=1e3), 'finetuned', settings=s, progress=False)
+    f = t.train(m, job)
+    assert len(f.notes) == 1 and 'given up in epoch' in f.notes[0] and '1000' in f.notes[0]
+    head = t.train(m, job.but(mode='frozen')).predictions['test'].prob
+    np.testing.assert_allclose(f.predictions['test'].prob, head, atol=2e-5)
+
+
+def test_random_weights_that_diverge_leave_a_fitted_head(images, settings):
+    f = t.train(images, t.Job(replace(SMALL, lr=1e30), 'finetuned', settings=settings, progress=False))
+    assert 'given up' in f.notes[0] and np.isfinite(f.predictions['test'].prob).all()
+
+
+@pytest.mark.parametrize(
+    'keep, said',
+    [
+        (['P0', 'P1', 'P2', 'P6', 'P7', 'P8', 'P9'], 'class bright are of one patient .P1'),
+        (['P0', 'P2', 'P6', 'P7', 'P8', 'P9'], 'class bright'),
+        (['P6', 'P7', 'P8', 'P9'], 'no training images'),
+    ],
+)
+def test_too_few_to_learn_from_is_one_sentence_before_anything_is_computed(keep, said, images, settings, monkeypatch):
+    monkeypatch.setattr(t, 'network', None)
+    m = images.subset(np.isin(images.patients, keep))
+    for mode in MODES:
+        with pytest.raises(BadInput, match=said) as e: t.train(m, t.Job(SMALL, mode, settings=settings))
+        assert '\n' not in str(e.value)
+
+
+def test_two_images_in_all(images, settings):
+    m = images.subset(np.isin(np.arange(36), [0, 3])).with_split(['train', 'train'])
+    with pytest.raises(BadInput, match='one patient'): t.train(m, t.Job(SMALL, settings=settings))
+
+
+def test_the_head_is_the_logistic_regression_of_scikit_learn(images):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+    rows = t.split_rows(images, 'train')
+    x = torch.randn(1, 36, 50, generator=torch.Generator().manual_seed(0)) + torch.as_tensor(images.targets)[:, None]/3
+    w, b, c = t.linear_head(x, images, SMALL)
+    z = StandardScaler().fit(x[0, rows].double())
+    fit = LogisticRegression(C=c, class_weight='balanced', max_iter=2000)
+    fit.fit(z.transform(x[0, rows].double()), images.targets[rows])
+    p = torch.nn.functional.linear(x[0], w, b).softmax(1)[:, 1]
+    np.testing.assert_allclose(p, fit.predict_proba(z.transform(x[0].double()))[:, 1], atol=1e-4)
+
+
+def test_the_penalty_never_sees_an_image_of_a_patient_it_fits():
+    patients, y = np.repeat(np.arange(12), 3), np.repeat([0, 1], 18)
+    folds = t.patient_folds(y, patients)
+    assert len(folds) == 5 and all(set(patients[a]).isdisjoint(patients[b]) for a, b in folds)
+    assert t.patient_folds(np.array([0, 0, 1]), np.array(['a', 'b', 'c'])) == []
+
+
+def test_a_rotation_changes_no_prediction_and_a_still_feature_no_head(images):
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(12, 40)), np.arange(12) % 2
+    a, b = (t._logistic(q[:9], y[:9], .1, SMALL).decision_function(q[9:]) for q in (z, t._turned(z)))
+    np.testing.assert_allclose(a, b, atol=1e-3)
+    x = torch.as_tensor(rng.normal(size=(1, 36, 5))).float()
+    x[..., 4] = 3.
+    w, b, _ = t.linear_head(x, images, SMALL)
+    assert torch.isfinite(w).all() and torch.isfinite(b).all()
+
+
+@pytest.mark.parametrize('arch, size', [('alexnet', 64), ('squeezenet1_0', 64), ('mobilenet_v2', 32),
+                                        ('convnext_atto', 32), ('vit_tiny_patch16_224', 224)])
+def test_one_head_for_every_architecture(arch, size):
+    r = t.Recipe(arch, size=size)
+    net = t.network(r, Weights(arch, 'random'), 3).eval()
+    pooling, learning = t.cut_head(net[1])
+    assert [type(layer).__name__ for layer in learning] == ['Dropout', 'Linear']
+    assert len(pooling) == (0 if 'vit' in arch else 2)
+    with torch.inference_mode(): assert net(torch.zeros(1, 3, size, size)).shape == (1, 3)

@@ -34,9 +34,9 @@ from usbook.runs.record import Record, figures_of_arms, figures_of_rows
 
 CLASSES = ['normal', 'tuberculosis']
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_chest.json'
-QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=128, epochs=6, batch=8, flip=True), unet=SegRecipe(size=64, epochs=2))
+QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=128, epochs=6, views=1, flip=True), unet=SegRecipe(size=64, epochs=2))
 FULLER = TwoStagePlan(
-    Recipe('squeezenet1_0', size=192, epochs=8, batch=8, flip=True), folds=3, unet=SegRecipe(size=96, epochs=8)
+    Recipe('squeezenet1_0', size=192, epochs=8, flip=True), folds=3, unet=SegRecipe(size=96, epochs=8)
 )
 
 

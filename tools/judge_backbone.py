@@ -1,4 +1,6 @@
-"""What the shipped backbone is worth on real images, beside random weights and ImageNet: `make realdata` runs this.
+"""What the shipped backbone is worth on real images, beside random weights and ImageNet: `make probes` runs this.
+
+It trains a plain head and a plain loop of its own; `judge_recipe.py` judges what users get.
 
 Five sets, patient-grouped cross-validation, three seeds, area under the ROC curve (macro, one class against the rest).
 Nothing is tuned here: image size, folds, penalty, rates and epochs are fixed for all networks alike.
@@ -229,7 +231,7 @@ def record(rows, file=RECORD):
     )
     data = (old.data if old else {}) | data_of(dict.fromkeys(r['set'] for r in rows))
     rows = sorted(kept + rows, key=order)
-    Record('make realdata FINETUNED=yes', data, figures_of_rows(rows, 'set', ('net', 'mode')), rows, how).write(file)
+    Record('make probes FINETUNED=yes', data, figures_of_rows(rows, 'set', ('net', 'mode')), rows, how).write(file)
 
 def data_of(sets):
     "The sets, each by the hash of its images and its table"

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 
-from .show import console, plain_output, say, show_json
+from .show import as_csv, console, plain_output, say, show_json
 from ..core.errors import BadInput, one_line
 from ..core.settings import PROFILES, SEEDS, read_settings
 
@@ -417,6 +417,57 @@ def _phantom(args):
                         progress=not args.json, **knobs)
         show_json({'study': study, 'manifest': str(m)}) if args.json else print(f'{study}: {_short(m)}')
 
+# %% ../../nbs/cli/04_main.ipynb #0cb5d68e
+def _look(args):
+    from pathlib import Path
+    from usbook.core.progress import late_bar
+    from usbook.data.survey import survey, survey_page
+    out = Path(args.out)
+    if out.exists() and not out.is_file(): raise BadInput('is a folder', out, remedy='name a file with --out')
+    s = survey(args.folder, args.patients, progress=None if args.json else late_bar())
+    survey_page(s, out)
+    if args.json: return show_json(s.as_dict() | dict(page=str(out)))
+    print(f'{len(s.table)} images; {len(s.wrong)} of them can\'t be read, {s.copies} are exact copies of another')
+    if 'patient' in s.table: print(f'{s.table.patient.nunique()} patients')
+    elif s.rules: print('Whose images? Rules that fit:')
+    else: print('Whose images? No rule that we know fits; write a table with image,patient')
+    for r in s.rules: print(f"  --patients '{r.rule}': {r}")
+    print(f'{len(s.sure)} pairs look the same; text seems to be in {len(s.texts)} of {len(s.greys)} images')
+    print(f'Page: {_short(out)}')
+
+# %% ../../nbs/cli/04_main.ipynb #8215d1e9
+def _data(args):
+    from usbook.classroom.workshop import size_text
+    from usbook.cli.show import show_table
+    from usbook.data.sets.shelf import shelf
+    cache = read_settings().path('cache')
+    if args.action == 'get': return _get_data(args, cache)
+    if args.action or args.folder: raise BadInput('write usbook data, or usbook data get NAME --from FOLDER')
+    held = shelf(cache)
+    if args.json: return show_json(dict(folder=str(cache/'open'), sets=[h.as_dict() for h in held]))
+    size = lambda h: size_text(h.bytes) if h.files else h.facts.size or '?'
+    how = lambda h: '' if h.files else 'usbook data get' if h.facts.url else f'by hand: {h.facts.gate}'
+    show_table(['set', 'study', 'is', 'size', 'how to get it', 'say also'],
+               [[h.facts.name, h.facts.study, h.state, size(h), how(h), h.facts.options] for h in held], fold=(4,))
+    print(f"{sum(bool(h.files) for h in held)} of {len(held)} sets are here, {size_text(sum(h.bytes for h in held))}, "
+          f"in {_short(cache/'open')}; a set that you have: usbook data get NAME --from FOLDER")
+
+def _get_data(args, cache):
+    "Put one set into the cache, and say what it holds"
+    from usbook.core.progress import late_bar
+    from usbook.data.sets.facts import get_set
+    from usbook.data.sets.shelf import get_open
+    if not args.name: raise BadInput('usbook data get: name the set (usbook data lists them)')
+    s = get_set(args.name)
+    m = get_open(s.name, cache, args.folder, read_settings().offline, None if args.json else late_bar())
+    counts = {c: int(n) for c, n in m.table.label.value_counts().items()}
+    facts = dict(name=s.name, folder=str(m.root), images=len(m), patients=len(set(m.patients)), labels=counts)
+    if args.json: return show_json(facts | dict(notes=m.notes))
+    who = 'patients unknown' if m.image_level else f"{facts['patients']} patients"
+    print(f"{s.name}: {len(m)} images, {who}: " + ', '.join(f'{c} {n}' for c, n in counts.items()))
+    for n in m.notes: print(f'  {n}')
+    print(f'Use it: usbook reproduce {s.study} --data open:{s.name} {s.options}'.rstrip())
+
 # %% ../../nbs/cli/04_main.ipynb #b653c735
 def _cache(args):
     from usbook.classroom.workshop import size_text
@@ -549,7 +600,8 @@ def _check(args):
 
 # %% ../../nbs/cli/04_main.ipynb #ba64ba6d
 def _common(p):
-    p.add_argument('--json', action='store_true', help='machine-readable output')
+    p.add_argument('--json', action='store_true', help='machine-readable output: everything, unrounded')
+    p.add_argument('--csv', action='store_true', help='the same numbers as a table for a spreadsheet')
     p.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return p
 
@@ -593,7 +645,7 @@ def _reproduce_options(p):
         '--patients',
         metavar='RULE',
         help="for a folder: a regular expression whose first group finds the patient's id in the path below the class "
-             "folder, or a CSV with the columns image, patient",
+             "folder, a CSV with the columns image, patient, the word folder, or the word dicom (usbook look proposes)",
     )
     p.add_argument(
         '--image-level', action='store_true', help='accept images without patient ids; the report carries a warning'
@@ -736,6 +788,14 @@ def parser(): # argparse's parser
     p.add_argument(
         '--out', default='.', metavar='FOLDER', help='receives class-table.csv and class.html (default: here)'
     )
+    p = add('look', _look, 'a page of what is in a folder of images: patients, look-alikes, sizes, text in the pixels')
+    p.add_argument('folder', metavar='FOLDER', help='images in folders, or with a manifest.csv')
+    p.add_argument('--patients', metavar='RULE', help='whose an image is; default: rules are proposed')
+    p.add_argument('--out', default='look.html', metavar='PAGE.html', help='the page (default: look.html, here)')
+    p = add('data', _data, 'the public sets: which are here, how large they are, how to get the others')
+    p.add_argument('action', nargs='?', help='get: put a set into the cache, checked')
+    p.add_argument('name', nargs='?', help='of the set')
+    p.add_argument('--from', dest='folder', metavar='FOLDER', help='where you have its files already')
     p = add('cache', _cache, 'the trainings that are kept, and how large they are')
     p.add_argument('--prune', action='store_true', help='remove those that the other options name')
     p.add_argument('--older', metavar='AGE', help='not used for so long: 30d, 2w, 12h')
@@ -752,7 +812,7 @@ def parser(): # argparse's parser
 def _fail(args, code, sentence, e=None):
     "Say what went wrong in at most three lines; the whole list of problems goes into a file"
     problems = getattr(e, 'problems', ())
-    if args.json:
+    if args.json and not args.csv:
         with suppress(OSError, ValueError): show_json(e.as_dict() if e else dict(error=sentence, problems=[]))
     say(sentence)
     if len(problems) > 1:
@@ -827,7 +887,7 @@ def _flush():
 def main(argv=None # list of words; None: the real command line
         )->int:    # exit code
     "Run one command"
-    args, old = argparse.Namespace(json=False, debug=False), {}
+    args, old = argparse.Namespace(json=False, csv=False, debug=False), {}
     try:
         old = _catch_ends()
         if sys.stdout is None: say('Standard output is closed: nothing is shown.')
@@ -841,9 +901,8 @@ def main(argv=None # list of words; None: the real command line
         _deaf(old)
         code = _explain(args, e)
     if (e := _flush()) and not isinstance(e, BrokenPipeError) and code == 0:
-        code = _fail(
-            argparse.Namespace(json=False), 2, f"The output can't be written: {getattr(e, 'strerror', None) or e}."
-        )
+        plain = argparse.Namespace(json=False, csv=False)
+        code = _fail(plain, 2, f"The output can't be written: {getattr(e, 'strerror', None) or e}.")
     if argv is not None:
         for s, was in old.items(): signal.signal(s, was)
     return code
@@ -852,7 +911,9 @@ def _run(args):
     if not args.debug:
         import warnings
         warnings.filterwarnings('ignore')
-    return args.run(args) or 0
+    if not args.csv: return args.run(args) or 0
+    args.json = True
+    with as_csv(): return args.run(args) or 0
 
 
 # %% ../../nbs/cli/04_main.ipynb #90559313

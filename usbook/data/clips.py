@@ -59,7 +59,7 @@ def decode_video(path:Path|str, # a film
     try: import av
     except ImportError:
         what = 'is a video, and reading it needs one more package'
-        raise BadInput(f'{what}: pip install av', path) from None
+        raise BadInput(f"{what}: pip install 'usbook[video]'", path) from None
     try:
         with av.open(str(path)) as film: return [each(f) for f in film.decode(video=0)]
     except (av.error.FFmpegError, IndexError, OSError, ValueError):

@@ -4,12 +4,16 @@
 
 # %% auto #0
 __all__ = ['MAX_PIXELS', 'MAX_BYTES', 'NO_IMAGE', 'WINDOWS', 'PERSONAL', 'image_file', 'read_dicom', 'n_frames', 'stored_values',
-           'hounsfield', 'window', 'window_of', 'dicom_frame', 'to_png', 'identifiers', 'pseudonym']
+           'hounsfield', 'window', 'window_of', 'dicom_frame', 'to_png', 'identifiers', 'pseudonym', 'own_key',
+           'header_codes', 'slice_order']
 
 # %% ../../nbs/data/00_dicom.ipynb #0b34b40b
 import hashlib
 import hmac
+import os
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 # %% ../../nbs/data/00_dicom.ipynb #a693562b
 import numpy as np
@@ -234,3 +238,49 @@ def pseudonym(patient:str, # the real id
     "A lasting code for a patient (keyed SHA-256, RFC 2104), useless to anybody without the key"
     if len(key) < 16: raise BadInput('the key is short enough to be guessed; give at least 16 random characters')
     return hmac.new(key.encode(), str(patient).encode(), hashlib.sha256).hexdigest()[:12]
+
+# %% ../../nbs/data/00_dicom.ipynb #d6a7b243
+def own_key(folder:Path|str # of things that stay on this computer
+           )->str:          # 64 hexadecimal digits
+    "The secret of this computer for `pseudonym`, made at its first use and readable by its owner alone"
+    path = Path(folder)/'patients.key'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'w') as f: f.write(token_hex(32))
+    return path.read_text(encoding='utf-8').strip()
+
+# %% ../../nbs/data/00_dicom.ipynb #007344a8
+def header_codes(path:Path|str,  # a file that may be DICOM
+                 key:str         # a secret, as `own_key` gives it
+                )->dict[str, str]: # patient and scan (the study), as codes; '' where the header doesn't say
+    "Who a file is of, and of which study, without telling either"
+    known = dict(patient='PatientID', scan='StudyInstanceUID')
+    try: ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(known.values()))
+    except Exception: return dict.fromkeys(known, '')
+    said = {k: str(ds.get(n) or '').strip() for k, n in known.items()}
+    return {k: pseudonym(v, key) if v else '' for k, v in said.items()}
+
+# %% ../../nbs/data/00_dicom.ipynb #d47fc705
+def slice_order(paths:list # DICOM files of one series
+               )->list:    # the same, from one end of the body to the other
+    "Slices by their position along the axis of the stack (PS3.3, C.7.6.2.1.1), not by their names or numbers"
+    tags = ['SeriesInstanceUID', 'ImagePositionPatient', 'ImageOrientationPatient']
+    heads = [_header(p, tags) for p in paths]
+    n = len({str(h.get('SeriesInstanceUID')) for h in heads})
+    here = Path(paths[0]).parent
+    if n > 1: raise BadInput(f'these are slices of {n} series', here, remedy='give one series at a time')
+    lost = [p for p, h in zip(paths, heads) if len(h.get(tags[1]) or ()) != 3 or len(h.get(tags[2]) or ()) != 6]
+    if lost: raise BadInput("doesn't say where its slice is", lost[0], remedy='export the original series')
+    first = np.array(heads[0].ImageOrientationPatient, float)
+    axis = np.cross(first[:3], first[3:])
+    at = [round(float(axis @ np.array(h.ImagePositionPatient, float)), 3) for h in heads]
+    twice = [p for k, p in enumerate(paths) if at[k] in at[:k]]
+    if twice: raise BadInput('is at the position of another slice', twice[0], remedy='take one of the two out')
+    return [p for _, p in sorted(zip(at, paths), key=lambda pair: pair[0])]
+
+def _header(path, tags):
+    "Some fields of a header"
+    image_file(path)
+    try: return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+    except InvalidDicomError: raise BadInput('is not a DICOM file', path) from None
+    except Exception: raise _damaged(path) from None

@@ -5,7 +5,7 @@ network sees it."""
 
 # %% auto #0
 __all__ = ['IMAGE_LEVEL', 'NO_ID', 'NO_RULE', 'Manifest', 'class_counts', 'content_hash', 'write_manifest', 'patient_problems',
-           'problems', 'read_manifest', 'tree_manifest', 'patient_column', 'find_manifest']
+           'problems', 'read_manifest', 'tree_manifest', 'folder_table', 'patient_column', 'find_manifest']
 
 # %% ../../nbs/data/03_manifest.ipynb #bdb02eb5
 import hashlib
@@ -23,11 +23,14 @@ from PIL import Image
 # %% ../../nbs/data/03_manifest.ipynb #8d19ac48
 from ..core.errors import BadInput, Problem, refuse
 from ..core.files import write_file
+from ..core.settings import read_settings
 from ..core.tables import Sheet, column_text, nearest, read_sheet
 
 # %% ../../nbs/data/03_manifest.ipynb #5196fd0a
-from .duplicates import SPLITS, copies, lookalikes, merge_patients, see_files
+from .duplicates import SPLITS, alike_notes, alike_pairs, copies, lookalikes, merge_alike, merge_patients
+from .duplicates import see_files
 from .duplicates import patient_leaks, pixel_leaks
+from .dicom import header_codes, own_key
 from .images import clean_path, image_files, load_image
 
 # %% ../../nbs/data/03_manifest.ipynb #4370e14a
@@ -44,6 +47,7 @@ class Manifest:
     notes: list[str] = field(default_factory=list)             # what a report says about these images
     rows: np.ndarray|None = field(default=None, repr=False)    # (n,) row of each image in its file; None: 2, 3, 4 ...
     digests: np.ndarray|None = field(default=None, repr=False) # (n,) hash of each image's pixels; None: not yet read
+    small: np.ndarray|None = field(default=None, repr=False)   # (n,) of `fingerprint`; None: not yet made
 
     def __post_init__(self):
         t = self.table.reset_index(drop=True)
@@ -98,8 +102,8 @@ class Manifest:
                 raise BadInput(f"there is no split {which!r}; there are {', '.join(self.splits) or 'none'}")
             which = self.table.split == which
         keep = np.flatnonzero(np.asarray(which, dtype=bool))
-        digests = None if self.digests is None else self.digests[keep]
-        return replace(self, table=self.table.iloc[keep], rows=self.rows[keep], digests=digests)
+        digests, small = (None if a is None else a[keep] for a in (self.digests, self.small))
+        return replace(self, table=self.table.iloc[keep], rows=self.rows[keep], digests=digests, small=small)
 
     def with_split(self,
                    split # (n,) train, valid or test for each image; None: without a split
@@ -311,13 +315,17 @@ def _finish(m, where, same_patient, found=()):
     "Look at the files, list what is wrong, and either refuse or return the manifest with its notes"
     seen = see_files(m.root, list(m.table.image), m.frames)
     if same_patient or m.image_level: m = merge_patients(m, _digests(seen))
+    small = None if (m.root/'sample.json').is_file() else np.array([s.small for s in seen], object) # not of phantoms
+    alike = [] if small is None else alike_pairs(small, m.patients)
+    if same_patient: m = merge_alike(m, alike)
     found = [*found, *_all_problems(m, seen)]
     if found: raise refuse(where, found)
     again = len(m) - len({s.digest for s in seen})
     have = f'{again} image{"s have" if again > 1 else " has"}'
     if again: m.notes.append(f'{have} exactly the pixels of another image of the same patient.')
     m.notes += lookalikes(m.patients)
-    m.digests = _digests(seen)
+    if not same_patient: m.notes += alike_notes(m, alike)
+    m.digests, m.small = _digests(seen), small
     return m
 
 # %% ../../nbs/data/03_manifest.ipynb #19743c70
@@ -350,26 +358,28 @@ def _one(name): return f'all images have the label {name}, and a task has at lea
 # %% ../../nbs/data/03_manifest.ipynb #657ef17d
 NO_RULE = ('says nothing about patients, and ids are never invented; give a regular expression whose group finds the '
            r"id in the path below the class folder, for example --patients '^(P\d+)_', "
-           'or a CSV with the columns image,patient')
+           'a CSV with the columns image,patient, the word folder (the first folder below the class is the patient), '
+           'or the word dicom (the header says it); usbook look FOLDER shows what such rules would give')
 _SPLIT_FOLDERS = dict(train='train', training='train', val='valid', valid='valid', validation='valid',
                       test='test', testing='test')
 
 # %% ../../nbs/data/03_manifest.ipynb #9f53d337
 def tree_manifest(folder:Path|str,               # one folder per class, or those inside train, valid and test
-                  patients:str|Path|None=None,   # regular expression with a group, or a CSV with image,patient
+                  patients:str|Path|None=None,   # see `patient_column`
                   classes:list[str]|None=None,   # class folders in the order of the outputs; None: sorted
                   same_patient:bool=False,       # treat patients that share an image as one
                   drop_other:bool=False,         # leave out folders that are not in `classes`
                   image_level:bool=False         # go on without patient ids; the notes then say so first
                  )->Manifest:                    # with the hash of each image
     "A checked manifest of a folder tree; the rule is tried on the path below the class folder"
-    t, notes = _tree(folder), []
+    t, notes = folder_table(folder), []
     if classes and drop_other: t = t[t.label.isin(classes)].reset_index(drop=True)
     if not len(t): raise BadInput(f"has no folder named {' or '.join(classes)}", folder)
     names = list(classes) if classes else sorted(set(t.label))
     if len(names) == 1 and not classes: raise BadInput(f'has one class folder only ({names[0]})', folder, remedy=_TWO)
     if image_level and patients is None: ids, notes = ('image ' + t.image), [IMAGE_LEVEL]
     else: ids = patient_column(t, patients, folder)
+    if str(patients) == 'dicom': t['scan'] = [c['scan'] for c in _codes(folder, t)]
     t = t.drop(columns='below').assign(patient=list(ids))
     if len(set(ids)) == len(t) and not notes:
         notes = ['Each image has a patient of its own; if that is wrong, correct the patient rule.']
@@ -380,8 +390,9 @@ def tree_manifest(folder:Path|str,               # one folder per class, or thos
 _TWO = 'a task has at least two classes; give the folder above, with one folder per class'
 
 # %% ../../nbs/data/03_manifest.ipynb #a1004b15
-def _tree(folder):
-    "Table of image, label, below (the path under the class folder) and split where the top folders are splits"
+def folder_table(folder:Path|str # one folder per class, or those inside train, valid and test
+                )->pd.DataFrame:  # image, label, below (the path under the class folder), perhaps split
+    "The images of a folder tree, one row for each"
     if not os.path.isdir(folder): raise BadInput('there is no such folder', folder)
     files = image_files(folder)
     if not files:
@@ -425,17 +436,24 @@ def _by_table(csv, t):
 
 # %% ../../nbs/data/03_manifest.ipynb #bbcf9c7d
 def patient_column(t:pd.DataFrame,       # columns image (path in the folder) and below (what the rule is tried on)
-                   patients:str|Path|None, # regular expression with a group, or a CSV with image,patient
+                   patients:str|Path|None, # expression with a group, CSV with image,patient, 'folder' or 'dicom'
                    folder:Path|str       # the folder to name in a sentence
                   )->list[str]:          # a patient for each row
     "Patients by a rule; without one the refusal is `NO_RULE`, and a file that gets no patient is refused too"
     if patients is None or not str(patients).strip(): raise BadInput(NO_RULE, folder)
     is_table = isinstance(patients, Path) or str(patients).lower().endswith(('.csv', '.tsv', '.txt'))
-    ids = _by_table(patients, t) if is_table else _by_regex(str(patients), t)
+    if str(patients) == 'folder': ids = [b.split('/')[0] if '/' in b else '' for b in t.below]
+    elif str(patients) == 'dicom': ids = [c['patient'] for c in _codes(folder, t)]
+    else: ids = _by_table(patients, t) if is_table else _by_regex(str(patients), t)
     what = f'gets no patient from {patients}; extend the rule'
     gap = [Problem(None, 'patient', f'{i} {what}') for i, p in zip(t.image, ids) if not p]
     if gap: raise refuse(folder, gap)
     return ids
+
+def _codes(folder, t):
+    "Patient and study of each file's header, as codes that only this computer can make"
+    key = own_key(read_settings().path('cache'))
+    return [header_codes(Path(folder)/i, key) for i in t.image]
 
 # %% ../../nbs/data/03_manifest.ipynb #b5f37447
 def find_manifest(path:Path|str # a CSV, or a folder

@@ -15,7 +15,7 @@ import pandas as pd
 from dataclasses import replace
 from ..core.errors import BadInput, refuse
 from ..core.palette import HUES
-from .duplicates import SPLITS, patient_leaks, pixel_leaks
+from .duplicates import SPLITS, alike_notes, alike_pairs, patient_leaks, pixel_leaks
 from .manifest import Manifest
 
 # %% ../../nbs/data/04_split.ipynb #65f85194
@@ -133,7 +133,9 @@ def check_leaks(m:Manifest # with a split
     found = patient_leaks(m) + pixel_leaks(m)
     if found: raise refuse('split', found)
     n = m.table.groupby('split').patient.nunique()
-    return 'No patient is on two sides: ' + ', '.join(f'{n[s]} in {s}' for s in m.splits) + '.'
+    said = ['No patient is on two sides: ' + ', '.join(f'{n[s]} in {s}' for s in m.splits) + '.']
+    if m.small is None: return said[0]
+    return ' '.join(said + alike_notes(m, alike_pairs(m.small, m.table.split), sides=True))
 
 # %% ../../nbs/data/04_split.ipynb #0207fb23
 def _fractions(fractions):

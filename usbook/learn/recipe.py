@@ -22,16 +22,16 @@ class Recipe:
     "How to train a classifier; the same for frozen and fine-tuned"
     arch: str = 'squeezenet1_0' # torchvision's or timm's name of the backbone
     size: int = 128             # side of the square images, pixels
-    epochs: int = 10            # the budget: passes over the training images, in either mode
-    batch: int = 32             # images per step
-    lr: float = 2e-3            # the head's highest learning rate
-    lr_mult: float = 100.       # fine-tuning: how much smaller the earliest layers' rate is (pretrained weights only)
+    epochs: int = 10            # fine-tuning's budget: one goes to the head, the others are passes over the images
+    batch: int = 16             # images per step
+    lr: float = 5e-4            # fine-tuning: the head's highest learning rate
+    lr_mult: float = 4.         # fine-tuning: how much smaller the earliest layers' rate is
     flip: bool = False          # augmentation: left-right flips, where anatomy allows them
     rotate: float = 10.         # augmentation: up to so many degrees
     zoom: float = 1.1           # augmentation: enlarged up to so many times
     lighting: float = .2        # augmentation: brightness and contrast
-    views: int = 1              # frozen: versions kept of each image; the first is unchanged, the others are augmented
-    dropout: float = .5         # of the head's last layer; half of it before the hidden layer
+    views: int = 4              # versions of each image the head is fitted to: as it is, and augmented
+    dropout: float = .1         # of the pooled features, while fine-tuning
     balance: bool = True        # weight images so that each class counts alike
     precision: str = 'auto'     # auto | float32 | bfloat16
 

@@ -253,7 +253,9 @@ def _recipe_facts(meta): # metadata of predictions
     return dict(
         preprocessing=f"squares of {r['size']} pixels, grey values in three channels{scaled}",
         training=(
-            f"{r['epochs']} epochs, {r['batch']} images per step, learning rate {r['lr']:g}, dropout {r['dropout']:g}; "
+            f"head: logistic regression, its penalty chosen among training patients; fine-tuning from there: "
+            f"{r['epochs']} epochs with the head's, {r['batch']} images per step, learning rate {r['lr']:g}, "
+            f"dropout {r['dropout']:g}; "
             f"augmentation: {', '.join(moved)}; seed {meta.get('seed')}"
         ),
         imbalance='images are weighted so that each class counts alike in training; not recalibrated'

@@ -50,11 +50,11 @@ def _sizes(arch, *sizes, **how): # one network at two sizes of image
 # %% ../../nbs/studies/07_abdomen.ipynb #5976ac27
 STUDY = get_study('abdomen')
 
-_PAPER = dict(size=256, epochs=30, views=4)
+_PAPER = dict(size=256, epochs=30)
 
-PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, batch=16), patients=13),
+PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, views=1), patients=13),
          'quick': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=8, views=3)),
-         'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12, views=4), folds=5, seeds=3,
+         'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12), folds=5, seeds=3,
                               phantom=dict(n=1500, size=192)),
          'full': NetsPlan(Recipe('alexnet', **_PAPER), others=(Recipe('vgg16', **_PAPER), Recipe('vgg19', **_PAPER)),
                           phantom=dict(n=5517, size=256))}

@@ -29,12 +29,12 @@ from .study import get_study
 STUDY = get_study('head_ct')
 
 PLANS = {
-    'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=40),
-    'quick': Plan(Recipe('resnet10t', size=128, epochs=10, batch=16, views=4, flip=True)),
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=40),
+    'quick': Plan(Recipe('resnet10t', size=128, epochs=10, flip=True)),
     'workshop': Plan(
-        Recipe('resnet34', size=192, epochs=15, views=4, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)
+        Recipe('resnet34', size=192, epochs=15, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)
     ),
-    'full': Plan(Recipe('resnet50', size=224, epochs=30, views=4, flip=True), folds=5, phantom=dict(n=9350, size=256)),
+    'full': Plan(Recipe('resnet50', size=224, epochs=30, flip=True), folds=5, phantom=dict(n=9350, size=256)),
 }
 
 # %% ../../nbs/studies/05_head_ct.ipynb #920ce13c

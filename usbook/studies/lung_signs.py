@@ -13,9 +13,9 @@ from .study import get_study
 # %% ../../nbs/studies/04_lung_signs.ipynb #096fb745
 STUDY = get_study('lung_signs')
 
-_PHANTOM = dict(views=4, flip=True)
+_PHANTOM = dict(flip=True)
 PLANS = {
-    'test': Plan(Recipe('resnet10t', size=96, epochs=2, batch=16), patients=48),
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=48),
     'quick': Plan(Recipe('resnet10t', size=160, epochs=10, **_PHANTOM)),
     'workshop': Plan(
         Recipe('resnet34', size=192, epochs=12, **_PHANTOM), folds=5, seeds=3, phantom=dict(n=1600, size=192)

@@ -69,17 +69,17 @@ class TwoStagePlan(Plan):
     ablate: tuple = ('frozen',)   # modes in which the ablation, four classes and the single lungs are done as well
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #521ccd3e
-_PAPER = Recipe('resnet34', size=512, epochs=30, batch=16, views=2, flip=True)
+_PAPER = Recipe('resnet34', size=512, epochs=30, views=2, flip=True)
 
 PLANS = {
     'test': TwoStagePlan(
-        Recipe('resnet10t', size=96, epochs=2, batch=16, flip=True), patients=24, unet=SegRecipe(size=64, epochs=3)
+        Recipe('resnet10t', size=96, epochs=2, views=1, flip=True), patients=24, unet=SegRecipe(size=64, epochs=3)
     ),
     'quick': TwoStagePlan(
-        Recipe('resnet10t', size=320, epochs=10, batch=8, flip=True), folds=3, unet=SegRecipe(size=64, epochs=6)
+        Recipe('resnet10t', size=320, epochs=10, views=1, flip=True), folds=3, unet=SegRecipe(size=64, epochs=6)
     ),
     'workshop': TwoStagePlan(
-        Recipe('resnet34', size=320, epochs=12, batch=16, views=2, flip=True),
+        Recipe('resnet34', size=320, epochs=12, views=2, flip=True),
         folds=4,
         unet=SegRecipe('resnet34', size=128, epochs=6),
         ablate=MODES,

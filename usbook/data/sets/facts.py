@@ -31,6 +31,9 @@ class OpenSet:
     manual: str = ''       # how to get it by hand
     patients: bool = True  # whether it says which images belong to one person
     note: str = ''         # what to know before trusting a result
+    options: str = ''      # what has to be said beside --data open:NAME
+    size: str = ''         # of the archive; '' where we don't know it
+    layouts: tuple = ()    # the shapes in which people have it; any folder may be on top of them
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #948d74b6
 OPEN: dict[str, OpenSet] = {} # name: facts
@@ -51,7 +54,8 @@ _add(name='covid-blues', study='lung_signs',
              'a_lines+b_lines': 'both in one clip'},
      manual='git clone https://github.com/NinaWie/COVID-BLUES',
      note='Signs are noted per clip, not per frame. ND: frames cut out of the clips are for your own use and may not '
-          'be passed on.')
+          'be passed on.',
+     layouts=('lus_videos/patient_1_L1.mp4 and severity.csv (the repository)',))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #208ee83d
 _add(name='pocus', study='lung_signs',
@@ -64,7 +68,9 @@ _add(name='pocus', study='lung_signs',
                  none='no sign noted'),
      manual='git clone https://github.com/jannisborn/covid19_ultrasound',
      note='The set grew over the years and states no final count, so no count is checked. Signs are noted per clip; '
-          'several may be joined by +.')
+          'several may be joined by +.',
+     layouts=('data/pocus_videos/<probe>/<name>.mp4 or .gif, data/pocus_images/<probe>/<name>.png and '
+              'data/dataset_metadata.csv (the repository)',))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #5cc7faf0
 _add(name='head-ct', study='head_ct', title='Head CT - hemorrhage: one slice per person',
@@ -74,7 +80,8 @@ _add(name='head-ct', study='head_ct', title='Head CT - hemorrhage: one slice per
      counts=dict(images=200, patients=200, finding=100, no_finding=100),
      labels=dict(finding='haemorrhage', no_finding='no haemorrhage'), gate='a Kaggle account',
      manual='sign in to Kaggle, press Download, and unpack the archive',
-     note='Letters are burnt into some images: a ready shortcut.')
+     note='Letters are burnt into some images: a ready shortcut.',
+     layouts=('labels.csv and head_ct/head_ct/000.png (Kaggle)', 'labels.csv and 000.png in any folder'))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #bea05b9b
 _add(name='ct-ich', study='head_ct', title='CT images for intracranial haemorrhage detection and segmentation',
@@ -83,7 +90,9 @@ _add(name='ct-ich', study='head_ct', title='CT images for intracranial haemorrha
      labels=dict(finding='any intracranial haemorrhage on the slice', no_finding='none'),
      gate='a PhysioNet account and its data use agreement',
      manual='sign the agreement on the page, download the archive and unpack it',
-     note='Volumes in NIfTI format; slices are written with the brain window. Masks included.')
+     note='Volumes in NIfTI format; slices are written with the brain window. Masks included.',
+     layouts=('ct_scans/049.nii, masks/049.nii and hemorrhage_diagnosis_raw_ct.csv (PhysioNet)',
+              'the same with .nii.gz'))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #0ef0f474
 _add(name='bus-bra', study='breast_cine', title='BUS-BRA: breast ultrasound stills with lesion masks',
@@ -94,7 +103,8 @@ _add(name='bus-bra', study='breast_cine', title='BUS-BRA: breast ultrasound stil
      counts=dict(images=1875, patients=1064),
      labels=dict(benign='benign by biopsy', malignant='malignant by biopsy'),
      manual='download BUSBRA.zip from the page and unpack it',
-     note='Stills, not clips: they serve detection in single frames, not in sequences.')
+     note='Stills, not clips: they serve detection in single frames, not in sequences.',
+     layouts=('Images/bus_0001-l.png, Masks/mask_0001-l.png and bus_data.csv (Zenodo)',))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #398ae27c
 _add(name='busi', study='breast_cine', title='BUSI: breast ultrasound images with lesion masks',
@@ -105,7 +115,11 @@ _add(name='busi', study='breast_cine', title='BUSI: breast ultrasound images wit
      counts=dict(images=780, benign=437, malignant=210, normal=133),
      labels=dict(benign='benign mass', malignant='malignant mass', normal='no mass'), patients=False,
      manual='download Dataset_BUSI.zip from the page and unpack it',
-     note='Patients are not given although several images of one person are likely: image-level results only.')
+     note='Patients are not given although several images of one person are likely: image-level results only.',
+     options='--image-level',
+     layouts=('benign/benign (1).png beside benign/benign (1)_mask.png (the authors)',
+              'benign/images/benign (1).png and benign/mask/benign (1).png',
+              'images/benign (1).png and masks/benign (1).png'))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #3639e383
 _add(name='buv', study='breast_cine', title='BUV: breast ultrasound videos with lesion boxes',
@@ -118,7 +132,9 @@ _add(name='buv', study='breast_cine', title='BUV: breast ultrasound videos with 
      manual='download and unpack the set, so that rawframes and the JSON files are in '
             'one folder',
      note='Clips, every one with a lesion; the set does not say which clips are of one woman. The training part has '
-          'boxes on 15 frames per clip, and only frames with annotation are used.')
+          'boxes on 15 frames per clip, and only frames with annotation are used.',
+     options='--image-level',
+     layouts=('rawframes/benign/<clip>/000000.png and two COCO-VID files (the authors)',))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #256974ef
 _BA = 'https://github.com/youngyzzZ/Sonographic-Gallbladder-Images-for-BA-Diagnosis'
@@ -127,7 +143,10 @@ _add(name='gallbladder', study='abdomen', title='Gallbladder ultrasound of infan
      citation='Zhou W, et al. Nat Commun 2021. doi:10.1038/s41467-021-21466-z', counts=dict(test=841),
      labels=dict(atresia='biliary atresia (0 in the label files)', no_atresia='none (1)'),
      manual='download the repository as a zip file from its page',
-     note='One organ, two classes: it exercises the chapter, not its eleven classes. Has its own test set.')
+     note='One organ, two classes: it exercises the chapter, not its eleven classes. Has its own test set. Some '
+          'infants share an image, so they count as one with --same-patient; without it the set is refused.',
+     options='--same-patient',
+     layouts=('data/training_data and data/test_data, each with label.csv (the repository)',))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #ccc8c411
 _add(name='usanotai', study='abdomen', title='USAnotAI: six abdominal organs at 64 x 64 pixels',
@@ -136,7 +155,9 @@ _add(name='usanotai', study='abdomen', title='USAnotAI: six abdominal organs at 
      counts=dict(images=366, bladder=61, bowel=61, gallbladder=61, kidney=61, liver=61, spleen=61),
      labels={o: o for o in ('bladder', 'bowel', 'gallbladder', 'kidney', 'liver', 'spleen')}, patients=False,
      manual='download the repository as a zip file from its page',
-     note='Neighbouring frames are in both parts of the published split: image-level results only.')
+     note='Neighbouring frames are in both parts of the published split: image-level results only.',
+     options='--image-level',
+     layouts=('train/liver-0001.png and test/liver-0051.png (the repository)', 'images/train_liver-0001.png'))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #b3d868e3
 _NLM = 'https://lhncbc.nlm.nih.gov/LHC-publications/pubs/TuberculosisChestXrayImageDataSets.html'
@@ -148,7 +169,10 @@ _add(name='shenzhen', study='pneumoconiosis', title='Shenzhen Hospital chest X-r
      counts=dict(images=662, normal=326, tuberculosis=336),
      manual='download ChinaSet_AllFiles.zip (3.8 GB) and unpack it',
      note='Tuberculosis, not pneumoconiosis. The number in the file name is taken for the patient; the set does not '
-          'say that nobody is in it twice.')
+          'say that nobody is in it twice.',
+     size='3.8 GB',
+     layouts=('CXR_png/CHNCXR_0001_0.png (the authors)',
+              'images and masks in any folder, masks named CHNCXR_0001_0_mask.png (Stirenko et al. 2018)'))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #aafbd2f4
 _add(name='montgomery', study='pneumoconiosis', title='Montgomery County chest X-ray set, with lung masks', page=_NLM,
@@ -156,7 +180,10 @@ _add(name='montgomery', study='pneumoconiosis', title='Montgomery County chest X
      citation='Jaeger S, et al. Quant Imaging Med Surg 2014;4:475', labels=_TB,
      counts=dict(images=138, normal=80, tuberculosis=58),
      manual='download NLM-MontgomeryCXRSet.zip (0.6 GB) and unpack it',
-     note='Tuberculosis, not pneumoconiosis; its lung masks can train and test the segmentation.')
+     note='Tuberculosis, not pneumoconiosis; its lung masks can train and test the segmentation.',
+     size='0.6 GB',
+     layouts=('CXR_png, ManualMask/leftMask and ManualMask/rightMask (the authors)',
+              'CXR_png/MCUCXR_0001_0.png and masks/MCUCXR_0001_0.png (Kaggle, with the Shenzhen films)'))
 
 # %% ../../../nbs/data/sets/00_facts.ipynb #2343b285
 def open_sets(study:str|None=None # one study's sets; None: all
@@ -184,4 +211,5 @@ def by_hand(s:OpenSet, # facts of a set
            )->str:     # the end of a sentence
     "How a person gets a set that a program may not, or could not, fetch"
     need = f'it needs {s.gate}; ' if s.gate else ''
-    return f'{need}{s.manual}, put the files into {folder}, and start again ({s.page}; licence: {s.licence})'
+    again = f'start again with {s.options}' if s.options else 'start again'
+    return f'{need}{s.manual}, put the files into {folder}, and {again} ({s.page}; licence: {s.licence})'
