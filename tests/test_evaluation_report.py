@@ -174,3 +174,13 @@ def test_a_folder_of_pictures_may_be_given_as_a_path(tmp_path):
     "A Path has an attribute root, which is no folder of pictures"
     from usbook.widgets.base import picture_source
     assert picture_source(tmp_path)('a.png') == picture_source(str(tmp_path))('a.png') == tmp_path/'a.png'
+
+
+def test_at_the_top_results_write_reports(tmp_path):
+    "`usbook.evaluate(...).report('out.html')`, and still without torch"
+    import subprocess, sys
+    clinic().write(tmp_path/'a.csv')
+    code = ('import usbook, sys; usbook.evaluate("a.csv").report("o.html"); usbook.read_predictions("a.csv"); '
+            'assert "read_predictions" in dir(usbook) and not {"torch", "fastai"} & set(sys.modules)')
+    r = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    assert r.returncode == 0 and (tmp_path/'o.html').is_file(), r.stderr[-500:]
