@@ -76,9 +76,9 @@ export function start(host) {
     const per = ["recall", "specificity", "precision", "f1", "auc"], cell = i => el("td", {}, el("div", { class: "num" }, fmt(i.value)), ends(el("div", { class: "ci" }), i));
     const heed = [d.alone ? "The images count as patients of their own: if some belong together, these intervals are too short." : "", cautions(Object.values(e.overall))].filter(Boolean).join(" ");
     return el("div", { class: "grid", style: "margin-top:14px", "data-name": "numbers" },
-      el("div", { class: "panel w5 wide" }, el("h4", {}, `${d.name}: ${plural(d.n, "image")} of ${plural(d.people.length, "patient")}, 95 % intervals over patients`),
+      el("div", { class: "panel w12 wide" }, el("h4", {}, `${d.name}: ${plural(d.n, "image")} of ${plural(d.people.length, "patient")}, 95 % intervals over patients`),
         el("table", {}, el("tbody", {}, Object.keys(NAMES).map(o => row(NAMES[o], e.overall[o], o)))), el("p", { class: "small", "data-name": "heed" }, heed)),
-      el("div", { class: "panel w7 wide" }, el("h4", {}, "Each class"), el("table", {}, el("thead", {}, el("tr", {}, ["class", "images", ...per].map((o, i) => el("th", { scope: "col", style: i ? "" : "text-align:left" }, o === "f1" ? "F1" : o === "auc" ? "AUC" : o)))),
+      el("div", { class: "panel w12 wide" }, el("h4", {}, "Each class"), el("table", {}, el("thead", {}, el("tr", {}, ["class", "images", ...per].map((o, i) => el("th", { scope: "col", style: i ? "" : "text-align:left" }, o === "f1" ? "F1" : o === "auc" ? "AUC" : o)))),
         el("tbody", {}, d.classes.slice(0, 60).map((c, j) => el("tr", {}, el("th", { scope: "row" }, c), el("td", {}, e.confusion[j].reduce((x, y) => x + y, 0).toLocaleString("en")), per.map(o => cell(e.per_class[j][o]))))))));
   }
   function pair(t) {
