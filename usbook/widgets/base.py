@@ -254,7 +254,7 @@ def png_of(fig,       # a Matplotlib figure
           )->bytes:
     "A figure as a PNG file"
     out = io.BytesIO()
-    fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight', facecolor='white')
+    fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight') # on the ground that the session's style gives it
     return out.getvalue()
 
 # %% ../../nbs/widgets/00_base.ipynb #af9b807f
