@@ -13,7 +13,7 @@ def source(cell): return ''.join(cell['source'])
 def code(nb): return [source(c) for c in cells(nb) if c['cell_type'] == 'code']
 def prose(nb): return '\n'.join(source(c) for c in cells(nb) if c['cell_type'] == 'markdown')
 
-def test_there_are_five(): assert len(CHAPTERS) == 5
+def test_there_are_five_and_your_own(): assert len(CHAPTERS) == 6
 
 @EACH
 def test_at_most_two_import_cells(nb):
@@ -93,6 +93,18 @@ def test_the_other_notebooks_draw_as_chapters_do(tmp_path):
         for k, v in ours.items():
             assert mpl.colors.to_hex(mpl.rcParams[k], True) == mpl.colors.to_hex(v, True) if 'color' in k else (
                 mpl.rcParams[k] == v), k
+
+def test_a_legend_covers_no_interval():
+    "Bands of FROC curves ran below their legend"
+    from usbook.core.interval import Interval
+    from usbook.evidence.froc import froc, toy_detections
+    from usbook.evidence.plots import plot_froc, plot_intervals
+    curves = {name: froc(toy_detections(12, model=k), n_boot=50) for k, name in enumerate(('single frame', 'sequence'))}
+    rows = {'recall': dict(frozen=Interval(.5, .1, .9), finetuned=Interval(.9, .8, 1.))}
+    for fig in (plot_froc(curves), plot_intervals(rows)):
+        fig.canvas.draw()
+        ax = fig.axes[0]
+        assert not ax.get_legend().get_window_extent().overlaps(ax.get_window_extent())
 
 def test_a_kept_training_counts_with_the_seconds_it_took(tmp_path):
     "A cell whose networks were kept was said to take about a second for ever, and took minutes on the next machine"

@@ -327,6 +327,39 @@ def test_no_number_is_cut(usbook, odd, columns):
         for v in d.values(): assert interval_text(v) in e
     assert '30 images of 10 patients' in e and 'predicted class across' in e and '…' not in e
 
+@pytest.mark.parametrize('columns', [30, 40, 80])
+def test_every_table_fits_a_narrow_terminal(usbook, odd, tmp_path, columns):
+    "Tables stack where they have no room; nothing is cut, no line of a table is wider than the terminal"
+    from usbook.cli.show import console, show_table
+    fits_in_a_cache(tmp_path/'cache')
+    for words in (['list'], ['cache'], ['compare', odd, odd]):
+        out = usbook(*words, COLUMNS=str(columns)).stdout
+        assert '…' not in out and not re.search(r'\d\.\d*$\n\s*\d', out), out
+    for line in usbook('cache', COLUMNS=str(columns)).stdout.splitlines():
+        assert len(line) <= columns or ': ' in line or 'trainings' in line, line
+    import io
+    out = console(columns)
+    out.file = io.StringIO()
+    show_table(['metric', 'all', 'by site'], [['accuracy', '0.712 (0.618 to 0.801)', '0.700 (0.600 to 0.800)']], out)
+    assert '0.712 (0.618 to 0.801)' in out.file.getvalue() and '0.700 (0.600 to 0.800)' in out.file.getvalue()
+
+def test_csv_holds_every_number_of_the_json(usbook, odd, tmp_path):
+    import csv
+    def rows(*words): return list(csv.DictReader(usbook(*words, '--csv').stdout.splitlines()))
+    full = json.loads(usbook('evaluate', odd, '--json').stdout)
+    got = {(r['where'], r['metric']): r for r in rows('evaluate', odd)}
+    for k, v in full['overall'].items():
+        assert got['overall', k]['method'] == v.get('method', '')
+        assert [float(got['overall', k][o] or 'nan') for o in ('value', 'low', 'high')] == pytest.approx(
+            [v.get(o, float('nan')) for o in ('value', 'low', 'high')], nan_ok=True, abs=0)
+    for c, d in full['per_class'].items(): assert all((f'per_class/{c}', k) in got for k in d)
+    assert {r['id'] for r in rows('list')} == {r['id'] for r in json.loads(usbook('list', '--json').stdout)}
+    c = json.loads(usbook('compare', odd, '--reader', '[/b]', '--json').stdout)
+    assert float({r['metric']: r for r in rows('compare', odd, '--reader', '[/b]')}['accuracy_a']['value']) == (
+        c['accuracy_a'])
+    r = usbook('evaluate', 'nosuch.csv', '--csv')
+    assert not r.stdout and sentence(r)
+
 def test_the_sentence_comes_first_and_the_rest_is_short(usbook, odd):
     out = usbook('compare', odd, '--reader', '[/b]', COLUMNS='200').stdout.splitlines()
     assert out[0].startswith('On these 30 images of 10 patients') and len(out) < 16

@@ -156,7 +156,7 @@ def plot_froc(results, # a `Froc`, or {name: Froc}
     for i, (name, f) in enumerate(results.items()): _draw_froc(ax, f, name, i, to)
     ax.set(xlim=(0, to), ylim=(0, 1.02))
     ax.set(xlabel=f'false positives per {first.per}', ylabel='sensitivity (lesions found)')
-    if len(results) > 1: ax.legend(loc='lower right', frameon=False)
+    if len(results) > 1: ax.legend(loc='upper left', bbox_to_anchor=(0, -.2), fontsize=8, frameon=False)
     return ax.figure
 
 # %% ../../nbs/evidence/05_plots.ipynb #6fcd31d8
