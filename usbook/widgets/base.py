@@ -185,7 +185,7 @@ def picture_source(source # folder, Manifest, function of a name, or None
                   ):      # function of a name, or None
     "How to find the picture of an image's name"
     if source is None or callable(source): return source
-    root = Path(getattr(source, 'root', source))
+    root = Path(source if isinstance(source, (str, Path)) else source.root) # a Path has a root of its own: '/'
     if not root.is_dir(): raise BadInput(f"{root}: no such folder; give the folder that the image names start from")
     return lambda name: root/name
 
