@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from pydicom.data import get_testdata_file
 from usbook.core.errors import BadInput
 from usbook.data.dicom import header_codes, own_key, slice_order
-from usbook.data.duplicates import ALIKE, alike_pairs, fingerprint, likeness
+from usbook.data.duplicates import LOOKALIKE, alike_pairs, fingerprint, likeness
 from usbook.data.manifest import Manifest, folder_table
 from usbook.data.rules import propose_rules
 from usbook.data.split import check_leaks, split_by_patient
@@ -20,7 +20,8 @@ def picture(seed, size=64, noise=0):
     "Soft blobs, another picture for another seed; `noise` makes another frame of it"
     from scipy.ndimage import gaussian_filter
     a = gaussian_filter(np.random.default_rng(seed).normal(size=(size, size)), 3)*600 + 90
-    return Image.fromarray((a + noise*np.random.default_rng(seed + 99).normal(size=a.shape)).clip(0, 255).astype('uint8'))
+    a = a + noise*np.random.default_rng(seed + 99).normal(size=a.shape)
+    return Image.fromarray(a.clip(0, 255).astype('uint8'))
 
 @pytest.fixture
 def alike(tmp_path):
@@ -28,7 +29,9 @@ def alike(tmp_path):
     for p in range(8):
         to = tmp_path/'set'/('cyst' if p % 2 else 'solid')
         to.mkdir(parents=True, exist_ok=True)
-        for i in range(2): picture(p*10 + i if p < 6 else 70, noise=2 + p + .3*i if p > 5 else 0).save(to/f'P{p}_{i}.png')
+        for i in range(2):
+            frame = picture(p*10 + i) if p < 6 else picture(70, noise=2 + p + .3*i)
+            frame.save(to/f'P{p}_{i}.png')
     return tmp_path/'set'
 
 # Near-duplicates --------------------------------------------------------------------------------------------
@@ -41,7 +44,7 @@ def test_an_export_looks_the_same_and_another_image_does_not():
     framed.paste(a, (30, 0))
     others = [Image.open(b), a.point(lambda v: 30 + .7*v), framed, picture(1, 200), Image.new('L', (50, 50), 7)]
     r = likeness([fingerprint(a)], [fingerprint(o) for o in others])[0]
-    assert (r[:3] > ALIKE).all() and (r[3:] < .5).all() and r[4] == 0
+    assert (r[:3] > LOOKALIKE).all() and (r[3:] < .5).all() and r[4] == 0
 
 def test_pairs_are_of_two_groups_and_each_is_named_once():
     small = [fingerprint(picture(0))]*3 + [fingerprint(picture(1)), b'']
@@ -224,3 +227,16 @@ def test_a_set_that_somebody_has_is_linked_and_left_as_it_is(usbook, tmp_path, m
     assert said.returncode == 0 and 'montgomery: 8 images, 8 patients: ' in said.stdout, said.stderr
     assert sorted(str(f) for f in own.rglob('*')) == before
     assert '1 of 11 sets are here' in usbook('data').stdout
+
+# Few patients -----------------------------------------------------------------------------------------------
+
+def test_few_patients_are_tested_in_folds_and_that_is_said(tmp_path):
+    from types import SimpleNamespace
+    from usbook.studies.machinery import FEW_PATIENTS, Plan, folds_for_few
+    m = Manifest.open(make_tree(tmp_path, ('cyst', 'solid'), patients=6, each=1, size=16), r'^(P\d+)_')
+    plan = Plan(SimpleNamespace())
+    assert folds_for_few(plan, m).folds == 5 and 'Because 12 patients are few' in m.notes[-1] and FEW_PATIENTS > 57
+    given = split_by_patient(Manifest.open(tmp_path, r'^(P\d+)_'))
+    assert folds_for_few(plan, given) is plan and not any('are few' in n for n in given.notes)
+    two = m.subset([p in ('P000', 'P001', 'P100', 'P101') for p in m.patients])
+    assert folds_for_few(plan, two).folds == 0

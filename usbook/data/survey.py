@@ -27,7 +27,7 @@ from ..core.tables import read_sheet
 
 # %% ../../nbs/data/09_survey.ipynb #e5c0196d
 from .dicom import identifiers, read_dicom
-from .duplicates import ALIKE, Pair, Seen, alike_pairs, see_files
+from .duplicates import LOOKALIKE, Pair, Seen, alike_pairs, see_files
 from .images import image_files, is_dicom, load_image
 from .manifest import find_manifest, folder_table, patient_column
 from .rules import Rule, propose_rules
@@ -91,8 +91,8 @@ class Survey:
         return len(self.seen) - len({s.digest or k for k, s in enumerate(self.seen)})
 
     @property
-    def sure(self)->list[Pair]: # pairs above `ALIKE`
-        return [p for p in self.pairs if p.r >= ALIKE]
+    def sure(self)->list[Pair]: # pairs above `LOOKALIKE`
+        return [p for p in self.pairs if p.r >= LOOKALIKE]
 
     def as_dict(self)->dict: # for --json
         name = self.table.image.tolist()
@@ -258,7 +258,7 @@ def _pairs(s, most=40):
         f'{escape(one_line(str(who[p.a])))}, {escape(one_line(str(who[p.b])))}</figcaption></figure>'
         for p in s.pairs[:most])
     more = f' The {most} most alike are shown.' if len(s.pairs) > most else ''
-    return (f'<h2>Look-alikes</h2><p class="warn">{len(s.sure)} pairs of {what} look the same ({ALIKE} or more), and '
+    return (f'<h2>Look-alikes</h2><p class="warn">{len(s.sure)} pairs of {what} look the same ({LOOKALIKE} or more), and '
             f'{len(s.pairs) - len(s.sure)} nearly so. They may be of one person, one film or one clip.{more}</p>'
             f'<div class="grid pairs">{cells}</div>')
 

@@ -28,7 +28,8 @@ from ..learn.recipe import MODES
 from ..predictions.detections import Detections
 from .report import results_of, write_report
 from ..studies.images import Reading, Source, describe, find_images
-from ..studies.machinery import Machinery, Measured, Work, decide_claims, plan_work, train_arms
+from ..studies.machinery import Machinery, Measured, Work, decide_claims, folds_for_few, plan_work
+from ..studies.machinery import train_arms
 from ..studies.study import Study, Verdict
 
 # %% ../../nbs/runs/01_run.ipynb #e8be80fa
@@ -78,6 +79,7 @@ def reproduce(machinery:Machinery,  # the study
             study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, 0.1)
         )
         images = some_patients(all_images, plan.patients, settings.seed)
+        if _may_fold(machinery, source, settings): plan = folds_for_few(plan, images)
         work = plan_work(images, plan, settings, modes, say.part(.1, .85))
         with fits_for(study.id): arms = (machinery.train or train_arms)(work)
         say('computing intervals', .88)
@@ -93,6 +95,10 @@ def reproduce(machinery:Machinery,  # the study
     return out
 
 # %% ../../nbs/runs/01_run.ipynb #def20c35
+def _may_fold(machinery, source, settings):
+    "Real images, one file each, and more than a trial"
+    return not (source.simulated or machinery.read or settings.profile == 'test')
+
 @contextmanager
 def _writable(final):
     "`write_folder`, or one sentence where nothing can be written"
