@@ -7,6 +7,8 @@
 PY ?= python3
 BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
+# PyTorch's own index of builds without GPU libraries; taken on Linux machines without an NVIDIA card that can reach it
+CPU_TORCH = $(shell sed -n "s/^CPU_TORCH = '\(.*\)'/\1/p" usbook/classroom/workshop.py)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
 .PHONY: reproduce test lab export notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
@@ -83,14 +85,18 @@ clean:
 .venv/.ready: pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "usbook needs Python 3.10 or newer as $(PY); if you have one under another name: make PY=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Setting up .venv: about 3.5 GB to download on Linux (PyTorch brings its GPU libraries), under 1 GB on macOS ..."
-	@if command -v uv >/dev/null 2>&1; then \
+	@cpu=; if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 && [ ! -e /proc/driver/nvidia ] && \
+	  $(PY) -c "import urllib.request; urllib.request.urlopen('$(CPU_TORCH)/torch/', timeout=5)" 2>/dev/null; then cpu=yes; fi; \
+	if [ -n "$$cpu" ] || [ "$$(uname -s)" != Linux ]; then echo "Setting up .venv: under 1 GB to download ..."; \
+	else echo "Setting up .venv: about 3.5 GB to download (PyTorch brings its GPU libraries) ..."; fi; \
+	if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv && \
-	  uv pip install --compile-bytecode --python $(BIN)/python -e '.[dev]'; \
+	  { [ -n "$$cpu" ] && uv pip install --torch-backend=cpu --compile-bytecode --python $(BIN)/python -e '.[dev]' || \
+	    uv pip install --compile-bytecode --python $(BIN)/python -e '.[dev]'; }; \
 	else \
 	  $(PY) -c 'import venv, ensurepip' 2>/dev/null || { \
 	    echo "This Python can't make virtual environments; install the package python3-venv (Debian, Ubuntu: sudo apt install python3-venv)"; exit 1; }; \
-	  $(PY) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'; \
+	  $(PY) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check $${cpu:+--extra-index-url $(CPU_TORCH)} -e '.[dev]'; \
 	fi
 	@touch $@
 	@echo "Ready."

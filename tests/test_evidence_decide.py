@@ -11,7 +11,7 @@ from usbook.evidence.compare import equivalence
 from usbook.evidence.resample import Support, interval_from, wilson
 from usbook.evidence.decide import VERDICTS, by_luck, decide, holm, sign, together, under_holm, widened
 from usbook.studies.formula import Condition
-from usbook.studies.study import Claim
+from usbook.studies.study import Claim, Verdict
 
 numbers = st.floats(-1, 1).map(lambda x: round(x, 2))  # coarse, so that ends often touch the limit
 intervals = st.tuples(numbers, numbers, numbers).map(sorted).map(lambda o: Interval(o[1], o[0], o[2]))
@@ -118,3 +118,18 @@ def test_few_patients_widen_by_students_t_and_on_their_own_scale():
     perfect = widened(interval_from(1., 0., Support(30, 30, 0, 300)))(.01)
     assert (perfect.low, perfect.high) == pytest.approx(tuple(wilson(30, 30, .01))[1:])
     assert 'df' not in made.as_dict() and 'scale' not in made.as_dict()
+
+
+def test_the_tests_of_several_studies_are_counted_together():
+    "One study's clear verdicts may not be clear among all of them; `reproduce all` shows both"
+    from types import SimpleNamespace as Out
+
+    from usbook.runs.report import count_together
+    def verdict(c, low, high):
+        return Verdict(c, '', 'supported', '', tested=((Interval((low + high)/2, low, high, df=20.), 'above', 0.),))
+    alone = Verdict('c', '', 'not tested', '')
+    outs = [Out(study=Out(id=s), verdicts=[verdict('a', .02, .3), verdict('b', .1, .2), alone]) for s in 'xyz']
+    found = count_together(outs)
+    assert found['luck'] == by_luck(6) and {(o['id'], o['holm']) for o in found['claims']} == {
+        ('a', 'inconclusive'), ('b', 'supported')}
+    assert {c['holm'] for c in count_together(outs[:1])['claims']} == {'supported'}

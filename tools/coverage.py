@@ -252,7 +252,7 @@ def run(grid, longer, sims=1000, seed=0):
         add(differences(rng, m, .8, icc, sims, model), level=.8, **case)
     for case in cases(longer):
         m, icc, model = sizes(case['patients'], case['sizes']), case['icc'], case['model']
-        for p in longer['levels']: add(averages(rng, m, p, icc, max(sims // 3, 2), model), level=p, **case)
+        for p in longer['levels']: add(averages(rng, m, p, icc, max(sims // 4, 2), model), level=p, **case)
         print(*case.values(), 'done', flush=True)
     return rows
 
@@ -261,8 +261,8 @@ def detectors(sims, patients, seed=0):
     "Detectors, and metrics pooled over folds"
     rows, rng = [], np.random.default_rng([seed, 1])
     def add(found, **case): rows.extend(dict(metric=o, model='', **case, **v) for o, v in found.items())
-    for n in patients: add(lesions(n, max(sims // 6, 2)), sizes='two scans each', patients=n, icc=.4, level=.67)
-    add(folded(rng, max(sims // 6, 2)), sizes='one image each', patients=96, icc=0., level=.5)
+    for n in patients: add(lesions(n, max(sims // 8, 2)), sizes='two scans each', patients=n, icc=.4, level=.67)
+    add(folded(rng, max(sims // 8, 2)), sizes='one image each', patients=96, icc=0., level=.5)
     return rows
 
 
@@ -275,7 +275,7 @@ def figure(row, arm):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--sims', type=int, default=600, help='simulations of a proportion; other metrics take fewer')
+    p.add_argument('--sims', type=int, default=800, help='simulations of a proportion; other metrics take fewer')
     p.add_argument('--seed', type=int, default=0)
     p.add_argument('--out', type=Path, default=Path(__file__).parents[1]/'nbs'/'records'/'coverage.json')
     a = p.parse_args()

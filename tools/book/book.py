@@ -238,6 +238,8 @@ def build(out:Path, jobs='1')->int: # Sphinx's exit code: anything it warns of i
                 ]
             )
         print(said.getvalue().replace(f'{src}/', 'nbs/'), end='', file=sys.stderr)
+    from usbook.widgets.page import write_page
+    write_page(out/'judge.html')                                 # the page that needs no installation
     return code
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ __all__ = ['ClassTable', 'read_class', 'free_name', 'ClassView', 'explore_class'
 # %% ../../nbs/classroom/05_table.ipynb #dfe7ce3f
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import fill
 
 # %% ../../nbs/classroom/05_table.ipynb #6c0d6ead
 import numpy as np
@@ -263,7 +264,7 @@ def figure(self:ClassTable)->'Figure':
     fig, (left, right) = canvas(9, max(2.2, .19*len(rows) + 1), ncols=2, width_ratios=[2, 3])
     _draw_accuracies(left, self.each())
     _draw_board(right, said[rows][:, cols], truth[cols])
-    fig.suptitle(self.sentence(), fontsize=9, x=.01, ha='left')
+    fig.suptitle(fill(self.sentence(), 110), fontsize=9, x=.01, ha='left')
     return fig
 
 # %% ../../nbs/classroom/05_table.ipynb #75fcccec

@@ -243,34 +243,89 @@ def _given(args, *names):
     if missing := [o for o in names if not getattr(args, o)]:
         raise BadInput(f"name the {' and the '.join(missing)}", remedy='--example prints such files')
 
+def _read(args, path):
+    "The predictions in a file, one row for each scan or patient where that is asked for"
+    from usbook.predictions.combined import combine
+    from usbook.predictions.reading import read_predictions
+    p = read_predictions(path, args.columns or '', getattr(args, 'independent', False), args.truth)
+    return combine(p, args.per, args.how) if args.per else p
+
+def _names(paths):
+    "Short names of files, where these differ"
+    short = [os.path.splitext(os.path.basename(o))[0] for o in paths]
+    return short if len(set(short)) == len(short) else list(paths)
+
 def _evaluate(args):
     from usbook.cli.show import show_evaluation
     from usbook.core.progress import late_bar
     from usbook.evidence.metrics import evaluate
-    from usbook.predictions.predictions import Predictions
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'predictions')
-    p = Predictions.read(args.predictions, args.independent)
-    e = evaluate(p, args.independent, None if args.json else late_bar())
-    if args.json: return show_json(e.as_dict() | (dict(notes=[*p.notes, *e.notes]) if p.notes else {}))
-    show_evaluation(e, p.notes)
+    tables = {n: _read(args, f) for n, f in zip(_names(args.predictions), args.predictions)}
+    done = {n: evaluate(p, args.independent, None if args.json else late_bar()) for n, p in tables.items()}
+    groups = _groups(args, next(iter(tables.values())))
+    page = _written(args, done)
+    if args.json: return show_json(_evaluated(done, groups, page))
+    for n, e in done.items():
+        if len(done) > 1: print(f'\n{n}')
+        show_evaluation(e, e.preds.notes)
+    _show_groups(groups)
+    if page: print(f'Report: {_short(page)}')
+
+
+# %% ../../nbs/cli/04_main.ipynb #5369469a
+def _groups(args, preds):
+    "Subgroups, where they are asked for"
+    if not args.by: return []
+    from usbook.evidence.subgroups import subgroups
+    return subgroups(preds, args.by)
+
+def _written(args, evaluations):
+    "The report, where one is asked for"
+    if not args.report: return None
+    from usbook.core.files import write_file
+    from usbook.widgets.evaluation import evaluation_page
+    return write_file(args.report, evaluation_page(evaluations, args.by or '', args.images))
+
+def _evaluated(done, groups, page):
+    "Everything, for a program; the models by name where there are several"
+    each = {n: e.as_dict() | dict(notes=[*e.preds.notes, *e.notes]) for n, e in done.items()}
+    out = next(iter(each.values())) if len(each) == 1 else dict(models=each)
+    if groups: out['subgroups'] = [g.as_dict() for g in groups]
+    return out | (dict(report=str(page)) if page else {})
+
+def _show_groups(groups):
+    "Subgroups in a terminal"
+    if not groups: return
+    from usbook.cli.show import show_notes, show_table
+    from usbook.evidence.subgroups import about_many, subgroup_table
+    t = subgroup_table(groups)
+    print()
+    show_table([str(c) for c in t.columns], t.astype(str).values.tolist())
+    show_notes([o for o in [about_many(groups)] if o])
 
 
 # %% ../../nbs/cli/04_main.ipynb #b55cf62f
 def _compare(args):
     from usbook.cli.show import show_comparison
     from usbook.evidence.compare import compare
-    from usbook.predictions.predictions import Predictions
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'a')
     if bool(args.b) == bool(args.reader):
         raise BadInput(
             'compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both'
         )
-    a = Predictions.read(args.a)
-    b = Predictions.read(args.b) if args.b else args.reader
-    c = compare(a, b)
-    show_json(c.as_dict()) if args.json else show_comparison(c)
+    a = _read(args, args.a)
+    c = compare(a, _read(args, args.b) if args.b else args.reader)
+    page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
+    if args.json: return show_json(c.as_dict() | (dict(report=str(page)) if page else {}))
+    show_comparison(c)
+    if page: print(f'Report: {_short(page)}')
+
+def _reported(args):
+    "Whether a report is asked for; brings the methods that write it"
+    if args.report: import usbook.widgets.evaluation
+    return bool(args.report)
 
 
 # %% ../../nbs/cli/04_main.ipynb #75b443f0
@@ -292,18 +347,29 @@ s2,3,20,20,15,15,0.21
 
 def _froc(args):
     from usbook.cli.show import show_froc
-    from usbook.evidence.froc import froc_summary
+    from usbook.evidence.froc import froc
     from usbook.predictions.detections import Detections
     if args.example: return print(EXAMPLE_DETECTIONS, end='')
     _given(args, 'detections', 'lesions', 'scans')
     d = Detections.read(args.detections, args.lesions, args.scans)
     rates = tuple(_number(r, '--rates') for r in args.rates.split(','))
-    r = froc_summary(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
-    show_json(r) if args.json else show_froc(r)
+    f = froc(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
+    page, r = f.report(args.report) if _reported(args) else None, f.as_dict()
+    if args.json: return show_json(r | (dict(report=str(page)) if page else {}))
+    show_froc(r)
+    if page: print(f'Report: {_short(page)}')
 
 def _number(text, where):
     try: return float(text)
     except ValueError: raise BadInput(f'{where}: {one_line(text, 40)!r} is not a number') from None
+
+
+# %% ../../nbs/cli/04_main.ipynb #8db9ce21
+def _page(args):
+    from usbook.widgets.page import write_page
+    page = write_page(args.out)
+    if args.json: return show_json(dict(page=str(page)))
+    print(f'{_short(page)}: open it in a browser and drop a table into it; nothing leaves the machine')
 
 
 # %% ../../nbs/cli/04_main.ipynb #9913416f
@@ -567,6 +633,22 @@ def _bootstrap_options(p):
                    help='bootstrap resamples of patients (2000)')
     p.add_argument('--seed', type=_whole(0, SEEDS), help='seed of the resamples')
     return _example_option(p)
+def _table_options(p):
+    "How a table is read, and what is made of it"
+    p.add_argument(
+        '--columns',
+        metavar='OURS=THEIRS,...',
+        help="names of columns, for example patient=subject,target=y_true; 'auto': those that are recognised",
+    )
+    p.add_argument(
+        '--truth', metavar='TABLE', help='a table with image, patient and target, where the predictions lack them'
+    )
+    p.add_argument('--per', metavar='COLUMN', help='one answer for each scan, patient ...: the column that names them')
+    p.add_argument('--how', default='max', choices=('max', 'mean', 'any'), help='how images are brought together (max)')
+    p.add_argument('--report', metavar='OUT.html', help='write a page with everything, which needs no other file')
+    p.add_argument('--by', metavar='COLUMNS', help='subgroups: site,sex,age:10')
+    p.add_argument('--images', metavar='FOLDER', help='where the images are, for the report')
+    return p
 
 # %% ../../nbs/cli/04_main.ipynb #38498371
 def _reproduce_options(p):
@@ -650,22 +732,27 @@ def parser(): # argparse's parser
     p.add_argument('--example', action='store_true', help='print an example of such a file')
     _reproduce_options(add('reproduce', _reproduce, 'run a study from image to verdict'))
     _use_commands(add)
-    p = _example_option(add('evaluate', _evaluate, 'metrics with intervals, from a predictions file'))
+    p = _table_options(_example_option(add('evaluate', _evaluate, 'metrics with intervals, from predictions files')))
     p.add_argument(
-        'predictions', nargs='?', help='CSV or Parquet: image, patient, target, p_<class> ... (--example prints one)'
+        'predictions',
+        nargs='*',
+        help='CSV, Excel or Parquet: image, patient, target, p_<class> ... (--example prints one)',
     )
     p.add_argument(
         '--independent',
         action='store_true',
         help='images are independent by your word: Wilson intervals; no column patient is needed',
     )
-    p = _example_option(add('compare', _compare, 'two models, or a model and a reader, on the same images'))
+    p = _table_options(
+        _example_option(add('compare', _compare, 'two models, or a model and a reader, on the same images'))
+    )
     p.add_argument(
         'a', nargs='?', metavar='A', help='predictions of the first model (evaluate --help says which columns)'
     )
     p.add_argument('b', nargs='?', metavar='B', help='predictions of the second, on the same images')
     p.add_argument('--reader', metavar='NAME', help='compare with the column reader_NAME')
     p = _bootstrap_options(add('froc', _froc, 'free-response ROC of detections'))
+    p.add_argument('--report', metavar='OUT.html', help='write a page with everything, which needs no other file')
     p.add_argument('detections', nargs='?', help='CSV: scan, frame, x, y, w, h, score (--example prints all three)')
     p.add_argument('lesions', nargs='?', help='CSV: scan, frame, lesion, x, y, w, h')
     p.add_argument(
@@ -675,6 +762,8 @@ def parser(): # argparse's parser
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
     _new_options(add('new', _new, 'a folder for a study of your own: text file, chapter, exercises, tests'))
     _power_options(add('power', _power, 'how many patients a study of your own takes'))
+    p = add('page', _page, 'one HTML file that judges predictions in a browser, with no installation and no network')
+    p.add_argument('out', metavar='OUT.html', help='the file to write')
     _phantom_options(add('phantom', _phantom, 'simulated images with known truth'))
     p = add('exercises', _exercises, "exercise notebooks, which check the learner's answers")
     p.add_argument('out', help='folder to fill; notebooks that are there are kept')

@@ -6,7 +6,7 @@
 __all__ = ['Interval', 'interval_text', 'counted']
 
 # %% ../../nbs/core/02_interval.ipynb #80c222e2
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 # %% ../../nbs/core/02_interval.ipynb #2b5858a4
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Interval:
     note: str = ''               # what a reader has to know, or why something is absent
     patients: int|None = None    # how many patients it rests on
     events: int|None = None      # how many events: errors, masses, images of the rarer class ...
-    df: float|None = None        # degrees of freedom of Student's t behind its ends; None: the normal distribution
-    scale: str = ''              # where its ends were made: 'share' (logit), 'signed', 'positive' (log); '': as it is
+    df: float|None = field(default=None, repr=False) # degrees of freedom of its t; None: the normal distribution
+    scale: str = field(default='', repr=False)       # where its ends were made: see `SCALES`; '': as it is
 
     def __float__(self): return float('nan') if self.value is None else float(self.value)
     def __iter__(self): return iter((self.value, self.low, self.high))

@@ -8,7 +8,7 @@ __all__ = ['mcnemar', 'obuchowski', 'durkalski', 'yang', 'icc', 'cluster_se', 'd
            'Comparison', 'compare', 'compare_all', 'cochrans_q', 'agreement']
 
 # %% ../../nbs/evidence/06_compare.ipynb #753bb276
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -196,11 +196,11 @@ def equivalence(diff,         # `Interval` of the difference, or its (low, high)
 
 # %% ../../nbs/evidence/06_compare.ipynb #fd5503b8
 def _other(a, b):
-    "The two in one order: `a`, what `b` predicted, its probabilities or None, its name, notes"
+    "The two in one order: `a`, what `b` predicted, its table or None, its name, notes"
     a = Predictions.of(a)
     if not isinstance(b, str) or b.lower().endswith(('.csv', '.tsv', '.txt', '.parquet', '.pq')):
         b = paired(a, Predictions.of(b))
-        return a, b.pred, b.prob, b.name, []
+        return a, b.pred, b, b.name, []
     name = str(b).removeprefix('reader_')
     if name not in a.readers:
         has = ', '.join(a.readers) or 'none'
@@ -284,6 +284,7 @@ class Comparison:
     class_differences: dict|None # class -> metric -> `Interval`; None for detectors
     facts: dict                  # counts and tests, ready for JSON
     notes: list                  # what a reader has to know
+    tables: tuple = field(default=(), compare=False) # the two that were compared; none for a reader
 
     def __str__(self): return self.sentence
     __repr__ = __str__
@@ -343,7 +344,8 @@ def compare(a:Predictions,         # a model
             names:tuple|None=None, # what to call the two; None: the names of their files
            )->Comparison:          # differences are a - b
     "Compare two models, or a model and a reader, on the same images"
-    a, pred, prob, name_b, notes = _other(a, b)
+    a, pred, second, name_b, notes = _other(a, b)
+    prob = None if second is None else second.prob
     names = tuple(names or (a.name, name_b if name_b != a.name else 'the other'))
     who, right = a.patient_codes, a.pred == a.target
     other, k = pred == a.target, len(a.classes)
@@ -361,7 +363,8 @@ def compare(a:Predictions,         # a model
     if prob is not None: facts['delong'] = _aucs(a.target, a.prob, prob, who, a.classes)
     if margin is not None: facts['equivalence'] = equivalence(overall['accuracy'], margin)
     notes += _remarks(a.n_patients, float(kish(np.bincount(who))), facts)
-    return Comparison(_sentence(names, overall['accuracy'], facts, margin), names, overall, each, facts, notes)
+    tables = () if second is None else (a, second)
+    return Comparison(_sentence(names, overall['accuracy'], facts, margin), names, overall, each, facts, notes, tables)
 
 # %% ../../nbs/evidence/06_compare.ipynb #857b0eab
 def _remarks(n_patients, effective, facts):

@@ -256,6 +256,7 @@ class Froc:
     per: str              # 'scan' or 'image'
     interpolate: bool     # whether values lie between thresholds
     notes: list           # conventions and warnings
+    dets: Detections|None = None # what was evaluated
 
 # %% ../../nbs/evidence/07_froc.ipynb #c5e898de
 def _plain(d): # Intervals inside become dicts
@@ -344,7 +345,8 @@ def froc(dets:Detections,       # scans, lesions, marks
     merits = [_interval(v, x, m.n_patients, merit_own, why) for v, x in zip(best, merit)]
     operating = {r: _operating(points, r, float(m.units(per).sum())) for r in rates}
     notes = [_conventions(hit, min_iou, per, interpolate), *_shortfall(points, rates)]
-    return Froc(m, points, sensitivity, operating, *merits, _band(grid, band), per, interpolate, notes)
+    return Froc(m, points, sensitivity, operating, *merits, _band(grid, band), per, interpolate, notes,
+                Detections.of(dets))
 
 # %% ../../nbs/evidence/07_froc.ipynb #9b97861a
 def _shortfall(points, rates):
@@ -445,7 +447,7 @@ def compare_froc(a:Detections,        # a detector
              for (r, i), x in zip(at.items(), reps[0])} | dict(n=ma.counts())
     gaps = {f'difference_at_{r:g}': i for r, i in at.items()} | {f'{k}_difference': i for k, i in merits.items()}
     return Comparison(_sentence(at, per), (b.names[0], a.names[0]), gaps, None, facts,
-                      [_conventions(hit, min_iou, per, False)])
+                      [_conventions(hit, min_iou, per, False)], (Detections.of(b), a))
 
 # %% ../../nbs/evidence/07_froc.ipynb #32ae1b59
 def _gap(ma, value, reps, support, why, other=None):

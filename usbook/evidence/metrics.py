@@ -6,7 +6,7 @@
 __all__ = ['HEADLINE', 'CLASS_HEADLINE', 'Evaluation', 'rests_on', 'folds_of', 'evaluate', 'evaluate_matrix']
 
 # %% ../../nbs/evidence/03_metrics.ipynb #f262220a
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ class Evaluation:
     notes: list              # what a reader has to know
     n_patients: int|None     # None where nobody knows
     resampled: str           # 'patients' or 'images'
+    preds: Predictions|None = field(default=None, compare=False) # what was evaluated; None: only counts
 
     @property
     def n(self): return int(self.confusion.sum())
@@ -325,7 +326,9 @@ def evaluate(
     if not len(preds): raise BadInput(f"{preds.name}: there is no image in it")
     cluster = np.arange(len(preds)) if independent else preds.patient_codes
     sampler = Resampler(preds.target, preds.pred, len(preds.classes), cluster, preds.prob)
-    return _evaluate(sampler, preds.classes, independent, folds_of(preds), preds.n_patients, progress)
+    e = _evaluate(sampler, preds.classes, independent, folds_of(preds), preds.n_patients, progress)
+    e.preds = preds
+    return e
 
 # %% ../../nbs/evidence/03_metrics.ipynb #b5b4eddc
 def evaluate_matrix(

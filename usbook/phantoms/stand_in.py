@@ -25,7 +25,7 @@ def stand_in_image(k:int,         # number of the class
                    i:int,         # number of the image
                    seed:int=0,    # of the whole set
                    size:int=96,   # pixels per side
-                   difficulty:float=.5 # share of the patient's own texture in the image, 0 to 1
+                   difficulty:float=.8 # share of the patient's own texture in the image, 0 to 1
                   )->np.ndarray:  # (size, size) uint8
     "The texture of a class, mixed with that of a patient, and some noise"
     g = rng(seed, 'stand_in', patient)
@@ -41,7 +41,7 @@ def stand_in(classes,        # names of the classes, in order
              n:int=320,      # images
              size:int=96,    # pixels per side
              seed:int=0,     # of the random draws
-             difficulty:float=.5, # as for `stand_in_image`
+             difficulty:float=.8, # as for `stand_in_image`
              progress=None   # None: silent; a `Progress` or a function (text, fraction)
             )->Path:         # manifest.csv: image, patient, label, site
     "Images, four or so of each patient, and their manifest; made once, and found again"

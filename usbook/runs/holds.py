@@ -49,11 +49,11 @@ def record_of(results:dict, # the content of a run's results.json
               command:str   # what makes the record again, as it is typed
              )->Record:
     "The part of a run that is kept: metrics, verdicts, and what they belong to"
-    study, data, made = results['study'], results['data'], results['made']
+    study, made = results['study'], results['made']
     kept = dict(profile=results['profile'], seed=results['seed'], arms=results['arms'], weights=results['weights'],
                 code=code_now(study), claims=results['claims_hash'], command=made['command'], seconds=made['seconds'])
     rows = [{k: c[k] for k in _ROW if k in c} for c in results['claims']]
-    facts = {k: data[k] for k in ('source', 'images', 'patients', 'sha256')}
+    facts = {k: results['data'][k] for k in ('source', 'images', 'patients', 'sha256')}
     figures = figures_of_arms(study, results['runs'])
     return Record(command, {study: facts}, figures, rows, kept, versions=made['versions'])
 

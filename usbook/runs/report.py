@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['arm_metrics', 'claims_of', 'results_of', 'count_together', 'metric_key', 'paper_rows', 'left', 'is_about_paper',
-           'headline_rows', 'drawn', 'draw_all', 'figures_of', 'contact_sheet', 'facts_of', 'checklists_of', 'render',
-           'write_report']
+           'headline_rows', 'drawn', 'draw_all', 'figures_of', 'contact_sheet', 'facts_of', 'checklists_of',
+           'page_template', 'shaded', 'render', 'write_report']
 
 # %% ../../nbs/runs/00_report.ipynb #ee28708e
 import base64
@@ -379,6 +379,25 @@ def _metric(name):
     name = str(name).replace('_', ' ')
     return re.sub(r'\b(f1|auc)\b', lambda m: m[0].upper(), name)
 
+# %% ../../nbs/runs/00_report.ipynb #2f83e5be
+def page_template(name # a file in usbook/runs
+                 ):    # jinja2's template
+    "The template of a page. It may take in the others, and whatever is put in is escaped"
+    from jinja2 import Environment, FunctionLoader
+    env = Environment(
+        autoescape=True, loader=FunctionLoader(lambda o: files('usbook.runs').joinpath(o).read_text(encoding='utf-8'))
+    )
+    env.globals |= dict(
+        text=interval_text, words=lambda x: str(x).replace('_', ' '), metric=_metric, whole=_whole, embed=_embed
+    )
+    return env.get_template(name)
+
+def shaded(figures # caption -> SVG bytes
+          )->list: # of (caption, by light, in the dark, pixels below which nobody can read it)
+    "Figures as a page takes them"
+    return [(c, *_shades(f)) for c, f in figures.items()]
+
+
 # %% ../../nbs/runs/00_report.ipynb #ab470dd5
 def _term(name, classes):
     "A metric of a formula as words: precision.a_lines is precision (a lines), frozen.auc is frozen: AUC"
@@ -468,10 +487,7 @@ def render(out,               # an `Outcome`
            failed=()          # sentences about figures that could not be drawn
           )->str:             # HTML
     "A page that needs no other file; everything from outside is escaped"
-    from jinja2 import Environment
-    page = Environment(autoescape=True).from_string(
-        files('usbook.runs').joinpath('report.html.j2').read_text(encoding='utf-8')
-    )
+    page = page_template('report.html.j2')
     r = out.results
     own = _own(out.results['data'])
     (sheet, lost) = _sheet(out)
@@ -492,10 +508,6 @@ def render(out,               # an `Outcome`
         warnings=out.warnings,
         arms=arms,
         title=titles.get,
-        text=interval_text,
-        words=lambda x: str(x).replace('_', ' '),
-        metric=_metric,
-        whole=_whole,
         lines=lambda c: _lines(c, known),
         reason=lambda c: _reason(c, known),
         sheet=[(c, [_embed(f, 'jpeg') for f in some]) for c, some in sheet.items()],
@@ -503,7 +515,7 @@ def render(out,               # an `Outcome`
         per_class={n: _class_table(a.evaluation) for n, a in out.arms.items()},
         per_class_there=any(a.evaluation.per_class for a in out.arms.values()),
         rows=paper_rows(out.study, r['runs']),
-        figures=[(c, *_shades(f)) for c, f in figures.items()],
+        figures=shaded(figures),
         failed=[*failed, *lost],
         sentence=sentence,
         comparison_title=title,

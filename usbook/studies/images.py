@@ -91,7 +91,7 @@ def _generate(study, settings, progress, **kw):
 def _stand_in(study, settings, progress):
     from usbook.phantoms.stand_in import stand_in
     size = min(int(study.run.get('size', 96)), 128)
-    hard = float(study.run.get('difficulty', .5))
+    hard = float(study.run.get('difficulty', .8))
     made = stand_in(study.classes, settings.path('cache')/'samples', 320, size, settings.seed, hard, progress)
     return Manifest.read(made, classes=list(study.classes))
 

@@ -185,7 +185,7 @@ def picture_source(source # folder, Manifest, function of a name, or None
                   ):      # function of a name, or None
     "How to find the picture of an image's name"
     if source is None or callable(source): return source
-    root = Path(getattr(source, 'root', source))
+    root = Path(source if isinstance(source, (str, Path)) else source.root) # a Path has a root of its own: '/'
     if not root.is_dir(): raise BadInput(f"{root}: no such folder; give the folder that the image names start from")
     return lambda name: root/name
 
@@ -254,7 +254,7 @@ def png_of(fig,       # a Matplotlib figure
           )->bytes:
     "A figure as a PNG file"
     out = io.BytesIO()
-    fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight', facecolor='white')
+    fig.savefig(out, format='png', dpi=dpi, bbox_inches='tight') # on the ground that the session's style gives it
     return out.getvalue()
 
 # %% ../../nbs/widgets/00_base.ipynb #af9b807f

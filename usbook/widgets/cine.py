@@ -202,4 +202,4 @@ def _draw_froc(self:CinePlayer, ax):
         ax.step([0, *p['fp_rate']], [0, *p['sensitivity']], where='post', color=c, ls=style, label=k)
         ax.plot(o['fp_rate'], o['sensitivity'], 'o', color=c)
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='false positives per scan', ylabel='sensitivity')
-    ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(0, -.2))
+    ax.legend(frameon=False, fontsize=8, loc='upper left', bbox_to_anchor=(0, -.35))

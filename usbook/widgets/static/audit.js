@@ -1,13 +1,7 @@
 // PaperAudit: typing and drawing of usbook.widgets.audit. Hand-written source. The search itself is that of usbook.evidence.audit.
-import { el, svg, set, say, plural, frame, choose, button, bind } from "./base.js";
+import { el, svg, set, say, plural, frame, choose, button, bind, printedShare } from "./base.js";
 
 // ---------------------------------------------------------------- which n a printed share allows (as usbook.evidence.audit.printed.allowed_n, rounded once)
-export function printedShare(text) {               // -> {scaled, decimals} or null: 97.51 % is 9751 of 10^4
-  const m = /^[<>=\s]*([+-]?)(\d*)(?:\.(\d*))?\s*(%?)$/.exec(String(text).replaceAll(",", "").replaceAll("\u00a0", " ").trim());
-  if (!m || !(m[2] || m[3])) return null;
-  const decimals = (m[3] || "").length + (m[4] ? 2 : 0), scaled = Number(m[1] + (m[2] || "0") + (m[3] || ""));
-  return decimals <= 8 && scaled >= 0 && scaled <= 10 ** decimals ? { scaled, decimals } : null;
-}
 export function allowedN(text, max) {
   const r = printedShare(text), out = [];
   if (!r || r.decimals > 7) return null;

@@ -96,12 +96,39 @@ const SAME = s => `no interval: it is the same without any one of the ${s.unit},
 function jackknife(value, n, first, second) { return Math.sqrt((n - 1) / n * Math.max(second - first * first / n, 0)); }
 // Wilson's ends with a moderated variance, where few patients carry the metric; null elsewhere (`_floor`)
 const ALIKE = .4, ASSUMED = 4;
-function floor(value, se, s, folds) {
+function floor(value, se, s, folds, two = 1) {     // two: 2 for a metric from -1 to 1, whose ends are those of (value + 1) / 2
   if (s.carriers >= Math.min(12, (s.effective < s.patients / 2 ? .85 : .6) * s.effective)) return null;
-  const n = s.images, middle = (value * n + .5) / (n + 1), seen = 1 / (middle * (1 - middle) * se * se);
+  const n = s.images, p = (value + two - 1) / two, middle = (p * n + .5) / (n + 1), seen = 1 / (middle * (1 - middle) * (two * se) ** 2);
   const assumed = Math.min(1 / ((1 - ALIKE) / n + ALIKE / s.effective), n), d = Math.min(s.df, s.carriers), d0 = ASSUMED / Math.max(1 - assumed / n, 1e-6);
   const votes = Math.min((d + d0) / (d / seen + d0 / assumed), n) / (folds > 1 ? 2 : 1);
-  return wilson(value * votes, votes, tQuantile(d + d0));
+  const w = wilson(p * votes, votes, tQuantile(d + d0));
+  return { low: two * w.low - two + 1, high: two * w.high - two + 1 };
+}
+// Scales of metrics (`SCALES`): there, back, and the ends, kept half an image away (`_inside`)
+const SCALES = { share: [logit, expit, n => [.5 / n, 1 - .5 / n]], signed: [Math.atanh, Math.tanh, n => [1 / n - 1, 1 - 1 / n]], positive: [Math.log, Math.exp, () => [1e-12, Infinity]] };
+export function spread(value, left, scale, images, n = left.length) {   // the jackknife's standard error on the scale (`Spread`)
+  const [there, , range] = SCALES[scale], [lo, hi] = range(Math.max(images, 1)), at = there(clamp(value, lo, hi));
+  let first = 0, second = 0;
+  for (let i = 0; i < left.length; i++) { const a = there(clamp(left[i], lo, hi)) - at; first += a; second += a * a; }
+  return jackknife(value, n, first, second);
+}
+export function intervalFrom(value, se, s, scale = "share", folds = 1) {   // `interval_from`: s as in `Support`
+  if (value === null || Number.isNaN(value)) return none(null, "does not exist");
+  const why = missing(s), two = scale === "signed" ? 2 : 1;
+  if (why) return none(value, why);
+  if (scale !== "positive" && !(value > 1e-12 - (two - 1) && value < 1 - 1e-12)) {
+    const note = ["every resample gives the same", warning(s)].filter(Boolean).join("; ");
+    if (two === 2) return none(value, `no interval: ${note}`);
+    const votes = s.effective / (folds > 1 ? 2 : 1), w = wilson(value * votes, votes);
+    return { value, low: w.low, high: w.high, note };
+  }
+  if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
+  const df = scale === "positive" ? Math.max(Math.min(s.df, s.carriers), 1) : s.df, reach = tQuantile(df) * se * (folds > 1 ? Math.SQRT2 : 1);
+  const [there, back, range] = SCALES[scale], [lo, hi] = range(Math.max(s.images, 1)), at = there(clamp(value, lo, hi));
+  let low = back(at - reach), high = back(at + reach);
+  const least = scale === "positive" ? null : floor(value, se, s, folds, two);
+  if (least) { low = Math.min(low, least.low); high = Math.max(high, least.high); }
+  return { value, low, high, note: warning(s) };
 }
 // A proportion from what each patient brings (`proportion_of`): hits and misses; `beside`, for a precision: images of the class.
 export function proportion(hits, misses, { beside = null, folds = 1 } = {}) {
@@ -206,6 +233,12 @@ export function obuchowski(d) {                    // d: (b - c) of each patient
   return { chi2, p: erfc(Math.sqrt(chi2 / 2)) };
 }
 export function pvalue(p) { return p === null ? "–" : p < .001 ? "< .001" : "= " + p.toFixed(3).replace(/^0/, ""); }
+export function printedShare(text) {               // -> {scaled, decimals} or null: 97.51 % is 9751 of 10^4
+  const m = /^[<>=\s]*([+-]?)(\d*)(?:\.(\d*))?\s*(%?)$/.exec(String(text).replaceAll(",", "").replaceAll("\u00a0", " ").trim());
+  if (!m || !(m[2] || m[3])) return null;
+  const decimals = (m[3] || "").length + (m[4] ? 2 : 0), scaled = Number(m[1] + (m[2] || "0") + (m[3] || ""));
+  return decimals <= 8 && scaled >= 0 && scaled <= 10 ** decimals ? { scaled, decimals } : null;
+}
 export function lowerBound(a, x) {                 // how many of the sorted values are < x
   let lo = 0, hi = a.length;
   while (lo < hi) { const m = (lo + hi) >> 1; if (a[m] < x) lo = m + 1; else hi = m; }

@@ -1,0 +1,186 @@
+"A report on predictions: one page from any table, subgroups, one answer for an examination, tables of other tools"
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from usbook.core.errors import BadInput
+from usbook.evidence.compare import compare
+from usbook.evidence.froc import froc, toy_detections
+from usbook.evidence.metrics import evaluate, evaluate_matrix
+from usbook.evidence.subgroups import about_many, group_names, subgroups
+from usbook.predictions.combined import combine
+from usbook.predictions.predictions import Predictions, toy_predictions
+from usbook.predictions.reading import read_predictions
+from usbook.widgets.evaluation import evaluation_page, froc_page
+
+EVIL = '<img src=x onerror=alert(1)>'
+
+
+def clinic(seed=0, skill=1.5, model=0):
+    p = toy_predictions(40, 3, skill=skill, model=model)
+    return Predictions(p.table.assign(site=np.where(p.patient_codes < 20, 'A', EVIL), age=20 + p.patient_codes,
+                                      scan=[f'{o}-{i % 2}' for i, o in enumerate(p.patient)]), p.classes, name='c.csv')
+
+
+@pytest.fixture(scope='module')
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('report')
+    p = clinic()
+    for o in p.table['image']: Image.new('L', (30, 20), 90).save(folder/o)
+    return evaluate(p).report(folder/'out.html', by='site,age:20', images=folder)
+
+
+def test_one_page_holds_everything_and_asks_for_nothing(page, chromium):
+    context, asked, wrong = chromium.new_context(viewport=dict(width=390, height=800)), [], []
+    tab = context.new_page()
+    tab.on('request', lambda r: asked.append(r.url))
+    tab.on('pageerror', lambda e: wrong.append(str(e)))
+    tab.on('dialog', lambda d: (wrong.append('dialog'), d.dismiss()))
+    tab.goto(page.as_uri())
+    tab.wait_for_selector('.usbook-widget')
+    assert [u for u in asked if not u.startswith(('data:', 'blob:'))] == [page.as_uri()] and not wrong
+    assert tab.locator('.usbook-widget').count() == 2 and tab.locator('.figs img').count() == 5
+    assert tab.evaluate('document.documentElement.scrollWidth') <= 390
+    accuracy = str(evaluate(clinic()).overall['accuracy']).split(' ')[0]
+    assert tab.locator('.heads b').first.inner_text() == accuracy
+    assert tab.locator('.wrong img').count() > 0 and tab.locator('#groups tbody tr').count() == 4
+    for o in ('headline', 'plots', 'explore', 'classes', 'groups', 'wrong', 'reviewers', 'made'):
+        assert tab.locator(f'#{o}').count() == 1
+    context.close()
+
+
+def test_what_comes_from_outside_is_text(page):
+    text = page.read_text(encoding='utf-8')
+    assert EVIL not in text and '&lt;img src=x' in text
+
+
+def test_the_page_says_what_evaluate_says(page):
+    text, e = page.read_text(encoding='utf-8'), evaluate(clinic())
+    for i in (*e.overall.values(), *e.per_class['mass'].values()):
+        if i.value is not None: assert f'{i.value:.3f}' in text
+
+
+def test_two_models_and_a_detector(tmp_path):
+    a, b = clinic(), clinic(skill=1., model=1)
+    c = compare(a, b, names=('first', 'second'))
+    text = c.report(tmp_path/'two.html').read_text(encoding='utf-8')
+    assert c.sentence.split('(')[0] in re.sub(r'</?span[^>]*>', '', text) and text.count('class="heads"') == 2
+    three = evaluation_page({n: evaluate(o) for n, o in zip('abc', (a, b, clinic(model=2)))})
+    assert three.count('class="heads"') == 3 and 'Obuchowski' in three
+    f = froc(toy_detections(12), n_boot=30)
+    assert f'{f.jafroc}'.split(' ')[0] in froc_page({'x': f})
+    with pytest.raises(BadInput, match='only counts'): evaluate_matrix([[3, 1], [1, 3]]).report(tmp_path/'x.html')
+
+
+def test_a_difference_between_sites_is_found_and_an_invented_one_is_not():
+    p = toy_predictions(100, 4)
+    site = np.where(p.patient_codes < 70, 'A', 'B')
+    bad = (site == 'B') & (np.arange(len(p)) % 2 == 0)
+    prob = np.where(bad[:, None], p.prob[:, ::-1], p.prob)
+    table = p.table.assign(
+        site=site, coin=p.patient_codes % 2, **{f'p_{c}': prob[:, j] for j, c in enumerate(p.classes)}
+    )
+    found = {(s.by, s.name): s for s in subgroups(Predictions(table, p.classes), 'site,coin')}
+    assert found['site', 'B'].p_holm['macro_auc'] < .01 < .05 < found['coin', '1'].p_holm['macro_auc']
+    one = found['site', 'B'].differences['macro_auc']
+    parts = [evaluate(Predictions(table[site == o], p.classes)).overall['macro_auc'].value for o in 'BA']
+    assert one.value == pytest.approx(parts[0] - parts[1]) and '12 differences' in about_many(list(found.values()))
+
+
+def test_groups_that_cannot_be():
+    p = clinic()
+    with pytest.raises(BadInput, match="no column 'sex' to group by"): subgroups(p, 'sex')
+    with pytest.raises(BadInput, match='40 groups.*age:10'): group_names(p, 'age')
+    with pytest.raises(BadInput, match='above 0'): group_names(p, 'age:x')
+    assert set(group_names(p, 'age:20')) == {'20 to 39', '40 to 59'}
+
+
+def test_one_answer_for_a_scan():
+    p = clinic()
+    s = combine(p, 'scan', 'max')
+    own = p.table.groupby('scan')['p_mass'].max()
+    assert s.table.set_index('image')['p_mass'].to_dict() == own.to_dict() and s.n_patients == 40
+    assert set(combine(p, how='any').prob.ravel()) == {0., 1.}
+    with pytest.raises(BadInput, match='has no column exam'): combine(p, 'exam')
+    with pytest.raises(BadInput, match='rule any needs two classes'):
+        combine(toy_predictions(4, 2, ('a', 'b', 'c')), how='any')
+
+
+THEIRS = 'filename;subject;y_true;prob_x\na.png;07;0;0,2\nb.png;07;1;0,7\nc.png;09;1;0,4\n'
+
+def test_other_names_are_said_and_have_to_be_confirmed(tmp_path):
+    f = tmp_path/'p.csv'
+    f.write_text(THEIRS)
+    spec = 'image=filename,patient=subject,target=y_true,score=prob_x'
+    with pytest.raises(BadInput) as e: read_predictions(f)
+    assert f'--columns {spec}' in str(e.value) and '\n' not in str(e.value)
+    p = read_predictions(f, spec)
+    assert p.patient.tolist() == ['07', '07', '09'] and p.prob[:, 1].tolist() == [.2, .7, .4]
+    assert (read_predictions(f, 'auto').prob == p.prob).all()
+    with pytest.raises(BadInput, match='has no column subjekt.*did you mean subject'):
+        read_predictions(f, 'patient=subjekt')
+    with pytest.raises(BadInput, match="'patient' names no column"): read_predictions(f, 'patient')
+
+
+@pytest.mark.parametrize('score,says', [([-2., .3, .5], 'row 2: score is -2: these are logits.*sigmoid'),
+                                        ([20, 70, 40], 'divide them by 100')])
+def test_logits_get_the_sentence_that_helps(score, says):
+    t = pd.DataFrame(dict(image=list('abc'), patient=list('xxy'), target=['0', '1', '1'], score=score))
+    with pytest.raises(BadInput, match=says): read_predictions(t)
+
+
+def test_every_kind_of_file(tmp_path):
+    p = clinic()
+    t = p.table[['image', 'patient', 'target', 'p_normal', 'p_mass']]
+    t.to_excel(tmp_path/'t.xlsx', index=False)
+    t.to_csv(tmp_path/'t.tsv', sep='\t', index=False)
+    t.to_csv(tmp_path/'t.csv', sep=';', decimal=',', index=False)
+    t.to_parquet(tmp_path/'t.parquet')
+    for end in ('xlsx', 'tsv', 'csv', 'parquet'):
+        q = read_predictions(tmp_path/f't.{end}')
+        assert q.patient.tolist() == p.patient.tolist() and np.allclose(q.prob, p.prob, atol=1e-12)
+    (tmp_path/'bad.xlsx').write_text('nonsense')
+    with pytest.raises(BadInput, match="can't be read as Excel"): read_predictions(tmp_path/'bad.xlsx')
+
+
+def test_the_command_writes_reports(usbook, tmp_path):
+    p = clinic()
+    p.write(tmp_path/'a.csv')
+    clinic(model=1).write(tmp_path/'b.csv')
+    r = usbook('evaluate', 'a.csv', 'b.csv', '--report', 'r.html', '--json')
+    d = json.loads(r.stdout)
+    assert r.returncode == 0 and set(d['models']) == {'a', 'b'} and (tmp_path/'r.html').stat().st_size > 10**5
+    r = usbook('evaluate', 'a.csv', '--per', 'scan', '--how', 'mean', '--by', 'age:20')
+    assert r.returncode == 0 and 'One row for each of' in r.stdout and 'Holm' in r.stdout
+    r = usbook('compare', 'a.csv', 'b.csv', '--report', 'c.html')
+    assert r.returncode == 0 and r.stdout.rstrip().endswith('Report: c.html')
+    r = usbook('evaluate', 'a.csv', '--by', 'sex', '--report', 'n.html')
+    assert r.returncode == 2 and len(r.stderr.splitlines()) <= 3 and not (tmp_path/'n.html').exists()
+
+
+def test_printed_it_is_short(page, chromium):
+    tab = chromium.new_page()
+    tab.goto(page.as_uri())
+    pdf = tab.pdf(format='A4', margin=dict.fromkeys(('top', 'bottom', 'left', 'right'), '15mm'))
+    tab.close()
+    assert len(re.findall(rb'/Type\s*/Page\b', pdf)) <= 6
+
+
+def test_a_folder_of_pictures_may_be_given_as_a_path(tmp_path):
+    "A Path has an attribute root, which is no folder of pictures"
+    from usbook.widgets.base import picture_source
+    assert picture_source(tmp_path)('a.png') == picture_source(str(tmp_path))('a.png') == tmp_path/'a.png'
+
+
+def test_at_the_top_results_write_reports(tmp_path):
+    "`usbook.evaluate(...).report('out.html')`, and still without torch"
+    import subprocess, sys
+    clinic().write(tmp_path/'a.csv')
+    code = ('import usbook, sys; usbook.evaluate("a.csv").report("o.html"); usbook.read_predictions("a.csv"); '
+            'assert "read_predictions" in dir(usbook) and not {"torch", "fastai"} & set(sys.modules)')
+    r = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    assert r.returncode == 0 and (tmp_path/'o.html').is_file(), r.stderr[-500:]
