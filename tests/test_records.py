@@ -43,8 +43,8 @@ def test_commands_exist():
         assert f'\n{what}:' in makefile if first == 'make' else (RECORDS.parents[1]/what).is_file(), f
 
 
-@pytest.mark.parametrize('name,arm', [('backbone_realdata', ('net', 'mode')), ('backbone_ablation', ('net',)), (
-    'difficulty', ('task',))])
+@pytest.mark.parametrize('name,arm', [('backbone_realdata', ('net', 'mode')), ('recipe_realdata', ('net', 'mode')), (
+    'backbone_ablation', ('net',)), ('difficulty', ('task',))])
 def test_rows_and_figures_tell_the_same(name, arm):
     r = Record.read(RECORDS/f'{name}.json')
     study = 'study' if name == 'difficulty' else 'set'
@@ -171,3 +171,12 @@ def test_a_record_of_other_code_claims_or_images_is_named(monkeypatch):
     assert 'the images' in holds.outdated(r, results['claims_hash'], 'cd' * 32)[0]
     monkeypatch.setattr(holds, 'code_now', lambda study: r.how['code'] | dict(training='0' * 12))
     assert 'the code of training' in holds.outdated(r, results['claims_hash'])[0]
+
+
+def test_what_is_said_of_the_recipe_is_what_was_measured():
+    rows = {(r['set'], r['mode']): r for r in Record.read(RECORDS/'recipe_realdata.json').rows}
+    gain = {s: rows[s, 'frozen']['minus_yardstick'] for s, way in rows if way == 'frozen'}
+    assert len(gain) == 5 and all(d['high'] > 0 for d in gain.values())
+    assert [s for s, d in gain.items() if d['low'] > 0] == ['gallbladder']
+    tuned = {s: rows[s, 'finetuned']['minus_frozen'] for s, way in rows if way == 'finetuned'}
+    assert list(tuned) == ['breast'] and tuned['breast']['low'] < 0 < tuned['breast']['high']

@@ -643,16 +643,20 @@ def _from_scratch(net, m, dls, job):
 
 # %% ../../nbs/learn/02_transfer.ipynb #9e44c7aa
 def check_training(m:Manifest # with a column `split`
-                  )->None:    # `BadInput` says what is missing
-    "Each class needs training images of two patients"
-    rows = split_rows(m, 'train')
+                  )->list:    # sentences about what is scarce; `BadInput` says what is missing
+    "Each class needs training images, and a second patient somewhere"
+    rows, scarce = split_rows(m, 'train'), []
     if not len(rows): raise BadInput("there are no training images; split the manifest first (split_by_patient)")
     for k, c in enumerate(m.classes):
-        if not (mine := m.patients[rows][m.targets[rows] == k]).size:
-            raise BadInput(f"no training image of class {c}; each part needs each class")
-        if len(set(mine)) < 2:
-            what = f"all training images of class {c} are of one patient ({mine[0]}); at least two are needed"
+        mine, fitted = (np.unique(p[y == k]) for p, y in ((m.patients, m.targets),
+                                                          (m.patients[rows], m.targets[rows])))
+        if not len(fitted): raise BadInput(f"no training image of class {c}; each part needs each class")
+        if len(mine) < 2:
+            what = f"all images of class {c} are of one patient ({mine[0]}); at least two are needed"
             raise BadInput(f"{what} to tell a class from a patient")
+        if len(fitted) < 2: scarce.append(f"Class {c} has one training patient ({fitted[0]}), so the penalty of the "
+                                          "head could not be chosen by holding out patients.")
+    return scarce
 
 
 # %% ../../nbs/learn/02_transfer.ipynb #95eaffe6
@@ -670,7 +674,7 @@ def train(m:Manifest,   # with splits train, valid and test
 
 # %% ../../nbs/learn/02_transfer.ipynb #307072ae
 def _train(m, job, started):
-    check_training(m)
+    scarce = check_training(m)
     recipe = job.recipe
     weights, device = job.weights, job.device
     net = network(recipe, weights, len(m.classes), job.seed).to(device)
@@ -688,7 +692,7 @@ def _train(m, job, started):
     seconds = time.perf_counter() - started
     times['predicting'] = seconds - sum(times.values())
     return Fit(job.mode, recipe, weights, net.eval(), learn, preds, follow.history(), seconds, times, frozen,
-               follow.notes)
+               scarce + follow.notes)
 
 # %% ../../nbs/learn/02_transfer.ipynb #c7a46c4b
 def _predict(m, learn, loader, meta):
