@@ -202,3 +202,24 @@ def test_pseudonym():
         '7', key
     ) != pseudonym('07', key)
     assert 'at least 16' in said(pseudonym, '7', 'short')
+
+
+def test_whatever_pydicom_ships_is_read_or_refused_in_a_sentence():
+    "Compressed, truncated, multi-frame, colour, reports and plans: all its test files, each with a plain answer"
+    import warnings
+    from pathlib import Path
+
+    import pydicom.data
+    from usbook.core.errors import BadInput
+    from usbook.data.images import load_image
+    files = sorted((Path(pydicom.data.__file__).parent/'test_files').glob('*.dcm'))
+    answers = {}
+    for f in files:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            try: answers[f.name] = load_image(f, None, 0).size
+            except BadInput as e: answers[f.name] = e.what
+    said = {n: a for n, a in answers.items() if isinstance(a, str)}
+    known = ('names no window', 'has no pixels', 'not a DICOM file', 'no decoder that can read them', 'cut short')
+    assert len(files) > 70 and len(files) - len(said) >= 42
+    assert all(any(k in a for k in known) for a in said.values()), said

@@ -95,6 +95,7 @@ def _reproduce(args):
         run = reproduce(machinery, s, modes, args.arch, reading, None if args.json else show_progress())
         done.append(run)
         if not args.json: _show_run(run)
+        if args.test: _outside(args, run, s, reading)
     if args.study != 'all':
         if args.json: show_json({**done[0].results, 'folder': str(done[0].folder)})
     else: _show_all(done, args.json)
@@ -128,6 +129,24 @@ def _short(path):
     except ValueError: return str(path)
     return rel if not rel.startswith(os.path.join('..', '..')) else str(path)
 
+
+def _outside(args, run, settings, reading):
+    "The networks of a run on the images of another place"
+    from usbook.cli.show import show_table
+    from usbook.runs.outside import outside_test
+    out = outside_test(run.folder, args.test, settings, reading, False if args.json else None)
+    run.results['outside'] = out.as_dict()
+    if args.json: return
+    print(f'Outside test: {out.where}, {out.images} images of {out.patients} patients')
+    for arm, found in out.arms.items():
+        rows = [[m.replace('_', ' '), *map(str, v.values())] for m, v in found['metrics'].items()]
+        for c, t in found['thresholds'].items():
+            both = ('sensitivity', 'specificity')
+            rows += [[f'{k} of {c} at {t["value"]:.2f}', *map(str, t[k].values())] for k in both]
+        for c, t in found['calibration'].items():
+            rows += [[f'calibration {k} of {c}', *map(str, v.values())] for k, v in t.items()]
+        show_table([arm, 'inside', 'outside', 'drop'], rows)
+    for n in out.notes[:3]: print(f'Note: {n}')
 
 # %% ../../nbs/cli/04_main.ipynb #ab09fdd7
 def _predict(args):
@@ -651,6 +670,7 @@ def _reproduce_options(p):
         '--image-level', action='store_true', help='accept images without patient ids; the report carries a warning'
     )
     p.add_argument('--same-patient', action='store_true', help='merge patients who share identical images')
+    p.add_argument('--test', metavar='OTHER', help='then ask the networks about these images: a folder or a CSV')
     p.add_argument('--modes', default='frozen,finetuned', help='frozen, finetuned or both (default)')
     p.add_argument('--arch', help='another backbone, by its torchvision or timm name')
     p.add_argument('--weights', help='auto, random or a folder')

@@ -258,8 +258,8 @@ def _pairs(s, most=40):
         f'{escape(one_line(str(who[p.a])))}, {escape(one_line(str(who[p.b])))}</figcaption></figure>'
         for p in s.pairs[:most])
     more = f' The {most} most alike are shown.' if len(s.pairs) > most else ''
-    return (f'<h2>Look-alikes</h2><p class="warn">{len(s.sure)} pairs of {what} look the same ({LOOKALIKE} or more), and '
-            f'{len(s.pairs) - len(s.sure)} nearly so. They may be of one person, one film or one clip.{more}</p>'
+    return (f'<h2>Look-alikes</h2><p class="warn">{len(s.sure)} pairs of {what} look the same ({LOOKALIKE} or more), '
+            f'and {len(s.pairs) - len(s.sure)} nearly so. They may be of one person, one film or one clip.{more}</p>'
             f'<div class="grid pairs">{cells}</div>')
 
 # %% ../../nbs/data/09_survey.ipynb #82e6f008
