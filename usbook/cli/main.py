@@ -151,13 +151,6 @@ def _show_run(run):
     show_results(run.results)
     print(f'Report: {_short(run.folder/"report.html")}\n', flush=True)
 
-def _short(path):
-    "A path as short as it can be said from here"
-    try: rel = os.path.relpath(path)
-    except ValueError: return str(path)
-    return rel if not rel.startswith(os.path.join('..', '..')) else str(path)
-
-
 def _outside(args, run, settings, reading):
     "The networks of a run on the images of another place"
     from usbook.cli.show import show_table
@@ -175,6 +168,13 @@ def _outside(args, run, settings, reading):
             rows += [[f'calibration {k} of {c}', *map(str, v.values())] for k, v in t.items()]
         show_table([arm, 'inside', 'outside', 'drop'], rows)
     for n in out.notes[:3]: print(f'Note: {n}')
+
+# %% ../../nbs/cli/04_main.ipynb #ca4960d3
+def _short(path):
+    "A path as short as it can be said from here"
+    try: rel = os.path.relpath(path)
+    except ValueError: return str(path)
+    return rel if not rel.startswith(os.path.join('..', '..')) else str(path)
 
 # %% ../../nbs/cli/04_main.ipynb #ab09fdd7
 def _predict(args):
