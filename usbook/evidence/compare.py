@@ -242,7 +242,8 @@ def right_difference(first,        # (n,) booleans: where the first is right
 # %% ../../nbs/evidence/06_compare.ipynb #caac6dbb
 def _differences(one, two, classes, differ, folds):
     "Intervals of the difference of every metric, overall and by class, without each patient in turn"
-    events, pa, pb = int((one.pred != two.pred).sum()), one.values(), two.values()
+    events = int((one.pred != two.pred).sum())
+    pa, pb = one.values(), two.values()
     ja, jb = jackknife(one), jackknife(two)
     def gap(o, a, b, ja, jb, c=None):
         (sa, na), (sb, nb) = (rests_on(x, o, c, folds) for x in (one, two))

@@ -136,9 +136,9 @@ def widened(interval:Interval, # at the level 1 - `alpha`
         ratio = _quantile(other, interval.df) / _quantile(alpha, interval.df)
         if end: return _at_an_end(interval, ratio)
         try: x, y, z = (there(min(max(o, low), high)) for o in (v, low, high))
-        except (ValueError, ZeroDivisionError): x, y, z = v, low, high
-        else: return interval.replace(low=back(x - (x - y) * ratio), high=back(x + (z - x) * ratio))
-        return interval.replace(low=x - (x - y) * ratio, high=x + (z - x) * ratio)
+        except (ValueError, ZeroDivisionError):
+            return interval.replace(low=v - (v - low) * ratio, high=v + (high - v) * ratio)
+        return interval.replace(low=back(x - (x - y) * ratio), high=back(x + (z - x) * ratio))
     return at
 
 # %% ../../nbs/evidence/04_decide.ipynb #7e5b5a61
