@@ -128,6 +128,7 @@ def disturbed(folder, how, fits):
 posix = pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='needs /proc')
 
 
+@pytest.mark.slow
 @posix
 def test_killed_in_the_middle_the_same_command_comes_to_the_same_bits(tmp_path):
     assert disturbed(tmp_path/'cut', signal.SIGKILL, 2) == -signal.SIGKILL
@@ -136,6 +137,7 @@ def test_killed_in_the_middle_the_same_command_comes_to_the_same_bits(tmp_path):
     assert not [f for f in (tmp_path/'cut'/'runs').iterdir() if f.name.startswith('.') and f.is_dir()]
 
 
+@pytest.mark.slow
 @posix
 def test_interrupted_it_leaves_neither_processes_nor_half_a_run(tmp_path):
     assert disturbed(tmp_path, signal.SIGINT, 1) != 0
