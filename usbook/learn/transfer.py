@@ -392,7 +392,7 @@ def patient_folds(y:np.ndarray,        # (n,) classes
 def _logistic(z, y, c, recipe):
     "Logistic regression on standardised features"
     weight = 'balanced' if recipe.balance else None
-    with threadpool_limits(1): return LogisticRegression(C=c, class_weight=weight, max_iter=2000).fit(z, y)
+    return LogisticRegression(C=c, class_weight=weight, max_iter=2000).fit(z, y)
 
 def _held_out_loss(z, y, folds, c, recipe):
     "Cross entropy of the rows held out, each class counting alike"
@@ -437,8 +437,9 @@ def linear_head(x:torch.Tensor, # (views, n, features), from `features`
     y, views = m.targets[rows], [v[rows].double().cpu().numpy() for v in x]
     mean, scale = _standard(np.concatenate(views))
     views = [(v - mean)/scale for v in views]
-    with threadpool_limits(1): c = best_strength(views[0], y, m.patients[rows], recipe, seed)
-    fit = _logistic(np.concatenate(views), np.tile(y, len(views)), c/len(views), recipe)
+    with threadpool_limits(1):
+        c = best_strength(views[0], y, m.patients[rows], recipe, seed)
+        fit = _logistic(np.concatenate(views), np.tile(y, len(views)), c/len(views), recipe)
     w, b = fit.coef_/scale, fit.intercept_ - fit.coef_ @ (mean/scale)
     if len(w) == 1: w, b = np.concatenate([-w, w])/2, np.concatenate([-b, b])/2  # two classes: one score, its negative
     return torch.tensor(w, dtype=torch.float32), torch.tensor(b, dtype=torch.float32), c
