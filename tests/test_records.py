@@ -153,7 +153,9 @@ def test_recorded_verdicts_belong_to_this_code_these_claims_and_these_images():
         for study, r in studies.items():
             sample = r.data[study]['source'].endswith('(committed sample)')
             data = None
-            if sample and study != 'breast_cine': data = Manifest.read(samples_folder(study)/'manifest.csv').sha256()
+            if sample and study != 'breast_cine':
+                file, classes = samples_folder(study)/'manifest.csv', list(STUDIES[study].classes)
+                data = Manifest.read(file, classes=classes).sha256()
             old += outdated(r, STUDIES[study].claims_hash, data)
     assert not old, '\n'.join(old)
 
