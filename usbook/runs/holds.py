@@ -56,7 +56,7 @@ def record_of(results:dict, # the content of a run's results.json
     rows = [{k: c[k] for k in _ROW if k in c} for c in results['claims']]
     facts = {k: results['data'][k] for k in ('source', 'images', 'patients', 'sha256')}
     figures = figures_of_arms(study, results['runs'])
-    by = {k: v for k, v in dict(python=made.get('python'), **made['versions']).items() if v}
+    by = {k: v for k, v in {'python': made.get('python'), **made['versions']}.items() if v}
     return Record(command, {study: facts}, figures, rows, kept, versions=by)
 
 _ROW = ('id', 'text', 'paper', 'verdict', 'holm', 'support', 'needed', 'of_the_paper', 'tested', 'reason')
