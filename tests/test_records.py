@@ -144,9 +144,11 @@ def test_a_study_with_a_number_where_a_table_belongs(tmp_path, old, new):
 
 def test_recorded_verdicts_belong_to_this_code_these_claims_and_these_images():
     "A table in the README that no run would give any more is worse than none"
-    from usbook.data.manifest import Manifest
-    from usbook.data.samples import samples_folder
+    from usbook.cli.study import machinery_of
+    from usbook.core.settings import read_settings
     from usbook.runs.holds import outdated, read_verdicts
+    from usbook.studies.images import find_images
+    from usbook.studies.machinery import plan_work
     from usbook.studies.study import STUDIES
     old = []
     for profile, studies in read_verdicts(RECORDS).items():
@@ -154,8 +156,9 @@ def test_recorded_verdicts_belong_to_this_code_these_claims_and_these_images():
             sample = r.data[study]['source'].endswith('(committed sample)')
             data = None
             if sample and study != 'breast_cine':
-                file, classes = samples_folder(study)/'manifest.csv', list(STUDIES[study].classes)
-                data = Manifest.read(file, classes=classes).sha256()
+                machinery, settings = machinery_of(study), read_settings(profile=profile, data='sample', seed=r.how['seed'])
+                images, _ = find_images(machinery.study, settings)
+                data = plan_work(images, machinery.plans[profile], settings).images.sha256()
             old += outdated(r, STUDIES[study].claims_hash, data)
     assert not old, '\n'.join(old)
 
