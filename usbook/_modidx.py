@@ -3143,6 +3143,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                'usbook/studies/pneumoconiosis.py'),
                                                'usbook.studies.pneumoconiosis._arms_of': ( 'studies/pneumoconiosis.html#_arms_of',
                                                                                            'usbook/studies/pneumoconiosis.py'),
+                                               'usbook.studies.pneumoconiosis._at_most': ( 'studies/pneumoconiosis.html#_at_most',
+                                                                                           'usbook/studies/pneumoconiosis.py'),
                                                'usbook.studies.pneumoconiosis._beyond_chance': ( 'studies/pneumoconiosis.html#_beyond_chance',
                                                                                                  'usbook/studies/pneumoconiosis.py'),
                                                'usbook.studies.pneumoconiosis._key': ( 'studies/pneumoconiosis.html#_key',
