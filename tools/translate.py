@@ -665,6 +665,27 @@ def show(lang, counts):
     print(f'  {"all":28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %')
 
 
+def todo(lang, name):  # [{en, translation ''}] of one catalogue, in the order of its source
+    old = read(LOCALE / lang / f'{name}.po', lang)
+    return [{'en': m.id, lang: m.string if m.fuzzy else ''} for m in old if m.id and (m.fuzzy or not m.string)]
+
+
+def fill(lang, name, pairs):
+    "Put translations into a catalogue; what it does not ask for is said"
+    path = LOCALE / lang / f'{name}.po'
+    cat = read(path, lang)
+    for p in pairs:
+        m = cat.get(p['en'])
+        if m is None:
+            print(f'{name}: no such text: {p["en"][:80]!r}')
+        elif p[lang]:
+            m.string = p[lang]
+            m.flags.discard('fuzzy')
+            m.previous_id = []
+            m.user_comments = list(dict.fromkeys([*m.user_comments, *([p['comment']] if p.get('comment') else [])]))
+    write(path, cat)
+
+
 def languages():
     return sorted(p.name for p in LOCALE.iterdir() if p.is_dir() and any(p.rglob('*.po')))
 
@@ -674,7 +695,14 @@ def main():
     p.add_argument('--check', action='store_true', help='write nothing; say what contradicts its source')
     p.add_argument('names', nargs='*', help='of catalogues to check: messages/data, nbs/chapters ...; default: all')
     p.add_argument('--new', metavar='LANG', help='begin a language')
+    p.add_argument('--todo', metavar='NAME', help='what a catalogue still lacks, as JSON')
+    p.add_argument('--fill', metavar='NAME', help='put such JSON, from standard input, back into a catalogue')
+    p.add_argument('--lang', default='zh', help='the language of --todo and --fill (zh)')
     args = p.parse_args()
+    if args.todo:
+        return print(json.dumps(todo(args.lang, args.todo), ensure_ascii=False, indent=0))
+    if args.fill:
+        return fill(args.lang, args.fill, json.load(sys.stdin))
     if args.check:
         from check_translations import problems
 
