@@ -11,7 +11,7 @@ NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 CPU_TORCH = $(shell sed -n "s/^CPU_TORCH = '\(.*\)'/\1/p" usbook/classroom/workshop.py)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: reproduce test lab export translate notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -27,6 +27,11 @@ lab: .venv/.ready
 # library from notebooks, README from index.ipynb, notebooks without noise
 export: .venv/.ready
 	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/readme.py
+	@$(RUN) tools/translate.py
+
+# catalogues for translators, brought up to date with the sources; says how much is translated
+translate: .venv/.ready
+	@$(RUN) tools/translate.py
 
 # run every notebook and keep its outputs, with plots that light and dark pages show
 notebooks: .venv/.ready
