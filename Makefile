@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: reproduce test lab export translate notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -25,6 +25,11 @@ lab: .venv/.ready
 # library from notebooks, README from index.ipynb, notebooks without noise
 export: .venv/.ready
 	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/readme.py
+	@$(RUN) tools/translate.py
+
+# catalogues for translators, brought up to date with the sources; says how much is translated
+translate: .venv/.ready
+	@$(RUN) tools/translate.py
 
 # run every notebook and keep its outputs, with plots that light and dark pages show
 notebooks: .venv/.ready
