@@ -67,17 +67,52 @@ def _audit(args):
     from usbook.evidence.audit.reading import EXAMPLE_NUMBERS, read_numbers
     from usbook.studies.study import STUDIES, get_study
     if args.example: return print(EXAMPLE_NUMBERS, end='')
+    if args.text: return _audit_text(args)
     if args.file: papers = {args.file: read_numbers(args.file)}
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
     else: raise BadInput('name a study (usbook audit lung_signs), or give a paper\'s printed numbers: --file '
-                         'numbers.toml',
+                         'numbers.toml, or its words: --text paper.txt',
                          remedy='--example prints such a file')
     found = {name: audit(p, late_bar()) for name, p in papers.items()}
     if args.json: return show_json({k: [f.as_dict() for f in v] for k, v in found.items()})
+    for name, findings in found.items(): _show_findings(name, findings)
+
+def _show_findings(name, findings):
     out = console()
-    for name, findings in found.items():
-        out.print(f'\n{name}', soft_wrap=True)
-        for f in findings: out.print(f'  - {translated(str(f))}', soft_wrap=True)
+    out.print(f'\n{name}', soft_wrap=True)
+    for f in findings: out.print(f'  - {translated(str(f))}', soft_wrap=True)
+
+
+# %% ../../nbs/cli/04_main.ipynb #d58b1ece
+def _audit_text(args):
+    "The numbers in a paper's words: a file to correct, and an audit of the clear ones"
+    from dataclasses import asdict
+    from usbook.core.files import write_file
+    from usbook.core.progress import late_bar
+    from usbook.evidence.audit.findings import audit
+    from usbook.evidence.audit.reading import read_numbers
+    from usbook.evidence.audit.text import numbers_toml, paper_text, spot_numbers
+    name = args.out or f'{os.path.splitext(os.path.basename(args.text))[0]}-numbers.toml'
+    out = _new_file(name, f'usbook audit --file {name} audits it; or name another file with --out')
+    spotted = spot_numbers(paper_text(args.text))
+    if not spotted:
+        raise BadInput('no metric and no per cent were found', args.text, remedy='--example prints a file to fill in')
+    write_file(out, numbers_toml(spotted, os.path.basename(args.text), name))
+    clear = [o for o in spotted if o.sure == 'clear']
+    found = audit(read_numbers(out), None if args.json else late_bar()) if clear else []
+    if args.json:
+        return show_json(dict(file=str(out), spotted=list(map(asdict, spotted)), findings=[f.as_dict() for f in found]))
+    _show_spotted(spotted)
+    tell(f'\nA program read this: correct {name} beside the paper, then: usbook audit --file {name}')
+    if found: _show_findings(f'Until then, from the {len(clear)} clear ones only', found)
+
+def _show_spotted(spotted):
+    "What was read, with its words"
+    from usbook.cli.show import show_table
+    what = lambda o: ' '.join(filter(None, (o.name.replace('_', ' '), o.label or o.arm))) or '?'
+    sure = lambda o: o.sure + (f': {o.why}' if o.why and o.sure != 'clear' else '')
+    show_table(['line', 'number', 'taken for', 'how sure', 'words'],
+               [[str(o.line), o.printed, what(o), sure(o), o.words] for o in spotted], fold=(2, 3, 4))
 
 
 # %% ../../nbs/cli/04_main.ipynb #632a891b
@@ -677,6 +712,7 @@ def _example_option(p):
     p.add_argument('--example', action='store_true', help='print an example of the files it reads')
     return p
 
+# %% ../../nbs/cli/04_main.ipynb #ba64ba6e
 def _bootstrap_options(p):
     p.add_argument('--n-boot', type=_whole(1, 10**6), default=2000, metavar='N',
                    help='bootstrap resamples of patients (2000)')
@@ -779,6 +815,8 @@ def parser(): # argparse's parser
     p = add('audit', _audit, "what a paper's printed numbers imply")
     p.add_argument('study', nargs='?', help='a study, or all')
     p.add_argument('--file', metavar='NUMBERS.toml', help='printed numbers of any paper')
+    p.add_argument('--text', metavar='PAPER.txt', help="a paper's words: writes a file of its numbers, to be corrected")
+    p.add_argument('--out', metavar='NUMBERS.toml', help='with --text: the file to write (PAPER-numbers.toml)')
     p.add_argument('--example', action='store_true', help='print an example of such a file')
     _reproduce_options(add('reproduce', _reproduce, 'run a study from image to verdict'))
     _use_commands(add)

@@ -38,7 +38,7 @@ _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patie
 class _Pattern:
     "A source text with gaps"
     def __init__(self, source, target, stale):
-        self.source, self.target, self.stale = source, target, stale
+        self.target, self.stale = target, stale
         parts = _SLOT.split(source)
         self.names, fixed = parts[1::2], [p.replace('{{', '{').replace('}}', '}') for p in parts[::2]]
         gaps = [r"([\w']{0,8} ?)" if n.startswith('_') else '(.*?)' for n in self.names]
@@ -62,7 +62,8 @@ class Sentences:
                  lang:str,  # the language
                  names      # of catalogues; of two translations the first counts
                 ):
-        self.lang, self.exact, patterns = lang, {}, {}
+        self.lang, self.exact = lang, {}
+        patterns = {}
         for name in names:
             for source, (target, stale) in catalogue(lang, name).items():
                 if _SLOT.search(source): patterns.setdefault(source, _Pattern(source, target, stale))
