@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from fastcore.basics import patch
+
 import usbook
 from .errors import NOTES
 from .settings import chosen_language
@@ -82,7 +84,8 @@ class Sentences:
         return text if found is None else text[:lead] + found + text[lead + len(bare):]
 
 # %% ../../nbs/core/08_language.ipynb #42f776c6
-def _find(self, text):
+@patch
+def _find(self:Sentences, text):
     "The translation of a text without blanks around it; None where there is none"
     whole = self._whole(text)
     if whole is not None: return whole
@@ -98,7 +101,8 @@ def _find(self, text):
         return joiner.join(t if t is not None else p for t, p in zip(told, pieces))
     return self._bracketed(text)
 
-def _bracketed(self, text):
+@patch
+def _bracketed(self:Sentences, text):
     "Text (remark)"
     m = re.fullmatch(r'(.+?) \((.+)\)(\.?)', text, re.S)
     told = [self._known(p) for p in m.groups()[:2]] if m else [None]
@@ -106,10 +110,10 @@ def _bracketed(self, text):
     before, inside = (t if t is not None else p for t, p in zip(told, m.groups()))
     return f'{before}（{inside}）' + ('。' if m[3] else '')
 
-Sentences._find, Sentences._bracketed = _find, _bracketed
 
 # %% ../../nbs/core/08_language.ipynb #e88e61c0
-def _whole(self, text):
+@patch
+def _whole(self:Sentences, text):
     "One source text that is this text: exactly, with a full stop, or with a capital"
     if (found := self._one(text)) is not None: return found
     if text.endswith('.') and (found := self._one(text[:-1])) is not None: return found + '。'
@@ -118,19 +122,20 @@ def _whole(self, text):
         if (found := self._one(small)) is not None: return found
         if text.endswith('.') and (found := self._one(small[:-1])) is not None: return found + '。'
 
-def _one(self, text):
+@patch
+def _one(self:Sentences, text):
     if text in self.exact: return self.exact[text]
     for p in self.patterns:
         if (values := p.match(text)) is not None:
             return text + MARK.get(self.lang, '') if p.stale else self._filled(p, values)
 
-def _filled(self, pattern, values):
+@patch
+def _filled(self:Sentences, pattern, values):
     "A translation with its gaps filled"
     given = {n: v if _AS_IT_IS.fullmatch(n) and ' ' not in v else self(v) for n, v in zip(pattern.names, values)}
     out = _SLOT.sub(lambda m: given.get(m[1], ''), pattern.target)
     return out.replace('{{', '{').replace('}}', '}')
 
-Sentences._whole, Sentences._one, Sentences._filled = _whole, _one, _filled
 
 # %% ../../nbs/core/08_language.ipynb #248e7aad
 _SET = {}
