@@ -1149,6 +1149,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'usbook/evidence/audit/text.py'),
                                             'usbook.evidence.audit.text._Sense.doubt': ( 'evidence/audit/text.html#_sense.doubt',
                                                                                          'usbook/evidence/audit/text.py'),
+                                            'usbook.evidence.audit.text._Sense.forget': ( 'evidence/audit/text.html#_sense.forget',
+                                                                                          'usbook/evidence/audit/text.py'),
                                             'usbook.evidence.audit.text._Value': ( 'evidence/audit/text.html#_value',
                                                                                    'usbook/evidence/audit/text.py'),
                                             'usbook.evidence.audit.text._agree': ( 'evidence/audit/text.html#_agree',
