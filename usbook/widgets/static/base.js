@@ -164,10 +164,11 @@ function floor(value, se, s, folds, two = 1) {     // two: 2 for a metric from -
   const w = wilson(p * votes, votes, tQuantile(d + d0));
   return { low: two * w.low - two + 1, high: two * w.high - two + 1 };
 }
-// Scales of metrics (`SCALES`): there, back, and the ends, kept half an image away (`_inside`)
-const SCALES = { share: [logit, expit, n => [.5 / n, 1 - .5 / n]], signed: [Math.atanh, Math.tanh, n => [1 / n - 1, 1 - 1 / n]], positive: [Math.log, Math.exp, () => [1e-12, Infinity]] };
+// Scales of metrics (`SCALES`): there, back, and the ends, kept half an image away, and clear of the value (`_inside`)
+const off = (n, away) => away > 1e-12 ? Math.min(.5 / n, away / 2) : .5 / n;   // how far off the ends
+const SCALES = { share: [logit, expit, (n, x) => { const e = off(n, Math.min(x, 1 - x)); return [e, 1 - e]; }], signed: [Math.atanh, Math.tanh, (n, x) => { const e = off(n, (1 - Math.abs(x)) / 2); return [2 * e - 1, 1 - 2 * e]; }], positive: [Math.log, Math.exp, () => [1e-12, Infinity]] };
 export function spread(value, left, scale, images, n = left.length) {   // the jackknife's standard error on the scale (`Spread`)
-  const [there, , range] = SCALES[scale], [lo, hi] = range(Math.max(images, 1)), at = there(clamp(value, lo, hi));
+  const [there, , range] = SCALES[scale], [lo, hi] = range(Math.max(images, 1), value), at = there(clamp(value, lo, hi));
   let first = 0, second = 0;
   for (let i = 0; i < left.length; i++) { const a = there(clamp(left[i], lo, hi)) - at; first += a; second += a * a; }
   return jackknife(value, n, first, second);
@@ -184,7 +185,7 @@ export function intervalFrom(value, se, s, scale = "share", folds = 1) {   // `i
   }
   if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
   const df = scale === "positive" ? Math.max(Math.min(s.df, s.carriers), 1) : s.df, reach = tQuantile(df) * se * (folds > 1 ? Math.SQRT2 : 1);
-  const [there, back, range] = SCALES[scale], [lo, hi] = range(Math.max(s.images, 1)), at = there(clamp(value, lo, hi));
+  const [there, back, range] = SCALES[scale], [lo, hi] = range(Math.max(s.images, 1), value), at = there(clamp(value, lo, hi));
   let low = back(at - reach), high = back(at + reach);
   const least = scale === "positive" ? null : floor(value, se, s, folds, two);
   if (least) { low = Math.min(low, least.low); high = Math.max(high, least.high); }
