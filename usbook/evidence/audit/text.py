@@ -35,7 +35,8 @@ def flat_text(
     text:str,    # as pasted, with line ends
 )->tuple:        # (the text as one line, for each of its characters the line that it came from)
     "A text without line ends, wide forms, raised points and words cut in two"
-    chars, lines, before = [], [], ''
+    chars, lines = [], []
+    before = ''
     for i, raw in enumerate(text.splitlines(), 1):
         line = ''.join(map(_plain, raw)).strip()
         if not line: continue
@@ -311,6 +312,10 @@ class _Sense:
 
     def doubt(self, why): self.sure, self.why = ('guess' if self.sure == 'clear' else self.sure), self.why or why
 
+    def forget(self, why):
+        self.name, self.sure = '', 'open'
+        self.why = why
+
 def _directly_behind(flat, run, after):
     "The names right behind the numbers, as in '96 % accuracy'; None where they are elsewhere"
     if not after or len(after[0]) != len(run) and len(run) > 1: return None
@@ -340,7 +345,8 @@ def _senses(flat, run, before, after, last):
         return [_Sense('right', sure='guess')], None
     if names is None:
         for s, n in zip(out, last if len(last) == len(run) > 1 else last[-1:] if last else []):
-            s.name, s.sure, s.why = n, 'guess', 'named in the words before'
+            s.name, s.sure = n, 'guess'
+            s.why = 'named in the words before'
     elif len(names) == len(run) or len(names) == 1:
         for i, s in enumerate(out):
             s.name, s.sure = names[min(i, len(names) - 1)][2], 'clear' if strict else 'guess'
@@ -421,9 +427,11 @@ def _read_run(flat, run, where, seen):
     arm = _nearest_arm(flat[lo:start])
     for (v, _), s in zip(run, senses):
         if not s.arm: s.arm = arm
-        if _changed(flat, at, run) and s.name: s.name, s.sure, s.why = '', 'open', 'a difference?'
-        if s.name == 'other': s.name, s.sure, s.why = '', 'open', 'no metric of the audit'
-        if s.name == 'right': s.name, s.sure, s.why = 'accuracy', 'guess', s.why or 'a share of right answers?'
+        if _changed(flat, at, run) and s.name: s.forget('a difference?')
+        if s.name == 'other': s.forget('no metric of the audit')
+        if s.name == 'right':
+            s.name, s.sure = 'accuracy', 'guess'
+            s.doubt('a share of right answers?')
         if v.doubt: s.doubt(v.doubt)
         if s.name == 'kappa' and _READERS.search(flat, lo, until): s.doubt('of two readers?')
         if not s.name: s.why = s.why or 'no name near it'
