@@ -6,6 +6,7 @@
 __all__ = ['lab_folder', 'lab_environment', 'lab_words', 'run_until_end']
 
 # %% ../../nbs/cli/03_lab.ipynb #fda6ea53
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 import usbook
 from ..core.errors import BadInput
 from ..core.files import write_file
+from ..core.language import language
+from ..core.shown import translated_notebook
 from ..core.settings import find_settings
 
 # %% ../../nbs/cli/03_lab.ipynb #431a351e
@@ -66,8 +69,14 @@ def _fill(lab, fresh):
     governed = find_settings(lab.parent) # a settings.ini further up holds for the copy too
     for name, src in _originals().items():
         if name == 'settings.ini' and governed: continue
-        _bring(lab/name, src.read_bytes(), fresh and src.suffix == '.ipynb')
+        _bring(lab/name, _in_language(src, name), fresh and src.suffix == '.ipynb')
     write_exercises(lab/'classroom'/'exercises')
+
+def _in_language(src, name):
+    "A notebook as it is read in the language of the session; any other file as it is"
+    if language() == 'en' or src.suffix != '.ipynb': return src.read_bytes()
+    nb = translated_notebook(json.loads(src.read_text(encoding='utf-8')), name.removesuffix('.ipynb'), language())
+    return (json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + '\n').encode()
 
 def _bring(dst, content, fresh):
     "Write a file that is missing; a changed one gets a fresh copy beside it"
