@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from judge_backbone import weights_of
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import rankdata
 
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from usbook.core.files import digest, read_json, write_file
+from usbook.core.files import read_json, write_file
 from usbook.core.settings import Settings, read_settings
 from usbook.data.clips import stills_with_masks
 from usbook.data.duplicates import LOOKALIKE, alike_pairs, fingerprint
@@ -35,7 +36,7 @@ from usbook.learn.recipe import MODES, DetectRecipe, Job, Recipe, SegRecipe
 from usbook.learn.segment import find_lungs, score_lungs, train_unet
 from usbook.learn.transfer import split_rows, train
 from usbook.phantoms.nuisance import INGREDIENTS
-from usbook.phantoms.samples import cached_sample, png_bytes
+from usbook.phantoms.samples import cached_sample, make_image, png_bytes, study_knobs
 from usbook.predictions.detections import Detections
 from usbook.runs.record import Record, figures_of_rows
 from usbook.studies.breast_cine import HIT, chance
@@ -97,11 +98,11 @@ BLOOD = ('intracerebral', 'subdural', 'epidural', 'subarachnoid', 'intraventricu
 STUDY = dict(lung_signs='lung_signs', head_ct='head_ct', abdomen_organs='abdomen', chest_shenzhen='pneumoconiosis',
              breast='breast_cine')
 MADE = dict(  # images, pixels and knobs of the simulated sets; records of labels are right, marks tell nothing
-    lung_signs=(900, 160, dict(images_per_patient=2, label_noise=0., patient_spread=.3)),
-    head_ct=(900, 160, dict(label_noise=0., images_per_patient=4)),
-    abdomen_organs=(1100, 128, dict(images_per_patient=3, label_noise=0., overlay_shortcut=None)),
-    chest_shenzhen=(240, 256, dict(label_noise=0.)),
-    breast=(150, 160, dict(images_per_patient=1)),
+    lung_signs=(400, 160, dict(images_per_patient=2, label_noise=0.)),
+    head_ct=(400, 160, dict(images_per_patient=5, label_noise=0.)),
+    abdomen_organs=(480, 128, dict(images_per_patient=3, label_noise=0., overlay_shortcut=None)),
+    chest_shenzhen=(120, 200, dict(label_noise=0.)),
+    breast=(60, 144, dict(images_per_patient=1)),
 )
 WITHOUT = {f'wide without {i}': '+'.join(k for k in INGREDIENTS if k != i) for i in INGREDIENTS}
 WORLDS = dict(site='site', wide='wide') | WITHOUT
@@ -152,6 +153,14 @@ def _still(folder, name, patient, clip, masks):
                 mask=f'{name}-mask.png' if mask.any() else '')
 
 
+def _rooted(m):
+    "The same images with paths from the root of the file system"
+    t = m.table.copy()
+    for c in ('image', 'mask'):
+        if c in t: t[c] = [str((m.root/f).absolute())[1:] if f else '' for f in t[c].fillna('')]
+    return Manifest(t[[c for c in ('image', 'patient', 'label', 'mask', 'split') if c in t]], Path('/'), m.classes)
+
+
 def together(sim:Manifest, # to train on
              m:Manifest    # to test on
             )->Manifest:   # with a split: train all simulated, test all real
@@ -199,23 +208,26 @@ def kept(cache, name, m, job, what):
 
 
 def metric_values(name, y, out):
-    "The metrics of one seed (dict); a class that a resample lacks is left out of it"
-    if name == 'chest_shenzhen': return {'Dice': out.mean(), 'share below .8': (out < .8).mean()}
+    "The metrics of one seed; a class that a resample lacks is left out of it"
+    if name == 'chest_shenzhen': return out.mean(), (out < .8).mean()
     there = [k for k in range(out.shape[1]) if 0 < (y == k).sum() < len(y)]
-    auc = np.mean([roc_auc_score(y == k, out[:, k]) for k in there]) if there else np.nan
-    hit = np.mean([(out[y == k].argmax(1) == k).mean() for k in there]) if there else np.nan
-    return {'balanced accuracy': hit, 'macro AUC': auc}
+    if not there: return np.nan, np.nan
+    hits = out.argmax(1) == y
+    return np.mean([hits[y == k].mean() for k in there]), np.mean([_auc(y == k, out[:, k]) for k in there])
+
+
+def _auc(pos, score):
+    n = pos.sum()
+    return (rankdata(score)[pos].sum() - n*(n + 1)/2)/(n*(len(pos) - n))
 
 
 def resampled(name, m, outs, n=1000):
     "metric -> {value, low, high}: the mean over seeds, with the interval of `n` draws of patients"
     y, (who_, code) = m.targets, np.unique(m.patients, return_inverse=True)
     rows, g = [np.flatnonzero(code == k) for k in range(len(who_))], np.random.default_rng(0)
-    def mean(i): return pd.DataFrame([metric_values(name, y[i], o[i]) for o in outs]).mean()
-    draws = pd.DataFrame([mean(np.concatenate([rows[k] for k in g.integers(0, len(rows), len(rows))]))
-                          for _ in range(n)])
-    value = mean(np.arange(len(y)))
-    return {k: _interval(value[k], draws[k]) for k in value.index}
+    def mean(i): return np.mean([metric_values(name, y[i], o[i]) for o in outs], 0)
+    draws = np.array([mean(np.concatenate([rows[k] for k in g.integers(0, len(rows), len(rows))])) for _ in range(n)])
+    return {k: _interval(v, d) for k, v, d in zip(METRICS[name], mean(np.arange(len(y))), draws.T)}
 
 
 def _interval(v, draws):
@@ -224,45 +236,99 @@ def _interval(v, draws):
 
 
 def found_masses(m, marks):
-    "Sensitivity at half a false mark per still, mean over seeds, with intervals over patients; and chance"
-    c = stills_with_masks(_rooted(m.with_split(['test']*len(m))))
-    ds = [Detections(c.scans, c.boxes(), t) for t in marks]
-    fs, luck = [froc(d, (.5,), n_boot=400, **HIT).sensitivity[.5] for d in ds], [chance(d, 40).chance['0.5'] for d in ds]
-    mean = lambda k: round(float(np.mean([getattr(f, k) for f in fs])), 4)
-    return {'sensitivity at .5': dict(value=mean('value'), low=mean('low'), high=mean('high'))}, float(np.mean(luck))
+    "Sensitivity at half a false mark per still, mean over seeds, with the mean ends of their intervals; and chance"
+    c = stills_with_masks(_rooted(m))
+    ds = [Detections(c.scans, c.boxes(), t[t.scan.isin(set(c.scans.scan))].reset_index(drop=True)) for t in marks]
+    found, luck = [froc(d, (.5,), n_boot=400, **HIT).sensitivity[.5] for d in ds], [chance(d, 40).chance for d in ds]
+    ends = {k: round(float(np.mean([getattr(f, k) for f in found])), 4) for k in ('value', 'low', 'high')}
+    return {'sensitivity at .5': ends, 'chance': round(float(np.mean([t['0.5'] for t in luck])), 3)}
 
 
-def _rooted(m):
-    "The same images with paths from the root of the file system"
-    t = m.table.copy()
-    for c in ('image', 'mask'):
-        if c in t: t[c] = [str((m.root/f).absolute())[1:] if f else '' for f in t[c].fillna('')]
-    return Manifest(t[[c for c in ('image', 'patient', 'label', 'mask', 'split') if c in t]], Path('/'), m.classes)
-
-
-def judge(name, world, mode, half, seeds, cache, device):
-    "One row of the record: trained on a simulated world, tested on half of the real patients"
+def judge(name, world, mode, halves, seeds, how):
+    "Rows of the record: trained on a simulated world, scored on the halves asked for and on no other"
     m, outs = real(name), []
-    m = m.subset(m.table.half == half)
     for seed in seeds:
-        job = job_of(name, mode, seed, cache, device)
-        if world == 'real': outs.append(_of_folds(name, m, job, cache))
-        else: outs.append(kept(cache, name, together(simulated(name, world, seed, cache), m), job, 'carry'))
-    row = dict(set=name, world=world, mode=mode, half=half, n=len(m), patients=len(set(m.patients)), seeds=len(outs))
-    if name == 'breast':
-        figures, luck = found_masses(m, outs)
-        return row | figures | dict(chance=round(luck, 3))
-    return row | resampled(name, m, outs)
+        job = job_of(name, mode, seed, *how)
+        if world == 'real': outs.append(_of_folds(name, m, job, how[0]))
+        else: outs.append(kept(how[0], name, together(simulated(name, world, seed, how[0]), m), job, 'carry'))
+    for half in halves:
+        here = (m.table.half == half).to_numpy()
+        part = m.subset(here)
+        row = dict(set=name, world=world, mode=mode, half=half, n=len(part), patients=len(set(part.patients)),
+                   seeds=len(outs))
+        if name == 'breast': yield row | found_masses(part, outs)
+        else: yield row | resampled(name, part, [o[here] for o in outs])
 
 
 def _of_folds(name, m, job, cache):
     "Real to real: every image by a network that never saw its patient"
     parts = []
     for f in folds_by_patient(m, 3, seed=job.seed):
-        f = replace(f, table=f.table.assign(split=f.table.split.replace('valid', 'train')))
-        rows, out = split_rows(f, 'test'), kept(cache, name, _rooted(f), job, 'real')
-        parts.append((rows, out))
+        f = f.with_split(f.table.split.replace('valid', 'train'))
+        parts.append((split_rows(f, 'test'), kept(cache, name, _rooted(f), job, 'real')))
     if name == 'breast': return pd.concat([o for _, o in parts], ignore_index=True)
     out = np.zeros((len(m), *parts[0][1].shape[1:]))
     for rows, o in parts: out[rows] = o
     return out
+
+
+# The record ----------------------------------------------------------------------------------------------------
+
+RECORD = Path(__file__).parents[1]/'nbs'/'records'/'carrying_over.json'
+CHANCE = dict(lung_signs=.25, head_ct=.5, abdomen_organs=.25)  # balanced accuracy of a guess; of AUC it is .5
+
+
+def thumbnails(name, world):
+    "Two simulated images of a set as 4 x 4 mean greys: what a test compares, to see whether the record is of this code"
+    n, _, knobs = MADE[name]
+    k = study_knobs(STUDY[name], machines=WORLDS[world], **knobs)
+    images = [make_image(STUDY[name], 0, i, 96, k).image for i in (0, 1)]
+    frames = [np.asarray(Image.fromarray(a if a.ndim == 2 else a[0]).resize((4, 4), Image.BOX)) for a in images]
+    return [f.ravel().tolist() for f in frames]
+
+
+def record(rows, shas):
+    "Replace what was judged anew, keep the rest"
+    old = Record.read(RECORD) if RECORD.exists() else None
+    def key(r): return [r[k] for k in ('set', 'world', 'mode', 'half')]
+    known = [key(r) for r in rows]
+    order = [*SETS]
+    rows = sorted([r for r in (old.rows if old else []) if key(r) not in known] + rows,
+                  key=lambda r: (order.index(r['set']), key(r)))
+    how = dict(
+        metric='mean over seeds; 95 % intervals from 1000 draws of patients (breast: of the mean of the seeds\' ends)',
+        halves='sha256 of set/patient, first byte even: development, odd: aside; declared before anything was tried',
+        recipe=repr(Recipe('resnet10t', size=SIZE)), recipes={k: repr(v) for k, v in RECIPES.items()},
+        simulated={k: dict(images=n, pixels=size, knobs=kn) for k, (n, size, kn) in MADE.items()},
+        thumbnails={f'{s}, {w}': thumbnails(s, w) for s in SETS for w in ('site', 'wide')},
+        chance=CHANCE,
+        abdomen_organs='patients are unknown: images that look alike are one, and the intervals are too narrow',
+        weights=weights_of('usbook', None).sha256)
+    figures = figures_of_rows(rows, 'set', ('world', 'mode', 'half'))
+    Record('make carry', (old.data if old else {}) | shas, figures, rows, how).write(RECORD)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--sets', nargs='+', default=list(SETS))
+    p.add_argument('--worlds', nargs='+', default=['site', 'wide', 'real'])
+    p.add_argument('--modes', nargs='+', default=list(MODES))
+    p.add_argument('--halves', nargs='+', default=list(HALVES))
+    p.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    p.add_argument('--without', action='store_true', help='one ingredient left out at a time, frozen, development half')
+    p.add_argument('--try', dest='dry', action='store_true', help='print, and leave the record as it is')
+    a = p.parse_args()
+    if not os.environ.get('USBOOK_REALDATA'): sys.exit('USBOOK_REALDATA is not set, so there are no real images')
+    if a.without: a.worlds, a.modes, a.halves = ['wide', *WITHOUT], ['frozen'], ['development']
+    cache, device = read_settings().path('cache'), 'cpu'
+    (cache/'carry').mkdir(parents=True, exist_ok=True)
+    for name in a.sets:
+        for mode, world in product(a.modes, a.worlds):
+            if name == 'chest_shenzhen' and mode == 'frozen': continue  # a U-Net has no frozen form
+            started = time.perf_counter()
+            rows = list(judge(name, world, mode, a.halves, a.seeds, (cache, device)))
+            for row in rows: print(row, round(time.perf_counter() - started), flush=True)
+            if not a.dry: record(rows, {name: dict(sha256=real(name).sha256())})
+
+
+if __name__ == '__main__': main()

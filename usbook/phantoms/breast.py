@@ -70,7 +70,8 @@ def _any_breast(b, seed, patient, knobs):
         new |= dict(probe=Probe('linear', round(depth, 1), round(g.uniform(30, 52), 1), 0., round(mhz, 1),
                                 round(g.uniform(1.8, 4), 1), round(g.uniform(.3, .7)*depth, 1),
                                 round(g.uniform(2, 4)/mhz, 2)))
-    if is_wide(knobs, 'gain'): new |= dict(preset=wide_preset(g) | dict(looks=int(g.integers(1, 3)), fill=1., uneven=True))
+    if is_wide(knobs, 'gain'):
+        new |= dict(preset=wide_preset(g) | dict(looks=int(g.integers(1, 3)), fill=1., uneven=True))
     if is_wide(knobs, 'anatomy'):
         deep = new.get('probe', b.probe).depth
         fat = g.uniform(.08, .45)*deep

@@ -371,9 +371,11 @@ def _any_tissue(c, g, Z, V, d, air, thick):
     tissue = tissue - g.uniform(0, 3)*np.maximum(Z - d, 0)/10
     for v, z, length, lean in air:
         zz, branch = d.mean() + z*thick, length > 2
-        x = np.abs(V - v - branch*lean*(Z - zz)/c.probe.depth)/(g.uniform(.5, 1.6)/c.probe.fov*2)
-        y = (Z - zz)/(length if branch else g.uniform(.6, 1.6))
-        tissue = np.maximum(tissue, g.uniform(-4, 8) - 4.34*(x**2 + y**4))
+        high, wide = length if branch else g.uniform(.6, 1.6), g.uniform(.5, 1.6)/c.probe.fov*2
+        near = np.ix_(np.abs(Z[:, 0] - zz) < 2.5*high, np.abs(V[0] - v) < 4*wide + .15*branch)
+        down = Z[near[0][:, 0]] - zz
+        x = np.abs(V[:, near[1][0]] - v - branch*lean*down/c.probe.depth)/wide
+        tissue[near] = np.maximum(tissue[near], g.uniform(-4, 8) - 4.34*(x**2 + (down/high)**4))
     return tissue
 
 # %% ../../nbs/phantoms/03_lung.ipynb #f69f23f0
@@ -395,7 +397,8 @@ def _any_ribs(g, Z, V, d):
         half, top = g.uniform(.1, .35), d.mean()*g.uniform(.5, .85)
         arch, inside = top + g.uniform(2, 9)*((V - v)/half)**2, soft(half - np.abs(V - v), g.uniform(.01, .08))
         line = g.uniform(-8, 9) - 4.34*((Z - arch)/g.uniform(.7, 1.8))**2
-        cap, loss = np.maximum(cap, np.where(inside > .5, line, -90)), loss + g.uniform(1, 6)*inside*(Z > arch)*(Z < arch+9)
+        cap = np.maximum(cap, np.where(inside > .5, line, -90))
+        loss = loss + g.uniform(1, 6)*inside*(Z > arch)*(Z < arch + 9)
     return cap, loss
 
 # %% ../../nbs/phantoms/03_lung.ipynb #23d529aa
@@ -466,7 +469,8 @@ def lung_frame(seed,    # of the random draws
         alpha, truth['second_sign'] = mix(alpha, alpha2, split), other
         region = region & (split < .5) if region is not None else None
     db = mix(wall, under, soft(Z - d, .3))
-    if not wide: glow = g.uniform(7, 13) - (5 if sign == 'effusion' else 0) - 4*h*g.random() + 2.2*smooth_noise(g, m, 10)[None]
+    if not wide:
+        glow = g.uniform(7, 13) - (5 if sign == 'effusion' else 0) - 4*h*g.random() + 2.2*smooth_noise(g, m, 10)[None]
     db = np.maximum(db, _mirror(d, .6*_slope(d, c.probe), Z, glow, .75))
     cap, loss = _any_ribs(g, Z, V, d) if wide else _ribs(c, knobs, g, Z, V, d)
     if cap is not None: db = np.maximum(db, cap)
