@@ -21,6 +21,10 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 
 from usbook.core.files import read_json, write_file
@@ -270,6 +274,45 @@ def _of_folds(name, m, job, cache):
     out = np.zeros((len(m), *parts[0][1].shape[1:]))
     for rows, o in parts: out[rows] = o
     return out
+
+
+# Why it fails --------------------------------------------------------------------------------------------------
+
+def families_of(m, size=128):
+    "What a classifier may look at to tell real from simulated: name -> (n, k) numbers per image"
+    x = np.stack([np.asarray(m.load(i, size).convert('L'), np.float32) for i in range(len(m))])
+    f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size)[None])
+    band = np.digitize(f, np.geomspace(1/size, .5, 13)).ravel()
+    power = np.log(np.abs(np.fft.fft2(x - x.mean((1, 2), keepdims=True)))**2 + 1).reshape(len(x), -1)
+    power = np.stack([power[:, band == k].mean(1) for k in range(1, 13)], 1)
+    inside = [a[a > 8] if (a > 8).any() else a.ravel() for a in x]
+    grey = np.stack([np.histogram(a, 16, (0, 256))[0]/a.size for a in x])
+    local = np.array([_snr(a) for a in x])
+    return {'grey levels': grey, 'where it is bright': x.reshape(len(x), 8, 16, 8, 16).mean((2, 4)).reshape(len(x), -1),
+            'coarse structure': power[:, :6], 'fine structure': power[:, 6:], 'speckle': local,
+            'mean grey': np.array([[a.mean()] for a in inside])}
+
+
+def _snr(a):
+    "Mean over spread in small squares of what is not black: its quartiles"
+    t = a.reshape(16, 8, 16, 8).transpose(0, 2, 1, 3).reshape(256, 64)
+    r = (t.mean(1)/(t.std(1) + 1))[t.min(1) > 4]
+    return np.percentile(r, [25, 50, 75]) if len(r) > 7 else np.zeros(3)
+
+
+def why(name, world, cache):
+    "How well real (development half) and simulated images are told apart, by what is looked at: AUC, patients held out"
+    m = real(name)
+    m, sim = m.subset(m.table.half == 'development'), simulated(name, world, 0, cache)
+    sim = sim.subset(np.arange(len(sim)) < 240)
+    y, who_ = np.repeat([0, 1], [len(sim), len(m)]), np.concatenate([sim.patients, [f'R{p}' for p in m.patients]])
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=.3, max_iter=2000, class_weight='balanced'))
+    a, b = families_of(sim), families_of(m)
+    for k in a:
+        cv = StratifiedGroupKFold(4, shuffle=True, random_state=0)
+        p = cross_val_predict(head, np.concatenate([a[k], b[k]]), y, groups=who_, cv=cv, method='predict_proba')[:, 1]
+        yield dict(set=name, world=world, looked_at=k, auc=round(float(_auc(y == 1, p)), 3),
+                   simulated=round(float(np.median(a[k][:, -1])), 3), real=round(float(np.median(b[k][:, -1])), 3))
 
 
 # The record ----------------------------------------------------------------------------------------------------
