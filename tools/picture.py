@@ -48,18 +48,19 @@ def picture():
     "Left: five studies, and what a quick run says of their claims; right: the evidence for three of them"
     recorded = read_verdicts(NBS/'records').get('quick', {})
     fig = plt.figure(figsize=(10, 4.6), dpi=110, facecolor='white')
-    grid = fig.add_gridspec(len(NAMES), 3, width_ratios=[.75, 4, 4.6], left=.02, right=.98, top=.9, bottom=.12, wspace=.08)
+    grid = fig.add_gridspec(len(NAMES), 3, width_ratios=[.75, 4, 4.6], left=.02, right=.98, top=.87, bottom=.13, wspace=.08)
     draw_studies([(fig.add_subplot(grid[i, 0]), fig.add_subplot(grid[i, 1])) for i in range(len(NAMES))], recorded)
     ax = fig.add_subplot(grid[:, 2])
     runs = {k: d for k, d in read_long(NBS/'records'/'breast_cine').items() if 'finetuned' in k}
     names = {k: 'the sequence' if 'sequence' in k else 'a single frame' for k in runs}
     plot_froc({names[k]: froc(d, RATES, **HIT) for k, d in runs.items()}, ax=ax)
-    ax.set_title('one frame or the whole sweep: masses found, 95 % bands', fontsize=9.5)
-    fig.text(.02, .94, 'Five papers, and which of their claims hold on simulated patients', fontsize=11.5, weight='bold')
+    ax.set_title('breast ultrasound: masses found, 95 % bands over patients', fontsize=9, pad=3)
+    ax.legend(loc='lower right', frameon=False, fontsize=9)
+    fig.text(.02, .945, 'Five papers, and which of their claims hold on simulated patients', fontsize=11.5, weight='bold')
     x = .02
     for verdict, (face, ink) in SHADES.items():
         fig.text(x, .035, verdict, fontsize=8.5, color=ink, bbox=dict(boxstyle='round,pad=.35', fc=face, ec=HUES['line'], lw=.7))
-        x += .03 + .0105*len(verdict)
+        x += .03 + .0075*len(verdict)
     return fig
 
 if __name__ == '__main__':
