@@ -82,7 +82,7 @@ PLANS = {
         unet=SegRecipe(size=64, epochs=6, batch=8),
         outlined=48,
         more=True,
-        phantom=dict(n=240, size=320),
+        phantom=dict(n=400, size=320),
     ),
     'workshop': TwoStagePlan(
         Recipe('resnet34', size=320, epochs=12, views=2, flip=True),
