@@ -186,3 +186,11 @@ def test_what_is_said_of_the_recipe_is_what_was_measured():
     assert [s for s, d in gain.items() if d['low'] > 0] == ['gallbladder']
     tuned = {s: rows[s, 'finetuned']['minus_frozen'] for s, way in rows if way == 'finetuned'}
     assert list(tuned) == ['breast'] and tuned['breast']['low'] < 0 < tuned['breast']['high']
+
+
+def test_the_picture_shows_the_records_of_now():
+    spec = importlib.util.spec_from_file_location('picture', ROOT/'tools'/'picture.py')
+    picture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    with Image.open(ROOT/'nbs'/'images'/'usbook.png') as im:
+        assert im.info.get('Description') == picture.stamp(), 'older than the records; make it again: make picture'
