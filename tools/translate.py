@@ -507,6 +507,13 @@ ARGPARSE = (
     '{value} (95 % interval)',
 )
 
+# captions of the book
+BOOK = (
+    'Chapters', 'Exercises', 'For teachers', 'Library: core', 'Library: data', 'Library: phantoms',
+    'Library: predictions', 'Library: learn', 'Library: evidence', 'Library: studies', 'Library: runs',
+    'Library: widgets', 'Library: cli', 'Library: ', 'Library: reference',
+)
+
 # what is counted: "12 images"
 COUNTED = {
     'image': '{n} 幅图像',
@@ -584,6 +591,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
         add(own or f'messages/{rel.parts[0] if len(rel.parts) > 1 else "cli"}', python_units(f))
     for f in sorted((ROOT / 'usbook' / 'widgets' / 'static').glob('*.js')):
         add('messages/widgets', js_units(f))
+    add('book', [(t, 'tools/book/book.py') for t in BOOK])
     for f in sorted((ROOT / 'usbook' / 'runs').glob('*.html.j2')):
         add('reports', template_units(f))
     for f in sorted((ROOT / 'usbook' / 'studies').glob('*.toml')):
@@ -693,6 +701,28 @@ def fill(lang, name, pairs):
             m.previous_id = []
             m.user_comments = list(dict.fromkeys([*m.user_comments, *([p['comment']] if p.get('comment') else [])]))
     write(path, cat)
+
+
+# parts (catalogues, or the folder they are in) in which nothing may be missing: a test keeps it
+COMPLETE = {'zh': ('exercises', 'studies')}
+
+
+def lacking(lang, parts):  # of sentences: what has to be translated, or looked at again
+    "What a part that is complete lacks, by catalogue and line"
+    out = []
+    for name, units in sources().items():
+        if name not in parts and part(name) not in parts:
+            continue
+        path = LOCALE / lang / f'{name}.po'
+        known = {m.id: m for m in read(path, lang)} if path.is_file() else {}
+        for text, place, _ in units:
+            m = known.get(text)
+            if m is None or not m.string:
+                out.append(f'{place}: not translated: {text[:100]!r} (make translate gives it a place)')
+            elif m.fuzzy:
+                where = f'{path.relative_to(ROOT)}:{m.lineno}'
+                out.append(f'{where}: the source has changed, look at it again: {text[:100]!r}')
+    return out
 
 
 def languages():

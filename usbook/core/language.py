@@ -41,7 +41,8 @@ _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patie
 class _Pattern:
     "A source text with gaps"
     def __init__(self, source, target, stale):
-        self.target, self.stale = target, stale
+        self.source, self.target = source, target
+        self.stale = stale
         parts = _SLOT.split(source)
         self.names, fixed = parts[1::2], [p.replace('{{', '{').replace('}}', '}') for p in parts[::2]]
         gaps = [r"([\w']{0,8} ?)" if n.startswith('_') else '(.*?)' for n in self.names]
