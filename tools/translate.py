@@ -511,7 +511,7 @@ ARGPARSE = (
 BOOK = (
     'Chapters', 'Exercises', 'For teachers', 'Library: core', 'Library: data', 'Library: phantoms',
     'Library: predictions', 'Library: learn', 'Library: evidence', 'Library: studies', 'Library: runs',
-    'Library: widgets', 'Library: cli', 'Library: ', 'Library: reference',
+    'Library: widgets', 'Library: cli', 'Library:', 'Library: reference',
 )
 
 # what is counted: "12 images"
@@ -704,7 +704,12 @@ def fill(lang, name, pairs):
 
 
 # parts (catalogues, or the folder they are in) in which nothing may be missing: a test keeps it
-COMPLETE = {'zh': ('exercises', 'studies')}
+COMPLETE = {
+    'zh': (
+        'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book',
+    )
+}
 
 
 def lacking(lang, parts):  # of sentences: what has to be translated, or looked at again
