@@ -106,6 +106,9 @@ def test_gaps_are_filled_and_names_stay(small, zh):
     assert translated("3 of 7 images can't be read: images") == '7 幅图像中有 3 幅无法读取：images'
     assert translated("3 of 7 images can't be read: a.png; images") == '7 幅图像中有 3 幅无法读取：a.png；图像'
 
+def test_a_text_that_ends_in_a_sign_is_no_trouble(zh):
+    for text in ('images: ', 'images, ', 'a; ; b', '; ', ': x', '. Images'): assert isinstance(translated(text), str)
+
 def test_the_place_of_an_error_is_never_translated(small, zh):
     small('msgid "images"\nmsgstr "图像"\n\nmsgid "is missing"\nmsgstr "缺失"\n')
     e = BadInput('is missing', 'images', remedy='images')

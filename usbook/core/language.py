@@ -117,6 +117,7 @@ def _bracketed(self:Sentences, text):
 @patch
 def _whole(self:Sentences, text):
     "One source text that is this text: exactly, with a full stop, or with a capital"
+    if not text: return None
     if (found := self._one(text)) is not None: return found
     if text.endswith('.') and (found := self._one(text[:-1])) is not None: return found + '。'
     small = text[0].lower() + text[1:]
