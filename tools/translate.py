@@ -479,6 +479,8 @@ def word_units():
                 yield shown, f'usbook/studies/{s.id}.toml', zh
     for word, zh in COUNTED.items():
         yield f'{{n}} {word}', 'tools/translate.py', zh
+    yield 'Plots', 'tools/translate.py', '图'
+    yield 'called', 'tools/translate.py', '判为阳性'
     for w in ARGPARSE:
         yield w.strip(), 'tools/translate.py', ''
     for w in WORDS:
