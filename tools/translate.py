@@ -555,6 +555,9 @@ COUNTED = {
     'learners': '{n} 名学员',
     'seconds': '{n} 秒',
     'minutes': '{n} 分钟',
+    'images of {m} patients': '{m} 名患者的 {n} 幅图像',
+    'with the finding': '其中 {n} 幅有该发现',
+    'with the finding ({share})': '其中 {n} 幅有该发现（{share}）',
 }
 
 # shown alone, as heads of tables and labels; further words are added here ('_' stands for a blank)
