@@ -127,7 +127,7 @@ def _reproduce(args):
     s = read_settings(profile=args.profile, seed=args.seed, weights=args.weights, data=args.data,
                       workers=args.workers)
     s = replace(s, on=args.on or s.on, retrain=args.retrain or s.retrain)
-    how = dict(modes=tuple(m.strip() for m in args.modes.split(',')), arch=args.arch,
+    how = dict(modes=tuple(m.strip() for m in args.modes.split(',')), arch=args.arch, curve=args.curve,
                reading=Reading(args.patients, args.image_level, args.same_patient))
     if args.study == 'all': return _reproduce_all(args, s, how)
     from usbook.cli.study import machinery_of
@@ -326,7 +326,19 @@ def _names(paths):
     short = [os.path.splitext(os.path.basename(o))[0] for o in paths]
     return short if len(set(short)) == len(short) else list(paths)
 
+def _later(name):
+    "A module that is loaded when something in it is asked for: evaluating patients needs nothing of scipy.stats"
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+    if name in sys.modules: return
+    spec = find_spec(name)
+    spec.loader = LazyLoader(spec.loader)
+    sys.modules[name] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    package, _, last = name.rpartition('.')
+    setattr(sys.modules[package], last, module) # where `from scipy import stats` looks first
+
 def _evaluate(args):
+    _later('scipy.stats')
     from usbook.cli.show import show_evaluation
     from usbook.core.progress import late_bar
     from usbook.evidence.metrics import evaluate
@@ -758,6 +770,7 @@ def _reproduce_options(p):
     p.add_argument('--test', metavar='OTHER', help='then ask the networks about these images: a folder or a CSV')
     p.add_argument('--modes', default='frozen,finetuned', help='frozen, finetuned or both (default)')
     p.add_argument('--arch', help='another backbone, by its torchvision or timm name')
+    p.add_argument('--curve', action='store_true', help='a learning curve too: fewer and fewer patients to learn from')
     p.add_argument('--weights', help='auto, random or a folder')
     p.add_argument('--profile', choices=PROFILES, help='how much work')
     p.add_argument('--seed', type=_whole(0, SEEDS), help='same seed and machine: same numbers')
