@@ -11,7 +11,7 @@ NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 CPU_TORCH = $(shell sed -n "s/^CPU_TORCH = '\(.*\)'/\1/p" usbook/classroom/workshop.py)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export translate notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: release reproduce test lab export translate notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -78,6 +78,10 @@ difficulty: .venv/.ready
 # what a stranger may do, some thousand times: spoilt files, kills, full disks, odd terminals; counts into nbs/records/campaign.json
 campaign: .venv/.ready
 	@OMP_NUM_THREADS=1 PYTHONPATH=tools $(RUN) -m campaign
+
+# everything of a release but the tag: VERSION=0.2.0; sdist and wheel are tried in an empty environment, then put into dist/
+release: .venv/.ready
+	@$(RUN) tools/release.py $(VERSION) $(if $(TAGGED),--tagged)
 
 benchmarks: .venv/.ready
 	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done
