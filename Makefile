@@ -7,8 +7,6 @@
 PY ?= python3
 BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
-# PyTorch's own index of builds without GPU libraries; taken on Linux machines without an NVIDIA card that can reach it
-CPU_TORCH = $(shell sed -n "s/^CPU_TORCH = '\(.*\)'/\1/p" usbook/classroom/workshop.py)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
 .PHONY: release reproduce test lab export translate notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
@@ -86,6 +84,10 @@ release: .venv/.ready
 benchmarks: .venv/.ready
 	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done
 
+# how often 95 % intervals hold the truth, in simulation, into nbs/records/coverage.json; about ten minutes on one core
+coverage: .venv/.ready
+	@$(RUN) tools/coverage.py
+
 clean:
 	rm -rf .venv build dist
 
@@ -94,22 +96,15 @@ clean:
 .venv/.ready: pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "usbook needs Python 3.10 or newer as $(PY); if you have one under another name: make PY=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@cpu=; if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 && [ ! -e /proc/driver/nvidia ] && \
-	  $(PY) -c "import urllib.request; urllib.request.urlopen('$(CPU_TORCH)/torch/', timeout=5)" 2>/dev/null; then cpu=yes; fi; \
-	if [ -n "$$cpu" ] || [ "$$(uname -s)" != Linux ]; then echo "Setting up .venv: under 1 GB to download ..."; \
-	else echo "Setting up .venv: about 3.5 GB to download (PyTorch brings its GPU libraries) ..."; fi; \
-	if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv && \
-	  { [ -n "$$cpu" ] && uv pip install --torch-backend=cpu --compile-bytecode --python $(BIN)/python -e '.[dev]' || \
-	    uv pip install --compile-bytecode --python $(BIN)/python -e '.[dev]'; }; \
+	@echo "Setting up .venv: 1 GB to download; 3.5 GB where PyTorch brings GPU libraries ..."
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv; \
 	else \
 	  $(PY) -c 'import venv, ensurepip' 2>/dev/null || { \
 	    echo "This Python can't make virtual environments; install the package python3-venv (Debian, Ubuntu: sudo apt install python3-venv)"; exit 1; }; \
-	  $(PY) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check $${cpu:+--extra-index-url $(CPU_TORCH)} -e '.[dev]'; \
+	  $(PY) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 	fi
+	@install="$$(command -v uv || echo $(BIN)/uv) pip install --compile-bytecode --python $(BIN)/python -e .[dev]"; \
+	$$install --torch-backend=auto || { echo "PyTorch's own index did not answer; taking the usual packages ..."; $$install; }
 	@touch $@
 	@echo "Ready."
-
-# how often 95 % intervals hold the truth, in simulation, into nbs/records/coverage.json; about ten minutes on one core
-coverage: .venv/.ready
-	@$(RUN) tools/coverage.py

@@ -11,6 +11,7 @@ from browser_tools import chromium, live, module, show  # noqa: F401  fixtures o
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
+os.environ.setdefault('USBOOK_LANG', 'en') # whatever the machine speaks
 
 @pytest.fixture
 def usbook(tmp_path, monkeypatch, capsys):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from usbook.classroom.generate import make_notebook, sources, write_exercises
 from usbook.classroom.gradebook import Gradebook, add_ids, canvas_csv, moodle_csv, write_gradebook
-from usbook.classroom.grading import (ENDED, Graded, Limits, Mark, closed, grade, hidden_tasks, rerun, runnable,
+from usbook.classroom.grading import (ENDED, Graded, Limits, Mark, closed, grade, hidden_tasks, rerun_checks, runnable,
                                       study_of, tasks_of)
 from usbook.classroom.pack import MOST_FILES, read_pack, read_packs, submit
 from usbook.core.errors import BadInput
@@ -153,7 +153,7 @@ def test_tricks_and_slips_cost_nobody_else_a_mark(tmp_path):
     nb = with_cells(make_notebook(sources()[STUDY], 'solutions'), 'check_poisson',
                     *(t % evil if '%s' in t else t for t in TRICKS))
     (tmp_path/'hidden.py').write_text(HIDDEN)
-    marks = rerun(nb, STUDY, tmp_path/'hidden.py')
+    marks = rerun_checks(nb, STUDY, tmp_path/'hidden.py')
     assert [m.ok for m in marks] == [True]*7 and marks[-1].hidden and not evil.exists()
 
 @pytest.mark.slow
@@ -162,20 +162,20 @@ def test_tricks_and_slips_cost_nobody_else_a_mark(tmp_path):
                                   'open("b", "wb").write(bytes(10**9))'])
 def test_a_cell_that_takes_the_process_with_it(cell):
     nb = with_cells(make_notebook(sources()[STUDY], 'solutions'), 'check_poisson', cell)
-    assert all(m.ok for m in rerun(nb, STUDY, limits=Limits(cell=5, seconds=20)))
+    assert all(m.ok for m in rerun_checks(nb, STUDY, limits=Limits(cell=5, seconds=20)))
 
 @pytest.mark.slow
 def test_an_answer_that_takes_the_process_with_it():
     "A learner's function is called by the check: that answer fails, and the others count"
     nb = with_cells(make_notebook(sources()[STUDY], 'solutions'), 'check_overlap(',
                     'def overlap(a, b):\n    import os\n    os._exit(1)')
-    marks = rerun(nb, STUDY)
+    marks = rerun_checks(nb, STUDY)
     assert [m.task for m in marks if not m.ok] == ['check_overlap'] and marks[2].text.startswith(ENDED)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('study', list(sources()))
 def test_every_solution_passes_in_the_other_process(study):
-    assert all(m.ok for m in rerun(make_notebook(sources()[study], 'solutions'), study))
+    assert all(m.ok for m in rerun_checks(make_notebook(sources()[study], 'solutions'), study))
 
 def test_a_class_from_pack_to_marks(usbook, solved, tmp_path, monkeypatch):
     "The whole way: three learners, one spoilt pack, one notebook without exercises, two files of the same name"
@@ -202,7 +202,7 @@ def test_a_class_from_pack_to_marks(usbook, solved, tmp_path, monkeypatch):
 def test_nobody_is_graded_where_the_solutions_do_not_pass(monkeypatch, tmp_path, solved):
     import usbook.classroom.grading as g
     monkeypatch.setattr(g, '_SOUND', set())
-    monkeypatch.setattr(g, 'rerun', lambda *a: [Mark('check_x', '1 · x', False, 'not yet.')])
+    monkeypatch.setattr(g, 'rerun_checks', lambda *a: [Mark('check_x', '1 · x', False, 'not yet.')])
     submit([solved], 'Ada', out=tmp_path)
     with pytest.raises(BadInput, match='nobody is graded'): grade(read_packs(tmp_path)[0])
 

@@ -1,5 +1,6 @@
 "Verdicts: what an interval may say of a limit, and that no two places of the project say different things"
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,8 +9,10 @@ from statsmodels.stats.multitest import multipletests
 from usbook.core.errors import BadInput
 from usbook.core.interval import Interval
 from usbook.evidence.compare import equivalence
+from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import Support, interval_from, wilson
 from usbook.evidence.decide import VERDICTS, by_luck, decide, holm, sign, together, under_holm, widened
+from usbook.predictions.predictions import Predictions
 from usbook.studies.formula import Condition
 from usbook.studies.study import Claim, Verdict
 
@@ -133,3 +136,22 @@ def test_the_tests_of_several_studies_are_counted_together():
     assert found['luck'] == by_luck(6) and {(o['id'], o['holm']) for o in found['claims']} == {
         ('a', 'inconclusive'), ('b', 'supported')}
     assert {c['holm'] for c in count_together(outs[:1])['claims']} == {'supported'}
+
+def test_every_interval_holds_its_own_value():
+    "Average precision of few images once lay above its own interval: .983 (… to .981)"
+    rng, seen = np.random.default_rng(0), 0
+    for _ in range(20):
+        patients, k, names = int(rng.integers(5, 9)), 12, list('abcdef')
+        n = patients * k
+        target = np.tile(np.arange(6), n // 6)
+        p = rng.dirichlet(np.ones(6), n)
+        p[np.arange(n), target] += rng.uniform(.2, 1, n)
+        table = pd.DataFrame(p / p.sum(1, keepdims=True), columns=[f'p_{c}' for c in names]).assign(
+            image=[f'{i}.png' for i in range(n)], patient=np.repeat(np.arange(patients), k).astype(str),
+            target=[names[i] for i in target])
+        e = evaluate(Predictions(table, names))
+        for i in (*e.overall.values(), *(i for c in e.per_class.values() for i in c.values())):
+            if not isinstance(i, Interval) or i.low is None: continue
+            seen += 1
+            assert i.low <= i.value + 1e-12 and i.value - 1e-12 <= i.high, i
+    assert seen > 500

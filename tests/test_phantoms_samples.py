@@ -251,3 +251,12 @@ def test_workers_do_not_hear_an_interrupt_while_they_load(tmp_path):
         with _deaf_children(): assert child() == 'True'
         assert signal.getsignal(signal.SIGINT) == before and child() == 'False'
     finally: signal.signal(signal.SIGINT, found)
+
+
+def test_a_script_without_a_guard_ends_with_a_sentence(tmp_path):
+    "Its workers load it again; they once waited for ever for the lock that their parent holds"
+    script = tmp_path/'plain.py'
+    script.write_text('from usbook.phantoms.samples import make_sample\n'
+                      f"make_sample('lung_signs', {str(tmp_path/'out')!r}, n=16, size=48, workers=2, progress=False)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode and "if __name__ == '__main__'" in done.stderr.splitlines()[-1]

@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from translate import LOCALE, ROOT, _wants, read
+from translate import LOCALE, ROOT, read
+from usbook.core.shown import has_words
 
 _SLOT = re.compile(r'(?<!\{)\{([^{}]*)\}(?!\})')
 _CODE = re.compile(r'`[^`]+`')
@@ -110,7 +111,7 @@ def _digits(s, t):
 
 
 def _english(s, t, lang):
-    if not _wants(s):
+    if not has_words(s):
         return []
     if lang == 'zh' and not re.search(f'[{_HAN}]', t):
         return ['is still in English (or say `# as is` above it)']

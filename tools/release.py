@@ -28,12 +28,13 @@ def check_tree(root, version, tagged=False): # Refused where something is missin
     except InvalidVersion: plain = False
     if not plain: raise Refused(f'{version!r} is no version; write it like 0.2.0')
     if dirty := git(root, 'status', '--porcelain').splitlines():
-        raise Refused(f'{len(dirty)} files are changed or new, the first is {dirty[0].split()[-1]}; commit or remove them')
+        raise Refused(f'{len(dirty)} files are changed or new, first {dirty[0].split()[-1]}; commit or remove them')
     there = git(root, 'tag', '--list', f'v{version}')
     if there and not tagged: raise Refused(f'{version} exists already, it has the tag v{version}; choose the next one')
-    if tagged and (not there or git(root, 'rev-list', '-n1', f'v{version}') != git(root, 'rev-parse', 'HEAD')):
+    if tagged and not (there and git(root, 'rev-list', '-n1', f'v{version}') == git(root, 'rev-parse', 'HEAD')):
         raise Refused(f'the tag v{version} is not at this commit')
-    own = re.search(r"""^__version__ = ['"](.+)['"]""", (root/'usbook'/'__init__.py').read_text(encoding='utf-8'), re.M)[1]
+    first = (root/'usbook'/'__init__.py').read_text(encoding='utf-8')
+    own = re.search(r"""^__version__ = ['"](.+)['"]""", first, re.M)[1]
     if own != version: raise Refused(f'usbook/__init__.py says {own}; write {version} there, its one place')
     log = (root/'CHANGELOG.md').read_text(encoding='utf-8')
     said = re.search(rf'^## {re.escape(version)}\b[^\n]*\n(.*?)(?=^## |\Z)', log, re.M | re.S)
@@ -46,14 +47,14 @@ def check_tree(root, version, tagged=False): # Refused where something is missin
         raise Refused(f'{version} was built already and is in dist/; remove it there to build it again')
 
 def wanted(root): # names of the files that the wheel should hold, without its own metadata
-    "What belongs into the wheel: whatever git knows of these places"
+    "What belongs into the wheel: what git knows of these places, or would"
     out = set()
-    for f in git(root, 'ls-files').splitlines():
+    for f in git(root, 'ls-files', '-co', '--exclude-standard').splitlines():
         for place, inside in PACKED.items():
             if f == place or place.endswith('/') and f.startswith(place): out.add(inside + f[len(place):])
     return out
 
-def held(wheel): # names of the files in a wheel, without its own metadata
+def held(wheel): # names of its files, without the metadata
     with zipfile.ZipFile(wheel) as z: return {n for n in z.namelist() if '.dist-info/' not in n and n[-1] != '/'}
 
 def hashes(wheel): # name -> sha-256, for every member
@@ -72,7 +73,8 @@ def built(root, out): # sdist, wheel
     if odd := sorted(held(wheel) ^ wanted(root)): raise Refused(f'{odd[0]} is in the wheel or in git, but not in both')
     if wheel.stat().st_size > LARGEST: raise Refused(f'the wheel has {wheel.stat().st_size/1e6:.0f} MB')
     with tempfile.TemporaryDirectory() as d:
-        with tarfile.open(sdist) as t: t.extractall(d, **({'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}))
+        safely = {'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}
+        with tarfile.open(sdist) as t: t.extractall(d, **safely)
         again = build(next(Path(d).iterdir()), Path(d)/'again', 'wheel')
         differ = sorted(k for k, v in (hashes(wheel).items() ^ hashes(again).items()))
     if differ: raise Refused(f'the sdist makes another wheel: {differ[0]} differs')
@@ -100,10 +102,10 @@ def reachable(url):
 
 EXERCISE = '''
 from usbook.classroom.generate import make_notebook, sources
-from usbook.classroom.grading import rerun
+from usbook.classroom.grading import rerun_checks
 import usbook
 assert 'site-packages' in usbook.__file__, usbook.__file__
-marks = rerun(make_notebook(sources()['breast_cine'], 'solutions'), 'breast_cine')
+marks = rerun_checks(make_notebook(sources()['breast_cine'], 'solutions'), 'breast_cine')
 assert all(m.ok for m in marks), marks
 print(len(marks), 'exercises pass')
 '''

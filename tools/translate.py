@@ -15,6 +15,8 @@ from pathlib import Path
 from babel.messages import pofile
 from babel.messages.catalog import Catalog
 
+from usbook.core.shown import segments
+
 ROOT = Path(__file__).parents[1]
 LOCALE = ROOT / 'usbook' / 'locale'
 HEADER = (
@@ -24,85 +26,8 @@ HEADER = (
 
 # -------------------------------------------------------------------------------------- notebooks
 
-_HEAD = re.compile(r'(#{1,6} +)(.*)')
-_ITEM = re.compile(r'(\s*(?:[-*+]|\d+[.)])\s+(?:\[[ xX]\]\s+)?)(.*)', re.S)
-_RULE = re.compile(r'\s*(\|?[\s:|-]+\|[\s:|-]*|-{3,}|\*{3,}|:{3,}.*|<!--.*-->)\s*')
-_TAG = re.compile(r'<[^>]*>')
 _LETTERS = re.compile(r'[^\W\d_]{2,}')
-
-
-def _wants(text):
-    "Whether there is anything to translate: words outside of code, formulas, links' targets and tags"
-    bare = re.sub(r'`[^`]*`|\$[^$]+\$|\]\([^)]*\)|https?://\S+', ' ', _TAG.sub(' ', text))
-    return bool(_LETTERS.search(re.sub(r'[\u4e00-\u9fff]+', ' ', bare)))
-
-
-def segments(
-    markdown: str,  # a cell
-) -> list:  # of (text, whether it is for translation); joined, the texts are the cell
-    "A cell's paragraphs, headings, items and table cells, and what is between them"
-    out, lines, i = [], markdown.splitlines(keepends=True), 0
-
-    def add(text, unit=False):
-        if unit and not _wants(text):
-            unit = False
-        if unit:
-            body = text.strip()
-            lead, tail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
-            out.extend([(lead, False), (body, True), (tail, False)])
-        else:
-            out.append((text, False))
-
-    while i < len(lines):
-        line = lines[i]
-        bare = line.strip()
-        if bare.startswith(('```', '~~~', '$$', '\\begin')):
-            end = {'$$': '$$', '\\b': '\\end'}.get(bare[:2], bare[:3])
-            add(line)
-            i += 1
-            if not (end == '$$' and len(bare) > 2 and bare.endswith('$$')):
-                while i < len(lines):
-                    add(lines[i])
-                    i += 1
-                    if lines[i - 1].strip().startswith(end) or lines[i - 1].rstrip().endswith(end) and end == '$$':
-                        break
-            continue
-        if not bare or _RULE.fullmatch(bare):
-            add(line)
-        elif bare.startswith('|'):
-            for piece in re.split(r'((?<!\\)\|)', line):
-                add(piece, piece != '|')
-        elif m := _HEAD.fullmatch(line.rstrip('\n')):
-            add(m[1])
-            add(m[2], True)
-            add(line[len(m[0]) :])
-        else:
-            quote = re.match(r'(\s*>\s?)*', line)[0]
-            block = [line[len(quote) :]]
-            while i + 1 < len(lines) and _goes_on(lines[i + 1], quote):  # a paragraph or an item runs on
-                i += 1
-                block.append(lines[i][len(quote) :] if lines[i].startswith(quote) else lines[i].lstrip())
-            m = _ITEM.fullmatch(block[0])
-            mark, text = (m[1], m[2] + ''.join(block[1:])) if m else ('', ''.join(block))
-            add(quote + mark)
-            add(text if not quote else text.replace('\n', '\n' + quote).removesuffix(quote), True)
-        i += 1
-    return [(t, u) for t, u in out if t]
-
-
-def _goes_on(line, quote):
-    "Whether a line belongs to the paragraph above it"
-    bare = line[len(quote) :] if quote and line.startswith(quote) else line
-    if not bare.strip() or quote and not line.startswith(quote):
-        return False
-    if not quote and re.match(r'\s*>', bare):
-        return False
-    return not (
-        _HEAD.match(bare)
-        or _ITEM.fullmatch(bare)
-        or _RULE.fullmatch(bare.strip())
-        or bare.strip().startswith(('|', '```', '~~~', '$$'))
-    )
+_TAG = re.compile(r'<[^>]*>')
 
 
 def notebook_units(path):
@@ -517,18 +442,26 @@ def toml_units(path):
 
 
 def template_units(path):
-    "Of (text, place) of what a template marks with {% trans %}"
-    from jinja2 import Environment
+    "Of (text, place) of every run of text in a page's template; what is put in becomes {name}"
+    place, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding='utf-8')
+    text = re.sub(r'<style>.*?</style>|{#.*?#}', '', text, flags=re.S)
+    for said in re.findall(r'{[{%].*?[%}]}', text, re.S):
+        for word in re.findall(r"'([A-Za-z][^']*)'", said):
+            if _prose(word) or re.fullmatch('[A-Z][a-z]+', word):
+                yield word, place
+    for spoken in re.findall(r'(?:alt|title|aria-label|data-label)="([^"{]*[a-z]{3}[^"{]*)"', text):
+        yield spoken, place
 
-    env = Environment(extensions=['jinja2.ext.i18n'], trim_blocks=False)
-    env.policies['ext.i18n.trimmed'] = True
-    for _, _, text in env.extract_translations(path.read_text(encoding='utf-8')):
-        if isinstance(text, str):
-            yield _named(text), path.relative_to(ROOT).as_posix()
+    def slot(m):
+        name = next(
+            (w for w in re.findall(r'[A-Za-z_]\w*', m[1])[::-1] if w not in ('safe', 'join', 'replace', 'map')), 'x'
+        )
+        return '{' + name + '}'
 
-
-def _named(text):  # Jinja writes %(name)s
-    return re.sub(r'%\((\w+)\)s', r'{\1}', text).replace('%%', '%')
+    for run in re.split(r'<[^>]*>|{%.*?%}', re.sub(r'{{(.*?)}}', slot, text, flags=re.S), flags=re.S):
+        run = re.sub(r'\s+', ' ', run).strip(' ;:,·')
+        if re.search('[a-z]{2}', re.sub(r'\{\w*\}', '', run)):
+            yield run, place
 
 
 def word_units():
@@ -544,9 +477,76 @@ def word_units():
         for c, zh in s.class_names.items():
             for shown in dict.fromkeys([c, c.replace('_', ' ')]):
                 yield shown, f'usbook/studies/{s.id}.toml', zh
+    for word, zh in COUNTED.items():
+        yield f'{{n}} {word}', 'tools/translate.py', zh
+    for w in ARGPARSE:
+        yield w.strip(), 'tools/translate.py', ''
     for w in WORDS:
         yield w.replace('_', ' '), 'tools/translate.py', ''
 
+
+# what argparse says by itself
+ARGPARSE = (
+    'usage: ',
+    'positional arguments',
+    'options',
+    'show this help message and exit',
+    'invalid choice: {value} (choose from {choices})',
+    'the following arguments are required: {names}',
+    'unrecognized arguments: {names}',
+    'expected one argument',
+    'argument {name}: {message}',
+    'expected at least one argument',
+    'see {prog} --help',
+    'row',
+    'Note',
+    "show program's version number and exit",
+    '(and {more} more problem{_s})',
+    '{n} of {m}',
+    '{low} to {high}',
+    '{value} (95 % interval)',
+)
+
+# what is counted: "12 images"
+COUNTED = {
+    'image': '{n} 幅图像',
+    'images': '{n} 幅图像',
+    'patient': '{n} 名患者',
+    'patients': '{n} 名患者',
+    'scan': '{n} 次扫查',
+    'scans': '{n} 次扫查',
+    'slice': '{n} 个层面',
+    'slices': '{n} 个层面',
+    'frame': '{n} 帧',
+    'frames': '{n} 帧',
+    'lesion': '{n} 个病灶',
+    'lesions': '{n} 个病灶',
+    'detections': '{n} 个检出',
+    'mark': '{n} 个标记',
+    'marks': '{n} 个标记',
+    'class': '{n} 个类别',
+    'classes': '{n} 个类别',
+    'event': '{n} 个事件',
+    'events': '{n} 个事件',
+    'woman': '{n} 名女性',
+    'women': '{n} 名女性',
+    'reader': '{n} 名阅片者',
+    'readers': '{n} 名阅片者',
+    'case': '{n} 例',
+    'cases': '{n} 例',
+    'row': '{n} 行',
+    'rows': '{n} 行',
+    'study': '{n} 项研究',
+    'studies': '{n} 项研究',
+    'error': '{n} 处错误',
+    'errors': '{n} 处错误',
+    'table': '{n} 个表',
+    'tables': '{n} 个表',
+    'films': '{n} 张胸片',
+    'learners': '{n} 名学员',
+    'seconds': '{n} 秒',
+    'minutes': '{n} 分钟',
+}
 
 # shown alone, as heads of tables and labels; further words are added here ('_' stands for a blank)
 WORDS = '''supported not_supported inconclusive not_tested image images patient patients scan scans slice slices
@@ -625,24 +625,32 @@ def write(path, cat):
 def update(lang: str) -> dict:  # name of a catalogue -> (translated, fuzzy, all)
     "Bring a language's catalogues up to date; texts that are gone stay at the end of their file"
     counts, found = {}, sources()
+    elsewhere = known_texts(lang)
     for name, units in found.items():
         path, new = LOCALE / lang / f'{name}.po', template(lang, units)
+        known = {u[0]: u[2] for u in units if u[2]} | ({} if name.startswith('nbs') else elsewhere)
         if path.is_file():
             old = read(path, lang)
-            known = {u[0]: u[2] for u in units if u[2]}
             for m in new:
                 m.string = '' if m.id else m.string
             old.update(new, no_fuzzy_matching=False, update_header_comment=True, update_creation_date=False)
-            for m in old:
-                if m.id and not m.string and m.id in known:
-                    m.string = known[m.id]
             new = old
+        for m in new:
+            if m.id and m.id in known and (m.fuzzy or not m.string):
+                m.string, m.previous_id = known[m.id], []
+                m.flags.discard('fuzzy')
         write(path, new)
         counts[name] = coverage(new)
     for path in sorted((LOCALE / lang).rglob('*.po')):
         if path.relative_to(LOCALE / lang).with_suffix('').as_posix() not in found:
             print(f'{path.relative_to(ROOT)}: its source is gone; what it holds may be moved, then remove it')
     return counts
+
+
+def known_texts(lang):
+    "What is translated in any of the library's catalogues: the same text is the same in all"
+    paths = [p for p in sorted((LOCALE / lang).rglob('*.po')) if 'nbs' not in p.relative_to(LOCALE / lang).parts]
+    return {m.id: m.string for p in reversed(paths) for m in read(p, lang) if m.id and m.string and not m.fuzzy}
 
 
 def coverage(cat):  # translated, fuzzy, all
@@ -691,6 +699,9 @@ def languages():
 
 
 def main():
+    from usbook.core.language import set_language
+
+    set_language('en')
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--check', action='store_true', help='write nothing; say what contradicts its source')
     p.add_argument('names', nargs='*', help='of catalogues to check: messages/data, nbs/chapters ...; default: all')

@@ -55,6 +55,7 @@ def _by_learner(book):
     for g in book.graded: out.setdefault((g.name, g.id), {})[g.study] = g
     return out
 
+# %% ../../nbs/classroom/09_gradebook.ipynb #9ae0b208
 def moodle_csv(book:Gradebook # everybody's marks
               )->str:         # CSV
     "For Moodle's grade import: map the first or the second column to the learner, the others to grades and feedback"

@@ -59,6 +59,7 @@ def sort_file(path:Path|str # a notebook, a reader's answers or predictions
     if {'image', 'label'} <= set(columns): return 'answers', path.read_bytes()
     raise BadInput('is neither answers (image, label) nor predictions (image, p_<class> ...)', path)
 
+# %% ../../nbs/classroom/07_pack.ipynb #22eb8ca1
 def read_notebook(data:bytes, # a notebook's file
                   where=''    # its name, for the message
                  )->dict:     # the notebook
@@ -144,6 +145,7 @@ def _members(z, path):
     if len({i.filename for i in infos}) < len(infos): raise BadInput('holds a file twice', path)
     return {i.filename: _read(z, i, path) for i in infos}
 
+# %% ../../nbs/classroom/07_pack.ipynb #396fc368
 def _read(z, info, path):
     with z.open(info) as f: data = f.read(info.file_size + 1)
     if len(data) != info.file_size: raise BadInput('is not as large as it says', path)

@@ -17,11 +17,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a55ca0d8
 from ..core.errors import BadInput
 from ..core.files import read_json, write_folder
+from ..phantoms.samples import cached_folder
+from ..studies.study import STUDIES
 
 # %% ../../nbs/classroom/03_workshop.ipynb #f9289762
 @dataclass(frozen=True)
@@ -246,30 +249,38 @@ def fill_book(project:Path, # folder of the checkout
 
 # %% ../../nbs/classroom/03_workshop.ipynb #3726fe59
 def fits_to_bring(settings # whose store it is
-                 )->list:  # of (folder, name in the box)
-    "The fits that were made with the code of now; refused where there is none"
+                 )->list:  # of (folder, name in the box's cache)
+    "The fits that were made with the code of now, and the images that runs simulate; refused where there is no fit"
     from usbook.learn.fits import brought_key, code_for, fits_folder, kept_fits
     found = []
     for k in kept_fits(settings):
         path = fits_folder(settings)/k['key']
         try:
             made = read_json(path/'card.json')['inputs']
-            if made['code'] == code_for(made['kind']): found.append((path, brought_key(made)))
+            if made['code'] == code_for(made['kind']): found.append((path, f'fits/{brought_key(made)}'))
         except (BadInput, KeyError, TypeError): continue
     if not found:
         raise BadInput('workshop: no fits of this version are kept',
                        remedy='make them: usbook reproduce all --profile quick, and open the chapters once')
-    return found
+    return found + [(f, f'samples/{f.name}') for f in _simulated(settings)]
 
 def fill_fits(fits:list, # of `fits_to_bring`
               out:Path   # folder to fill
              ):
-    "The fits into the lab's own cache"
-    store = out/'lab'/'cache'/'fits'
-    for path, name in fits: shutil.copytree(path, store/name, dirs_exist_ok=True)
+    "The fits and the simulated images into the lab's own cache"
+    for path, name in fits: shutil.copytree(path, out/'lab'/'cache'/name, dirs_exist_ok=True)
     ini = out/'lab'/'settings.ini'
     text = ini.read_text(encoding='utf-8')
     ini.write_text(re.sub(r'(?m)^cache =.*$', 'cache = cache', text), encoding='utf-8')
+
+# %% ../../nbs/classroom/03_workshop.ipynb #e62894fe
+def _simulated(settings):
+    "Folders of what the quick runs simulate where the committed samples are too small for the claims"
+    plans = {s: import_module(f'usbook.studies.{s}').PLANS['quick'] for s in STUDIES}
+    places = [cached_folder(s, settings.path('cache')/'samples', seed=settings.seed, **p.phantom)
+              for s, p in plans.items() if p.more]
+    return [f for f in places if (f/'manifest.csv').is_file()]
+
 
 # %% ../../nbs/classroom/03_workshop.ipynb #51fc78e5
 INSTALL_SH = '''#!/bin/sh
@@ -441,7 +452,9 @@ def make_workshop(out:Path|str,         # a new or empty folder
     out, project = Path(out).absolute(), project_folder()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput('is there already and not empty', out, remedy='name another folder')
-    if fits: say(f'{len(fits)} trained networks will be in it: {size_text(sum(size(p) for p, _ in fits))}')
+    if fits:
+        networks = sum(name.startswith('fits/') for _, name in fits)
+        say(f'{networks} trained networks will be in it, with their images: {size_text(sum(size(p) for p, _ in fits))}')
     with write_folder(out, replace=True) as part, tempfile.TemporaryDirectory(prefix='usbook-pip-') as d:
         (part/'wheels').mkdir()
         _fill(part, project, (platforms, pythons), packages, (book, key), say, Pip(d))

@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 
-from .show import as_csv, console, plain_output, say, show_json
+from .show import as_csv, console, plain_output, say, show_json, tell
 from ..core.errors import BadInput, one_line
+from ..core.language import set_language, told, translated
 from ..core.settings import PROFILES, SEEDS, read_settings
 
 
@@ -24,8 +25,15 @@ from ..core.settings import PROFILES, SEEDS, read_settings
 class _Parser(argparse.ArgumentParser):
     "Answers a wrong call in one line instead of a page"
     def error(self, message):
-        say(f'{self.prog}: {one_line(message, 300)} (see {self.prog} --help)')
+        say(f'{self.prog}: {translated(one_line(message, 300))} ({translated(f"see {self.prog} --help")})')
         raise SystemExit(2)
+
+    def format_help(self):
+        for a in self._actions: # in the language of the session
+            for o in (a, *getattr(a, '_choices_actions', ())): o.help = translated(o.help)
+        self.description = translated(self.description)
+        for g in self._action_groups: g.title = translated(g.title)
+        return super().format_help()
 
 def _whole(least, below):
     "The type of an argument: a whole number from `least`, smaller than `below`"
@@ -59,17 +67,52 @@ def _audit(args):
     from usbook.evidence.audit.reading import EXAMPLE_NUMBERS, read_numbers
     from usbook.studies.study import STUDIES, get_study
     if args.example: return print(EXAMPLE_NUMBERS, end='')
+    if args.text: return _audit_text(args)
     if args.file: papers = {args.file: read_numbers(args.file)}
     elif args.study: papers = STUDIES if args.study == 'all' else {args.study: get_study(args.study)}
     else: raise BadInput('name a study (usbook audit lung_signs), or give a paper\'s printed numbers: --file '
-                         'numbers.toml',
+                         'numbers.toml, or its words: --text paper.txt',
                          remedy='--example prints such a file')
     found = {name: audit(p, late_bar()) for name, p in papers.items()}
     if args.json: return show_json({k: [f.as_dict() for f in v] for k, v in found.items()})
+    for name, findings in found.items(): _show_findings(name, findings)
+
+def _show_findings(name, findings):
     out = console()
-    for name, findings in found.items():
-        out.print(f'\n{name}', soft_wrap=True)
-        for f in findings: out.print(f'  - {f}', soft_wrap=True)
+    out.print(f'\n{name}', soft_wrap=True)
+    for f in findings: out.print(f'  - {translated(str(f))}', soft_wrap=True)
+
+
+# %% ../../nbs/cli/04_main.ipynb #d58b1ece
+def _audit_text(args):
+    "The numbers in a paper's words: a file to correct, and an audit of the clear ones"
+    from dataclasses import asdict
+    from usbook.core.files import write_file
+    from usbook.core.progress import late_bar
+    from usbook.evidence.audit.findings import audit
+    from usbook.evidence.audit.reading import read_numbers
+    from usbook.evidence.audit.text import numbers_toml, paper_text, spot_numbers
+    name = args.out or f'{os.path.splitext(os.path.basename(args.text))[0]}-numbers.toml'
+    out = _new_file(name, f'usbook audit --file {name} audits it; or name another file with --out')
+    spotted = spot_numbers(paper_text(args.text))
+    if not spotted:
+        raise BadInput('no metric and no per cent were found', args.text, remedy='--example prints a file to fill in')
+    write_file(out, numbers_toml(spotted, os.path.basename(args.text), name))
+    clear = [o for o in spotted if o.sure == 'clear']
+    found = audit(read_numbers(out), None if args.json else late_bar()) if clear else []
+    if args.json:
+        return show_json(dict(file=str(out), spotted=list(map(asdict, spotted)), findings=[f.as_dict() for f in found]))
+    _show_spotted(spotted)
+    tell(f'\nA program read this: correct {name} beside the paper, then: usbook audit --file {name}')
+    if found: _show_findings(f'Until then, from the {len(clear)} clear ones only', found)
+
+def _show_spotted(spotted):
+    "What was read, with its words"
+    from usbook.cli.show import show_table
+    what = lambda o: ' '.join(filter(None, (o.name.replace('_', ' '), o.label or o.arm))) or '?'
+    sure = lambda o: o.sure + (f': {o.why}' if o.why and o.sure != 'clear' else '')
+    show_table(['line', 'number', 'taken for', 'how sure', 'words'],
+               [[str(o.line), o.printed, what(o), sure(o), o.words] for o in spotted], fold=(2, 3, 4))
 
 
 # %% ../../nbs/cli/04_main.ipynb #632a891b
@@ -91,7 +134,7 @@ def _reproduce(args):
     from usbook.core.progress import show_progress
     from usbook.runs.run import reproduce
     machinery = machinery_of(args.study)
-    if not args.json: print(_title(machinery.study, s.data), flush=True)
+    if not args.json: tell(_title(machinery.study, s.data), flush=True)
     run = reproduce(machinery, s, progress=None if args.json else show_progress(), **how)
     if not args.json: _show_run(run)
     if args.test: _outside(args, run, s, how['reading'])
@@ -137,7 +180,7 @@ def _show_end(args, end, data):
         if args.debug: print(end.trace, file=sys.stderr)
         say(f'{end.study.id}: {_explained(end.error)[1]}')
     elif not args.json:
-        print(_title(end.study, data), flush=True)
+        tell(_title(end.study, data), flush=True)
         _show_run(end)
 
 # %% ../../nbs/cli/04_main.ipynb #a8ee8020
@@ -149,7 +192,7 @@ def _title(study, data):
 def _show_run(run):
     from usbook.cli.show import show_results
     show_results(run.results)
-    print(f'Report: {_short(run.folder/"report.html")}\n', flush=True)
+    tell(f'Report: {_short(run.folder/"report.html")}\n', flush=True)
 
 def _outside(args, run, settings, reading):
     "The networks of a run on the images of another place"
@@ -158,7 +201,7 @@ def _outside(args, run, settings, reading):
     out = outside_test(run.folder, args.test, settings, reading, False if args.json else None)
     run.results['outside'] = out.as_dict()
     if args.json: return
-    print(f'Outside test: {out.where}, {out.images} images of {out.patients} patients')
+    tell(f'Outside test: {out.where}, {out.images} images of {out.patients} patients')
     for arm, found in out.arms.items():
         rows = [[m.replace('_', ' '), *map(str, v.values())] for m, v in found['metrics'].items()]
         for c, t in found['thresholds'].items():
@@ -167,7 +210,7 @@ def _outside(args, run, settings, reading):
         for c, t in found['calibration'].items():
             rows += [[f'calibration {k} of {c}', *map(str, v.values())] for k, v in t.items()]
         show_table([arm, 'inside', 'outside', 'drop'], rows)
-    for n in out.notes[:3]: print(f'Note: {n}')
+    for n in out.notes[:3]: tell(f'Note: {n}')
 
 # %% ../../nbs/cli/04_main.ipynb #ca4960d3
 def _short(path):
@@ -217,10 +260,10 @@ def _asked(args, settings):
 
 def _show_predicted(said, out):
     "What was said, and what to do with it"
-    print(f"{_short(out)}: {len(said)} images; predicted " + ', '.join(f'{c} {n}' for c, n in said.counts().items()))
+    tell(f"{_short(out)}: {len(said)} images; predicted " + ', '.join(f'{c} {n}' for c, n in said.counts().items()))
     alone = '' if 'patient' in said.table else ' --independent'
-    if said.labelled: print(f'How good that is: usbook evaluate {_short(out)}{alone}')
-    else: print(f'The truth is not known: fill in the column target, then usbook evaluate {_short(out)}{alone}')
+    if said.labelled: tell(f'How good that is: usbook evaluate {_short(out)}{alone}')
+    else: tell(f'The truth is not known: fill in the column target, then usbook evaluate {_short(out)}{alone}')
 
 # %% ../../nbs/cli/04_main.ipynb #0c4ea481
 def _export(args):
@@ -234,9 +277,9 @@ def _export(args):
         made = dict(path=str(save_network(e, out, card)), form='safetensors')
     else: made = export_network(e, out, None, _some_images(args, e), card)
     if args.json: return show_json(made)
-    print(f"{_short(out)} and its card {_short(out.with_suffix('.md'))}")
+    tell(f"{_short(out)} and its card {_short(out.with_suffix('.md'))}")
     if 'difference' in made:
-        print(f"Probabilities differ from the original by at most {made['difference']:.1e} ({made['compared_on']})")
+        tell(f"Probabilities differ from the original by at most {made['difference']:.1e} ({made['compared_on']})")
 
 # %% ../../nbs/cli/04_main.ipynb #50ca4ac1
 def _some_images(args, ensemble):
@@ -253,9 +296,9 @@ def _rerun(args):
     _, found = rerun(args.run_folder, machinery, progress=None if args.json else show_progress())
     if args.json: show_json(found)
     else:
-        print(found)
-        for text in found.changed[:8]: print(f'  {text}')
-        print(f'Report: {_short(found.folder/"report.html")}')
+        tell(found)
+        for text in found.changed[:8]: tell(f'  {text}')
+        tell(f'Report: {_short(found.folder/"report.html")}')
     return 0 if found.same else 1
 
 # %% ../../nbs/cli/04_main.ipynb #0b80bb74
@@ -295,10 +338,10 @@ def _evaluate(args):
     page = _written(args, done)
     if args.json: return show_json(_evaluated(done, groups, page))
     for n, e in done.items():
-        if len(done) > 1: print(f'\n{n}')
+        if len(done) > 1: tell(f'\n{n}')
         show_evaluation(e, e.preds.notes)
     _show_groups(groups)
-    if page: print(f'Report: {_short(page)}')
+    if page: tell(f'Report: {_short(page)}')
 
 
 # %% ../../nbs/cli/04_main.ipynb #5369469a
@@ -348,7 +391,7 @@ def _compare(args):
     page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
     if args.json: return show_json(c.as_dict() | (dict(report=str(page)) if page else {}))
     show_comparison(c)
-    if page: print(f'Report: {_short(page)}')
+    if page: tell(f'Report: {_short(page)}')
 
 def _reported(args):
     "Whether a report is asked for; brings the methods that write it"
@@ -385,7 +428,7 @@ def _froc(args):
     page, r = f.report(args.report) if _reported(args) else None, f.as_dict()
     if args.json: return show_json(r | (dict(report=str(page)) if page else {}))
     show_froc(r)
-    if page: print(f'Report: {_short(page)}')
+    if page: tell(f'Report: {_short(page)}')
 
 def _number(text, where):
     try: return float(text)
@@ -397,7 +440,7 @@ def _page(args):
     from usbook.widgets.page import write_page
     page = write_page(args.out)
     if args.json: return show_json(dict(page=str(page)))
-    print(f'{_short(page)}: open it in a browser and drop a table into it; nothing leaves the machine')
+    tell(f'{_short(page)}: open it in a browser and drop a table into it; nothing leaves the machine')
 
 
 # %% ../../nbs/cli/04_main.ipynb #9913416f
@@ -407,7 +450,7 @@ def _new(args):
     given = {k: getattr(args, k) or '' for k in ('title', 'kind', 'images', 'patients')}
     out = new_study(args.folder, classes.split(','), **given)
     if args.json: return show_json(dict(folder=str(out), files=sorted(f.name for f in out.iterdir())))
-    print(f"""{_short(out)} is ready. Next:
+    tell(f"""{_short(out)} is ready. Next:
   1. write what the paper printed and claims into {_short(out/'study.toml')}, before anything is run
   2. usbook audit {_short(out)}
   3. usbook reproduce {_short(out)}""")
@@ -431,7 +474,7 @@ def _power(args):
     given = {k: getattr(args, k) for k in _DESIGN if getattr(args, k, None) is not None}
     design = Design(args.kind, **given)
     n = dict(images=design.images, patients=design.patients)
-    if not args.json: return print(design)
+    if not args.json: return tell(design)
     known = {k: v for k, v in n.items() if v < float('inf')}
     show_json(dict(kind=args.kind, design=given, **known, sentence=str(design)))
 
@@ -462,7 +505,7 @@ def _phantom(args):
         out = Path(args.out)/study if args.study == 'all' else Path(args.out)
         m = make_sample(study, out, n=args.n, seed=args.seed, size=args.size, workers=args.workers,
                         progress=not args.json, **knobs)
-        show_json({'study': study, 'manifest': str(m)}) if args.json else print(f'{study}: {_short(m)}')
+        show_json({'study': study, 'manifest': str(m)}) if args.json else tell(f'{study}: {_short(m)}')
 
 # %% ../../nbs/cli/04_main.ipynb #0cb5d68e
 def _look(args):
@@ -474,13 +517,13 @@ def _look(args):
     s = survey(args.folder, args.patients, progress=None if args.json else late_bar())
     survey_page(s, out)
     if args.json: return show_json(s.as_dict() | dict(page=str(out)))
-    print(f'{len(s.table)} images; {len(s.wrong)} of them can\'t be read, {s.copies} are exact copies of another')
-    if 'patient' in s.table: print(f'{s.table.patient.nunique()} patients')
-    elif s.rules: print('Whose images? Rules that fit:')
-    else: print('Whose images? No rule that we know fits; write a table with image,patient')
-    for r in s.rules: print(f"  --patients '{r.rule}': {r}")
-    print(f'{len(s.sure)} pairs look the same; text seems to be in {len(s.texts)} of {len(s.greys)} images')
-    print(f'Page: {_short(out)}')
+    tell(f'{len(s.table)} images; {len(s.wrong)} of them can\'t be read, {s.copies} are exact copies of another')
+    if 'patient' in s.table: tell(f'{s.table.patient.nunique()} patients')
+    elif s.rules: tell('Whose images? Rules that fit:')
+    else: tell('Whose images? No rule that we know fits; write a table with image,patient')
+    for r in s.rules: tell(f"  --patients '{r.rule}': {r}")
+    tell(f'{len(s.sure)} pairs look the same; text seems to be in {len(s.texts)} of {len(s.greys)} images')
+    tell(f'Page: {_short(out)}')
 
 # %% ../../nbs/cli/04_main.ipynb #8215d1e9
 def _data(args):
@@ -496,7 +539,7 @@ def _data(args):
     how = lambda h: '' if h.files else 'usbook data get' if h.facts.url else f'by hand: {h.facts.gate}'
     show_table(['set', 'study', 'is', 'size', 'how to get it', 'say also'],
                [[h.facts.name, h.facts.study, h.state, size(h), how(h), h.facts.options] for h in held], fold=(4,))
-    print(f"{sum(bool(h.files) for h in held)} of {len(held)} sets are here, {size_text(sum(h.bytes for h in held))}, "
+    tell(f"{sum(bool(h.files) for h in held)} of {len(held)} sets are here, {size_text(sum(h.bytes for h in held))}, "
           f"in {_short(cache/'open')}; a set that you have: usbook data get NAME --from FOLDER")
 
 def _get_data(args, cache):
@@ -511,9 +554,9 @@ def _get_data(args, cache):
     facts = dict(name=s.name, folder=str(m.root), images=len(m), patients=len(set(m.patients)), labels=counts)
     if args.json: return show_json(facts | dict(notes=m.notes))
     who = 'patients unknown' if m.image_level else f"{facts['patients']} patients"
-    print(f"{s.name}: {len(m)} images, {who}: " + ', '.join(f'{c} {n}' for c, n in counts.items()))
-    for n in m.notes: print(f'  {n}')
-    print(f'Use it: usbook reproduce {s.study} --data open:{s.name} {s.options}'.rstrip())
+    tell(f"{s.name}: {len(m)} images, {who}: " + ', '.join(f'{c} {n}' for c, n in counts.items()))
+    for n in m.notes: tell(f'  {n}')
+    tell(f'Use it: usbook reproduce {s.study} --data open:{s.name} {s.options}'.rstrip())
 
 # %% ../../nbs/cli/04_main.ipynb #b653c735
 def _cache(args):
@@ -530,12 +573,12 @@ def _cache(args):
     others = _other_files(s.path('cache'), ('fits', *BESIDE))
     if args.json: return show_json(dict(folder=str(s.path('cache')), fits=rows, removed=gone, others=others,
                                     **{k: sum(r['bytes'] for r in v) for k, v in shared.items()}))
-    if gone: print(_removed_text(gone))
+    if gone: tell(_removed_text(gone))
     if rows: show_table(['study', 'network', 'mode', 'trained in', 'size', 'last used'], [_fit_row(r) for r in rows])
     kept = [(f'{len(rows)} trainings', rows), *((f'{len(v)} files of {k}', v) for k, v in shared.items() if v)]
-    print('; '.join(f"{name}, {size_text(sum(r['bytes'] for r in v))}" for name, v in kept)
+    tell('; '.join(f"{name}, {size_text(sum(r['bytes'] for r in v))}" for name, v in kept)
           + f' (all of it at most {s.fits_limit:g} GB: fits_limit in settings.ini).')
-    for name, size in others.items(): print(f'Beside them: {name}, {size_text(size)}.')
+    for name, size in others.items(): tell(f'Beside them: {name}, {size_text(size)}.')
 
 def _removed_text(gone):
     "How many of each kind were removed"
@@ -582,7 +625,7 @@ def _with_unit(text, units, where, remedy):
 def _lab(args):
     from usbook.cli.lab import lab_environment, lab_folder, lab_words, run_until_end
     folder = lab_folder(fresh=args.fresh)
-    print(f'Your copy of the notebooks: {_short(folder)}', flush=True)
+    tell(f'Your copy of the notebooks: {_short(folder)}', flush=True)
     if args.no_start: return
     words = lab_words(folder, args.options)
     if '--allow-root' in words: say('Running as root, as in a container: JupyterLab gets --allow-root. '
@@ -598,19 +641,19 @@ def _exercises(args):
     written, kept = write_exercises(args.out, args.solutions, args.key, args.study)
     if args.json: return show_json(dict(written=[str(p) for p in written], kept=[str(p) for p in kept]))
     for p in written: print(_short(p))
-    for p in kept: print(f'{_short(p)} is there already, and was left as it is')
+    for p in kept: tell(f'{_short(p)} is there already, and was left as it is')
 
 # %% ../../nbs/cli/04_main.ipynb #e570d7ec
 def _workshop(args):
     from pathlib import Path
     from usbook.classroom.workshop import (CPU_TORCH, Packages, fits_to_bring, make_workshop, packages_from,
                                            size_text)
-    tell = say if args.json else lambda line: print(line, flush=True)
+    speak = say if args.json else lambda line: tell(line, flush=True)
     packages = Packages(packages_from(args.packages_from), CPU_TORCH if args.torch is None else args.torch)
-    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, tell,
+    parts = make_workshop(args.out, args.platform or (), args.python or (), packages, not args.no_book, args.key, speak,
                           fits_to_bring(read_settings()) if args.with_fits else ())
     if args.json: return show_json(dict(folder=str(Path(args.out).absolute()), bytes=parts))
-    print(f'{_short(args.out)}: {size_text(sum(parts.values()))} in all; README.txt there says what to do')
+    tell(f'{_short(args.out)}: {size_text(sum(parts.values()))} in all; README.txt there says what to do')
 
 # %% ../../nbs/cli/04_main.ipynb #4099a015
 def _submit(args):
@@ -618,7 +661,7 @@ def _submit(args):
     path = submit(args.files, args.name, args.id, args.out)
     pack = read_pack(path)
     if args.json: return show_json(dict(file=str(path), name=pack.name, id=pack.id, files=sorted(pack.files)))
-    print(f"{_short(path)}, with {', '.join(f.partition('/')[2] for f in sorted(pack.files))}")
+    tell(f"{_short(path)}, with {', '.join(f.partition('/')[2] for f in sorted(pack.files))}")
 
 def _class(args):
     from pathlib import Path
@@ -671,8 +714,8 @@ def _packs_json(book, files):
 def _show_book(book, files):
     t = book.table()
     if len(t): _frame(t[['learner', 'study', 'points', 'out_of', 'note']].set_index('learner'), 'learner')
-    for _, why in book.left_out: print(f'Left out: {why}')
-    if files: print(f"Grades: {', '.join(map(_short, files))}")
+    for _, why in book.left_out: tell(f'Left out: {why}')
+    if files: tell(f"Grades: {', '.join(map(_short, files))}")
 
 def _class_table(args, folder):
     from pathlib import Path
@@ -682,13 +725,14 @@ def _class_table(args, folder):
     return t, [t.write(out/'class-table.csv'), explore_class(t, args.images).save(free_name(out/'class.html'))]
 
 def _show_class(t, files):
-    print(t.sentence())
+    tell(t.sentence())
     _frame(t.each(), 'learner')
-    print('\nThe images most disagreed on:')
+    tell('\nThe images most disagreed on:')
     _frame(t.images().head(5), 'image')
-    for _, why in t.left_out: print(f'Left out: {why}')
-    print(f'Table: {_short(files[0])}, picture: {_short(files[1])}')
+    for _, why in t.left_out: tell(f'Left out: {why}')
+    tell(f'Table: {_short(files[0])}, picture: {_short(files[1])}')
 
+# %% ../../nbs/cli/04_main.ipynb #46092485
 def _class_json(t, files):
     rows = lambda d: [{k: v for k, v in r.items() if v == v} for r in d.reset_index().to_dict('records')]
     value, n, _ = t.fleiss()
@@ -712,7 +756,7 @@ def _frame(d, first):
 def _check(args):
     from usbook.cli.doctor import run_checks
     from usbook.core.progress import bar
-    def show(c): print(f"{'OK  ' if c['ok'] else 'FAIL'}  {c['name']:9} {c['text']}", flush=True)
+    def show(c): tell(f"{'OK  ' if c['ok'] else 'FAIL'}  {c['name']:9} {translated(c['text'])}", flush=True)
     watched = not args.json and sys.stderr.isatty()
     found = run_checks(progress=bar() if watched else None, each=None if args.json else show)
     if args.json: show_json(found)
@@ -724,12 +768,14 @@ def _common(p):
     p.add_argument('--json', action='store_true', help='machine-readable output: everything, unrounded')
     p.add_argument('--csv', action='store_true', help='the same numbers as a table for a spreadsheet')
     p.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    p.add_argument('--lang', metavar='LANG', default=argparse.SUPPRESS, help='language of what is shown, such as zh')
     return p
 
 def _example_option(p):
     p.add_argument('--example', action='store_true', help='print an example of the files it reads')
     return p
 
+# %% ../../nbs/cli/04_main.ipynb #ba64ba6e
 def _bootstrap_options(p):
     p.add_argument('--n-boot', type=_whole(1, 10**6), default=2000, metavar='N',
                    help='bootstrap resamples of patients (2000)')
@@ -846,6 +892,7 @@ def parser(): # argparse's parser
     top = _Parser(
         prog='usbook', description='Reread, rerun and judge five published deep-learning studies of medical images.'
     )
+    top.add_argument('--lang', metavar='LANG', help='language of what is shown, such as zh')
     top.add_argument('--version', action='version', version=f'usbook {__version__}')
     subs = top.add_subparsers(metavar='COMMAND', required=True, parser_class=_Parser)
     def add(name, run, text):
@@ -856,6 +903,8 @@ def parser(): # argparse's parser
     p = add('audit', _audit, "what a paper's printed numbers imply")
     p.add_argument('study', nargs='?', help='a study, or all')
     p.add_argument('--file', metavar='NUMBERS.toml', help='printed numbers of any paper')
+    p.add_argument('--text', metavar='PAPER.txt', help="a paper's words: writes a file of its numbers, to be corrected")
+    p.add_argument('--out', metavar='NUMBERS.toml', help='with --text: the file to write (PAPER-numbers.toml)')
     p.add_argument('--example', action='store_true', help='print an example of such a file')
     _reproduce_options(add('reproduce', _reproduce, 'run a study from image to verdict'))
     _use_commands(add)
@@ -951,7 +1000,7 @@ def _fail(args, code, sentence, e=None):
     problems = getattr(e, 'problems', ())
     if args.json and not args.csv:
         with suppress(OSError, ValueError): show_json(e.as_dict() if e else dict(error=sentence, problems=[]))
-    say(sentence)
+    say(told(e) if e else sentence)
     if len(problems) > 1:
         with suppress(OSError):
             _list_problems(problems)
@@ -1030,6 +1079,7 @@ def main(argv=None # list of words; None: the real command line
         old = _catch_ends()
         if sys.stdout is None: say('Standard output is closed: nothing is shown.')
         plain_output()
+        _choose_language(sys.argv[1:] if argv is None else [*map(str, argv)])
         args = parser().parse_args(argv)
         code = _run(args)
     except SystemExit as e: code = e.code or 0 # a wrong call, --help, --version
@@ -1044,6 +1094,12 @@ def main(argv=None # list of words; None: the real command line
     if argv is not None:
         for s, was in old.items(): signal.signal(s, was)
     return code
+
+def _choose_language(words):
+    "--lang may come before or after the command; what --help says is in that language too"
+    given = [b for a, b in zip(words, words[1:]) if a == '--lang'] + [w[7:] for w in words if w.startswith('--lang=')]
+    set_language('en')
+    set_language(given[-1] if given else None)
 
 def _run(args):
     if not args.debug:

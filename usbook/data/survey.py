@@ -22,6 +22,7 @@ from scipy import ndimage
 # %% ../../nbs/data/09_survey.ipynb #6496c008
 from ..core.errors import BadInput, one_line
 from ..core.files import write_file
+from ..core.shown import translated_page
 from ..core.progress import Progress, late_bar
 from ..core.tables import read_sheet
 
@@ -186,7 +187,7 @@ def survey_page(s:Survey,         # of `survey`
     html = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             f'content="width=device-width,initial-scale=1"><title>{escape(one_line(name))}: {len(t)} images</title>'
             f'<style>{_CSS}</style></head><body>{"".join(parts)}</body></html>')
-    return write_file(out, html.encode('utf-8', 'replace'))
+    return write_file(out, translated_page(html).encode('utf-8', 'replace'))
 
 # %% ../../nbs/data/09_survey.ipynb #45c59492
 def _opening(s):

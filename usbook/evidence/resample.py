@@ -140,10 +140,13 @@ SCALES = dict(share=(special.logit, special.expit), signed=(np.arctanh, np.tanh)
               any=(lambda x: x, lambda x: x)) # name -> there, back
 
 # %% ../../nbs/evidence/02_resample.ipynb #31d5dd47
-def _inside(x, scale, images):
-    "Values moved off the ends of their scale by half an image"
-    e = .5 / max(images, 1)
+def _inside(x, scale, images, value):
+    "Values moved off the ends of their scale by half an image, or by half of what `value` is away, where that is less"
     if scale == 'any': return x
+    e = .5 / max(images, 1)
+    if scale != 'positive':
+        away = np.minimum(1 - value, value) if scale == 'share' else (1 - np.abs(value)) / 2
+        e = np.where(away > 1e-12, np.minimum(e, away / 2), e)
     return np.clip(x, {'share': e, 'signed': 2 * e - 1, 'positive': 1e-12}[scale], np.inf if scale == 'positive'
                    else 1 - e if scale == 'share' else 1 - 2 * e)
 
@@ -161,7 +164,7 @@ class Spread:
         self.first, self.second = 0., 0.
 
     def moved(self, x): # (...) metrics -> on the scale
-        with np.errstate(all='ignore'): return SCALES[self.scale][0](_inside(x, self.scale, self.images))
+        with np.errstate(all='ignore'): return SCALES[self.scale][0](_inside(x, self.scale, self.images, self.value))
 
     def add(self,
             left   # (b,) or (b, c) the metric without each of some patients
@@ -207,7 +210,7 @@ def interval_from(
     if scale == 'positive': df = max(min(df, support.carriers), 1)
     reach = special.stdtrit(df, .975) * se * np.sqrt(FOLDS_VARIANCE if support.folds > 1 else 1)
     there, back = SCALES[scale]
-    at = there(_inside(value, scale, support.images))
+    at = there(_inside(value, scale, support.images, value))
     low, high = float(back(at - reach)), float(back(at + reach))
     how = f'jackknife over {support.unit}' + (f', {support.folds} folds' if support.folds > 1 else '')
     if (floor := _floor(value, se, support, scale)): low, high = min(low, floor[0]), max(high, floor[1])

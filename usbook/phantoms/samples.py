@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SAMPLES', 'Sample', 'get_sample', 'study_knobs', 'make_image', 'png_bytes', 'make_sample', 'cached_sample',
-           'sample_difference']
+           'cached_folder', 'sample_difference']
 
 # %% ../../nbs/phantoms/07_samples.ipynb #b74ee9fd
 import csv
@@ -22,7 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
 import numpy as np
 from PIL import Image
@@ -342,6 +342,8 @@ def _deaf_children():
 
 
 # %% ../../nbs/phantoms/07_samples.ipynb #7058bb49
+_UNGUARDED = "a script calls this outside `if __name__ == '__main__':`"
+
 def _run(jobs, workers, progress, study):
     "Do the jobs, here or in fresh processes (spawn: the same on Linux, macOS and Windows); yields records"
     with tqdm(total=len(jobs), desc=study, unit='image', disable=progress is not True) as bar:
@@ -353,8 +355,8 @@ def _run(jobs, workers, progress, study):
             with _deaf_children(): made = pool.map(_make, jobs, chunksize=max(1, min(16, len(jobs)//(4*workers))))
             for r in made: yield r; bar.update()
         except BrokenProcessPool:
-            raise BadInput("a worker process died: for want of memory, or because a script calls this outside "
-                           "`if __name__ == '__main__':`; with workers=1 it goes on where it stopped") from None
+            raise BadInput(f'a worker process died: for want of memory, or because {_UNGUARDED}; with workers=1 it goes '
+                           'on where it stopped') from None
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
 # %% ../../nbs/phantoms/07_samples.ipynb #e81cc451
@@ -370,6 +372,7 @@ def _asked(study, n, seed, size):
 def _fill(study, out, asked, workers, progress):
     "Make what is missing in `out`; a second process waits, and finds it done"
     recipe = _recipe(study, *asked)
+    if getattr(current_process(), '_inheriting', False): raise BadInput(_UNGUARDED) # or it waits for its own parent's lock
     _refuse_foreign(out)     # before a lock is laid into it
     with lock(out/'sample.json'):
         records = _resume(out, recipe)
@@ -419,10 +422,21 @@ def cached_sample(study:str,     # id of the study
                   **knobs        # as for `make_sample`
                  )->Path: # manifest.csv
     "Make a sample, or find it where it was made before; another version of usbook or other settings get another folder"
+    out = cached_folder(study, cache, n, seed, size, **knobs)
+    return make_sample(study, out, n, seed, size, progress=progress, **knobs)
+
+def cached_folder(study:str, # id of the study
+                  cache,     # folder that keeps what was made
+                  n=None,    # images; None: as in the committed sample
+                  seed=None, # of the random draws
+                  size=None, # pixels per side
+                  **knobs    # as for `make_sample`
+                 )->Path:    # where `cached_sample` puts it
+    "A folder of its own for each version of usbook and each choice of settings"
     from usbook import __version__
     recipe = _recipe(study, *_asked(study, n, seed, size), study_knobs(study, **knobs))
     tag = hashlib.sha256(json.dumps([__version__, recipe]).encode()).hexdigest()[:8]
-    return make_sample(study, Path(cache)/f'{study}-{tag}', n, seed, size, progress=progress, **knobs)
+    return Path(cache)/f'{study}-{tag}'
 
 # %% ../../nbs/phantoms/07_samples.ipynb #8b15a89f
 def sample_difference(folder,       # of a sample that was made here

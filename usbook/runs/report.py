@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..core.files import write_file
 from ..core.interval import Interval, interval_text
+from ..core.shown import translate_plots, translated_page
 from ..evidence.decide import by_luck, under_holm
 from ..evidence.audit.printed import Published
 
@@ -162,6 +163,7 @@ def drawn(draw # function that returns a matplotlib Figure, or such a figure
          )->bytes:
     "A figure as SVG: the same bytes for the same figure, and texts as they are written"
     import matplotlib.pyplot as plt
+    translate_plots()
     with plt.rc_context(_page_style()):
         fig, f = draw() if callable(draw) else draw, io.BytesIO()
         try: fig.savefig(f, format='svg', bbox_inches='tight', metadata={'Date': None})
@@ -495,7 +497,7 @@ def render(out,               # an `Outcome`
     classes = list(out.images.classes) if out.images is not None else []
     known = {*classes, *out.study.classes}
     title, sentence = _told(out.comparison, titles)
-    return page.render(
+    return translated_page(page.render(
         heading=_heading(out),
         own=own,
         fits=_fits(r),
@@ -524,7 +526,7 @@ def render(out,               # an `Outcome`
         checklists=checklists_of(out, environment),
         method=_methods(r),
         versions=_versions(environment),
-    )
+    ))
 
 
 # %% ../../nbs/runs/00_report.ipynb #7ae1b1b2

@@ -76,7 +76,7 @@ def reproduce(machinery:Machinery,  # the study
     with _writable(final) as part, one_thread(pick_device(settings.device)):
         say('reading images', 0.)
         all_images, source = find_images(
-            study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, 0.1)
+            study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, 0.1), plan.more
         )
         images = some_patients(all_images, plan.patients, settings.seed)
         if _may_fold(machinery, source, settings): plan = folds_for_few(plan, images)

@@ -53,7 +53,8 @@ STUDY = get_study('abdomen')
 _PAPER = dict(size=256, epochs=30)
 
 PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, views=1), patients=13),
-         'quick': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=8, views=3)),
+         'quick': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=4, views=3), folds=3, more=True,
+                           phantom=dict(n=1200, size=128, images_per_patient=15)),
          'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12), folds=5, seeds=3,
                               phantom=dict(n=1500, size=192)),
          'full': NetsPlan(Recipe('alexnet', **_PAPER), others=(Recipe('vgg16', **_PAPER), Recipe('vgg19', **_PAPER)),
@@ -216,7 +217,7 @@ def train_nets(work:Work  # images, folds; its plan is a `NetsPlan`
             work,
             work.job('frozen', progress=work.progress.part(len(recipes) / (len(recipes) + 1), 1.0, 'burnt-in text')),
         )
-    folder = readers_folder(m, settings, plan.folds)
+    folder = readers_folder(work.parts[0], settings)
     def finish(p): return with_readers(Predictions(p.table, p.classes, p.meta | notes, p.name), folder, settings.seed)
     return {n: replace(t, test=finish(t.test)) for n, t in trained.items()}
 

@@ -59,9 +59,11 @@ def find_images(study:Study,        # whose images
                 settings:Settings,  # `settings.data` says which: sample, phantom, open:NAME, a folder or a manifest
                 phantom:dict=None,  # what `phantom` generates: n, size ...; None: as the sample
                 reading:Reading=Reading(), # how own images are read
-                progress=None       # a `Progress` or function; None: a bar where watched; False: silent
+                progress=None,      # a `Progress` or function; None: a bar where watched; False: silent
+                more:bool=False     # the sample is too small: generate `phantom` in its place
                )->tuple:            # (Manifest, `Source`)
     "The images of a run, in an order that the table's does not change"
+    if more and settings.data == 'sample' and not study.kind: settings = replace(settings, data='phantom')
     m, source = _found(study, settings, phantom, reading, progress)
     return in_order(m), source
 

@@ -32,6 +32,7 @@ class Plan:
     folds: int = 0            # cross-validation over patients; 0: one split
     seeds: int = 1            # repeats with other seeds
     phantom: dict = field(default_factory=dict) # what `--data phantom` generates: n, size ...
+    more: bool = False        # the committed sample is too small for the claims: simulate `phantom` in its place
     fractions: tuple = (.6, .2, .2) # of the patients for training, validation and test
 
 # %% ../../nbs/studies/03_machinery.ipynb #b8fd0746

@@ -66,6 +66,7 @@ def usable(m:Manifest    # radiographs
 class TwoStagePlan(Plan):
     "A plan for both stages: `recipe` is the classifier's, `unet` the U-Net's"
     unet: SegRecipe = SegRecipe()
+    outlined: int|None = None     # the U-Net learns from at most this many films; None: all of the fold's
     ablate: tuple = ('frozen',)   # modes in which the ablation, four classes and the single lungs are done as well
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #521ccd3e
@@ -76,7 +77,12 @@ PLANS = {
         Recipe('resnet10t', size=96, epochs=2, views=1, flip=True), patients=24, unet=SegRecipe(size=64, epochs=3)
     ),
     'quick': TwoStagePlan(
-        Recipe('resnet10t', size=320, epochs=10, views=1, flip=True), folds=3, unet=SegRecipe(size=64, epochs=6)
+        Recipe('resnet10t', size=256, epochs=4, views=1, flip=True),
+        folds=3,
+        unet=SegRecipe(size=64, epochs=6, batch=8),
+        outlined=48,
+        more=True,
+        phantom=dict(n=240, size=320),
     ),
     'workshop': TwoStagePlan(
         Recipe('resnet34', size=320, epochs=12, views=2, flip=True),
@@ -124,7 +130,8 @@ def stamped(m:Manifest,   # films
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #fa3034af
 def teachers(m:Manifest,  # films
              parts,       # the same with a split, one per fold
-             settings     # `Settings`
+             settings,    # `Settings`
+             most:int|None=None # films to learn from; None: all that a part trains on
             )->tuple:     # what the U-Nets learn from, a manifest for each part; a note if these are other films
     "Half of the films stamped by lot; simulated films where these have no masks"
     note = (
@@ -137,7 +144,14 @@ def teachers(m:Manifest,  # films
     )
     source = find_images(STUDY, replace(settings, data='sample'))[0] if note else m
     half = stamped(source, .5, .5, settings.path('cache')/'pneumoconiosis', settings.seed + 1)
-    return [half.with_split(['train']*len(half))] if note else [half.with_split(p.table.split) for p in parts], note
+    splits = [['train']*len(half)] if note else [p.table.split for p in parts]
+    return [half.with_split(_at_most(s, most, settings.seed)) for s in splits], note
+
+def _at_most(split, most, seed): # the same with no more than so many training films, the others unused
+    split = np.array(split, dtype=object)
+    train = np.flatnonzero(split == 'train')
+    if most and len(train) > most: split[np.random.default_rng(seed).permutation(train)[most:]] = ''
+    return split
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #d3fe2293
 @dataclass(eq=False)
@@ -155,10 +169,11 @@ class Lungs:
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #04c26931
 def find_all_lungs(m:Manifest,  # films
                    parts,       # the same with a split, one per fold
-                   job:Job      # of the U-Net
+                   job:Job,     # of the U-Net
+                   most:int|None=None # films that each U-Net learns from; None: all it may
                   )->Lungs:
     "Stage one: the lungs of each film, by a U-Net that never saw its patient where there are several parts"
-    learn, note = teachers(m, parts, job.settings)
+    learn, note = teachers(m, parts, job.settings, most)
     nets = stored_fits([Task(p, job) for p in learn], progress=job.progress)
     masks, tables = [None]*len(m), []
     for k, net in enumerate(nets):
@@ -466,7 +481,8 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
      "study's: stage two alone")
     m, parts = usable(work.images), work.parts
     plan, say = work.plan, work.progress
-    lungs = find_all_lungs(m, parts, work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs')))
+    outliner = work.job('frozen', plan.unet, progress=say.part(0, .15, 'finding the lungs'))
+    lungs = find_all_lungs(m, parts, outliner, plan.outlined)
     notes = [n for n in (*m.notes, lungs.note, *store_notes(lungs.nets)) if n and n not in work.images.notes] + [
         f'Stage one: {f}.' for f in failures(lungs.found)
     ]

@@ -15,6 +15,7 @@ from fastcore.basics import patch
 
 # %% ../../nbs/widgets/04_audit.ipynb #f88b7369
 from ..core.errors import BadInput
+from ..core.language import told, translated
 from ..core.palette import HUES
 from ..evidence.audit.findings import audit, numbers_of
 from ..evidence.audit.printed import Numbers, allowed_n, published
@@ -64,7 +65,7 @@ def _plain(findings):
     def keep(f):
         if f.key == 'matrix' and isinstance(f.value, dict):
             return {k: np.asarray(v).tolist() for k, v in f.value.items()}
-    return [dict(key=f.key, kind=f.kind, text=f.text, value=keep(f)) for f in findings]
+    return [dict(key=f.key, kind=f.kind, text=translated(f.text), value=keep(f)) for f in findings]
 
 # %% ../../nbs/widgets/04_audit.ipynb #af30c585
 _NAMES = ('recall', 'precision', 'specificity', 'npv', 'f1', 'accuracy', 'auc', 'kappa', 'mcc', 'balanced_accuracy',
@@ -93,7 +94,7 @@ def _check(self:PaperAudit):
     "Search again, or name the numbers that can't be read"
     try: found = audit(as_numbers(self.numbers, self.classes))
     except BadInput as e:
-        self._problem = str(e)
+        self._problem = told(e)
         return
     self.findings = found
     with self.hold_sync(): self._problem, self._findings = '', _plain(found)

@@ -26,7 +26,9 @@ from PIL import Image
 from ..data.images import load_image
 from ..core.errors import BadInput
 from ..core.files import write_file
+from ..core.language import page_words, translated
 from ..core.palette import HUES
+from ..core.shown import translate_plots, translated_page
 
 # %% ../../nbs/widgets/00_base.ipynb #5c60f556
 def static_text(name:str # file in usbook/widgets/static
@@ -64,7 +66,7 @@ def fragment(state:dict, # traits of the widget
     code = esm.replace('export default', 'const widget =')
     start = (f'const place = document.querySelector("#{mark}:not([data-alive])");\nplace.dataset.alive = "yes";\n'
              f'widget.render({{ model: stub({data}), el: place }});')
-    return (f'<style>{css}</style>\n<div id="{mark}"><noscript>{fallback}</noscript></div>\n'
+    return (f'<style>{css}</style>\n<div id="{mark}"><noscript>{translated(fallback)}</noscript></div>\n'
             f'<script type="module">\n{static_text("stub.js")}\n{code}\n{start}\n</script>\n')
 
 # %% ../../nbs/widgets/00_base.ipynb #0b090551
@@ -72,7 +74,8 @@ def page(body:str,              # HTML
          title:str='usbook'     # title of the window
         )->str:                 # a whole document
     "A document around fragments, light or dark like the reader's system"
-    return (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_html.escape(title)}</title>\n'
+    return translated_page(
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{_html.escape(title)}</title>\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1"><style>:root{color-scheme:light dark}'
             'body{margin:0 auto;max-width:1120px;padding:16px;box-sizing:border-box}</style></head>\n'
             f'<body>\n{body}\n</body></html>\n')
@@ -86,6 +89,11 @@ class TableWidget(anywidget.AnyWidget):
     _title, _keep = 'usbook', ()              # name of the page; the traits that a person sets
     _pictures = tr.Dict().tag(sync=True)      # pictures that travel with the widget: index -> JPEG bytes
     _standalone = tr.Bool(False).tag(sync=True)
+    _words = tr.Dict().tag(sync=True)         # source -> translation of what the page shows; empty in English
+    _speaks = ('words', 'messages/widgets')   # catalogues that the page needs
+
+    @tr.default('_words')
+    def _its_words(self): return page_words(*self._speaks)
 
     def figure(self):
         "A static matplotlib figure of the current state"
@@ -101,7 +109,8 @@ def page_state(self:TableWidget)->dict: # trait -> value
     "What the page of the widget needs to know"
     skip = ('_esm', '_css', '_anywidget_id', '_model_', '_view_', '_dom', '_standalone', 'layout', 'tabbable',
             'tooltip')
-    return {k: v for k, v in self.get_state().items() if not k.startswith(skip)}
+    state = {k: v for k, v in self.get_state().items() if not k.startswith(skip)}
+    return {k: v for k, v in state.items() if k != '_words' or v}
 
 # %% ../../nbs/widgets/00_base.ipynb #bacf1ff5
 @patch
@@ -242,6 +251,7 @@ def canvas(width:float,  # inches
           )->tuple: # figure, axes
     "A matplotlib figure in the widgets' common look, which doesn't show itself"
     from matplotlib.figure import Figure
+    translate_plots()
     fig = Figure(figsize=(width, height), layout='constrained')
     axes = fig.subplots(**kwargs)
     for ax in np.ravel(axes): tidy(ax)

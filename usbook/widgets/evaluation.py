@@ -20,6 +20,7 @@ from ..core.environment import versions
 from ..core.errors import BadInput
 from ..core.files import write_file
 from ..core.interval import counted
+from ..core.shown import translated_page
 from ..evidence.compare import Comparison, compare, compare_all
 from ..evidence.froc import Froc
 from ..evidence.metrics import Evaluation, evaluate, folds_of
@@ -216,7 +217,7 @@ def _rendered(name, context):
                  groups='Subgroups', wrong='Surely wrong', reviewers='For reviewers', made='What was read')
     needs = dict(compared='comparisons', explore='widgets', groups='groups', wrong='wrong')
     parts = [(k, v) for k, v in names.items() if context.get(needs.get(k, 'title'))]
-    return page_template(name).render(parts=parts, **context)
+    return translated_page(page_template(name).render(parts=parts, **context))
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #4bcf85a2
 def _facts(models, groups):

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from ..core.files import write_file
+from ..core.shown import translated_page
 from ..predictions.reading import NAMES, PREFIXES
 from .base import safe_json, static_text
 
@@ -58,13 +59,16 @@ def standalone_page(
 )->str:                                         # a whole document
     "The page as HTML; the browser itself is told to let no request out"
     import html
-    return (
+    from usbook.core.language import page_words
+    words = page_words('words', 'messages/widgets')
+    begin = (f'speak({safe_json(words)});\n' if words else '') + 'start(document.querySelector("#page"));'
+    return translated_page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title)}</title>\n'
         f'<style>{_STYLE}\n{static_text("look.css")}</style></head>\n<body><main id="page"></main>\n'
         '<noscript>This page counts in your browser, and needs JavaScript for that.</noscript>\n'
-        f'<script type="module">\n{page_script()}\nstart(document.querySelector("#page"));\n</script></body></html>\n'
+        f'<script type="module">\n{page_script()}\n{begin}\n</script></body></html>\n'
     )
 
 # %% ../../nbs/widgets/08_page.ipynb #46ab0110

@@ -1,5 +1,5 @@
 // PaperAudit: typing and drawing of usbook.widgets.audit. Hand-written source. The search itself is that of usbook.evidence.audit.
-import { el, svg, set, say, plural, frame, choose, button, bind, printedShare } from "./base.js";
+import { el, svg, set, say, plural, frame, choose, button, bind, printedShare, speak } from "./base.js";
 
 // ---------------------------------------------------------------- which n a printed share allows (as usbook.evidence.audit.printed.allowed_n, rounded once)
 export function allowedN(text, max) {
@@ -19,6 +19,7 @@ export function isShare(r) {                       // averages over classes are 
 // ---------------------------------------------------------------- the page
 const WORDS = { impossible: "can't be", derived: "follows", interval: "uncertainty", open: "open" };
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const f = frame(host, "Paper audit"), root = f.root, { sync, listen, close } = bind(model), presets = model.get("_presets"), max = model.get("_max_n");
   const names = model.get("_names"), title = el("h3"), sub = el("p", { class: "sub" });
   const rows = el("tbody"), list = el("ol", { class: "findings" }), state = el("p", { class: "small", role: "status" }), note = el("p", { class: "note", role: "alert", hidden: true }), matrix = el("div");

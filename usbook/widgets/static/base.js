@@ -7,13 +7,73 @@ function fill(node, attrs, kids) {
   for (const [k, v] of Object.entries(attrs)) {
     if (v === undefined || v === null || v === false) continue;
     if (k.startsWith("on")) node.addEventListener(k.slice(2), v);
-    else node.setAttribute(k, v === true ? "" : String(v));
+    else node.setAttribute(k, v === true ? "" : spoken(k, v));
   }
-  for (const kid of kids.flat()) if (kid !== null && kid !== undefined) node.append(kid);   // strings become text nodes
+  for (const kid of kids.flat()) if (kid !== null && kid !== undefined) node.append(typeof kid === "string" ? told(kid) : kid);   // strings become text nodes
   return node;
 }
-export function set(node, attrs) { for (const k in attrs) node.setAttribute(k, attrs[k]); }
-export function say(node, text) { if (node.textContent !== text) node.textContent = text; }
+export function set(node, attrs) { for (const k in attrs) node.setAttribute(k, spoken(k, attrs[k])); }
+export function say(node, text) { const t = told(text); if (node.textContent !== t) node.textContent = t; }
+const SPOKEN = new Set(["aria-label", "title", "placeholder", "alt", "aria-valuetext", "aria-description"]);
+function spoken(k, v) { return SPOKEN.has(k) ? told(String(v)) : String(v); }
+
+// ---------------------------------------------------------------- other languages: `Sentences` of usbook.core.language
+let words = null;                                  // null in English; else exact texts, patterns, and what was found before
+export function speak(table) {                     // {source: translation}
+  if (!table || !Object.keys(table).length) return;
+  const exact = new Map(), patterns = [];
+  for (const [source, target] of Object.entries(table)) {
+    const parts = source.split(/\{([^{}]*)\}/);
+    if (parts.length === 1) { exact.set(source, target); continue; }
+    const fixed = parts.filter((_, i) => i % 2 === 0), names = parts.filter((_, i) => i % 2);
+    const body = fixed.map((f, i) => f.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (i < names.length ? (names[i].startsWith("_") ? "([\\w']{0,8} ?)" : "([^]*?)") : "")).join("");
+    patterns.push({ names, target, key: fixed.reduce((a, b) => b.length > a.length ? b : a), weight: fixed.join("").replace(/[^\p{L}]/gu, "").length, re: new RegExp(`^${body}$`) });
+  }
+  patterns.sort((a, b) => b.weight - a.weight || a.names.length - b.names.length);
+  words = { exact, patterns, known: new Map() };
+}
+export function told(text) {
+  if (!words || typeof text !== "string" || !/[A-Za-z]{2}/.test(text)) return text;
+  const bare = text.trim(), at = text.indexOf(bare), found = toldOf(bare);
+  return found === null ? text : text.slice(0, at) + found + text.slice(at + bare.length);
+}
+function toldOf(text) {
+  if (!words.known.has(text)) words.known.set(text, toldAnew(text));
+  return words.known.get(text);
+}
+function toldAnew(text) {
+  const whole = toldWhole(text);
+  if (whole !== null) return whole;
+  for (const [sign, joiner] of [[/(?<=[.!?]) (?=[^a-z])/, ""], [/; /, "；"], [/: /, "："], [/, /, "，"]]) {
+    const pieces = text.split(sign);
+    if (pieces.length < 2) continue;
+    const all = pieces.map(toldOf), lost = pieces.filter((_, i) => all[i] === null);
+    if (lost.length === pieces.length) continue;
+    if ((joiner === "：" || joiner === "，") && lost.some(p => /[a-z]{3}/.test(p) && p.includes(" "))) continue;
+    return all.map((t, i) => t === null ? pieces[i] : t).join(joiner === "" && lost.length ? " " : joiner);
+  }
+  const m = text.match(/^([^]+?) \(([^]+)\)(\.?)$/), both = m && [toldOf(m[1]), toldOf(m[2])];
+  if (!m || (both[0] === null && both[1] === null)) return null;
+  return `${both[0] === null ? m[1] : both[0]}（${both[1] === null ? m[2] : both[1]}）${m[3] ? "。" : ""}`;
+}
+function toldWhole(text) {
+  for (const t of [text, text[0].toLowerCase() + text.slice(1)]) {
+    let one = toldOne(t);
+    if (one !== null) return one;
+    if (t.endsWith(".") && (one = toldOne(t.slice(0, -1))) !== null) return one + "。";
+  }
+  return null;
+}
+function toldOne(text) {
+  if (words.exact.has(text)) return words.exact.get(text);
+  for (const p of words.patterns) {
+    const m = text.includes(p.key) ? text.match(p.re) : null;
+    if (!m || (p.weight < 12 && m.slice(1).some(v => v.length >= 60 || /[.;:!?] /.test(v)))) continue;
+    const given = Object.fromEntries(p.names.map((n, i) => [n, told(m[i + 1])]));
+    return p.target.replace(/\{([^{}]*)\}/g, (_, n) => given[n] ?? "");
+  }
+  return null;
+}
 let serial = 0;
 export function uid(stem) { return `usb-${stem}-${++serial}-${Math.random().toString(36).slice(2, 7)}`; }
 
@@ -104,10 +164,11 @@ function floor(value, se, s, folds, two = 1) {     // two: 2 for a metric from -
   const w = wilson(p * votes, votes, tQuantile(d + d0));
   return { low: two * w.low - two + 1, high: two * w.high - two + 1 };
 }
-// Scales of metrics (`SCALES`): there, back, and the ends, kept half an image away (`_inside`)
-const SCALES = { share: [logit, expit, n => [.5 / n, 1 - .5 / n]], signed: [Math.atanh, Math.tanh, n => [1 / n - 1, 1 - 1 / n]], positive: [Math.log, Math.exp, () => [1e-12, Infinity]] };
+// Scales of metrics (`SCALES`): there, back, and the ends, kept half an image away, and clear of the value (`_inside`)
+const off = (n, away) => away > 1e-12 ? Math.min(.5 / n, away / 2) : .5 / n;   // how far off the ends
+const SCALES = { share: [logit, expit, (n, x) => { const e = off(n, Math.min(x, 1 - x)); return [e, 1 - e]; }], signed: [Math.atanh, Math.tanh, (n, x) => { const e = off(n, (1 - Math.abs(x)) / 2); return [2 * e - 1, 1 - 2 * e]; }], positive: [Math.log, Math.exp, () => [1e-12, Infinity]] };
 export function spread(value, left, scale, images, n = left.length) {   // the jackknife's standard error on the scale (`Spread`)
-  const [there, , range] = SCALES[scale], [lo, hi] = range(Math.max(images, 1)), at = there(clamp(value, lo, hi));
+  const [there, , range] = SCALES[scale], [lo, hi] = range(Math.max(images, 1), value), at = there(clamp(value, lo, hi));
   let first = 0, second = 0;
   for (let i = 0; i < left.length; i++) { const a = there(clamp(left[i], lo, hi)) - at; first += a; second += a * a; }
   return jackknife(value, n, first, second);
@@ -124,7 +185,7 @@ export function intervalFrom(value, se, s, scale = "share", folds = 1) {   // `i
   }
   if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
   const df = scale === "positive" ? Math.max(Math.min(s.df, s.carriers), 1) : s.df, reach = tQuantile(df) * se * (folds > 1 ? Math.SQRT2 : 1);
-  const [there, back, range] = SCALES[scale], [lo, hi] = range(Math.max(s.images, 1)), at = there(clamp(value, lo, hi));
+  const [there, back, range] = SCALES[scale], [lo, hi] = range(Math.max(s.images, 1), value), at = there(clamp(value, lo, hi));
   let low = back(at - reach), high = back(at + reach);
   const least = scale === "positive" ? null : floor(value, se, s, folds, two);
   if (least) { low = Math.min(low, least.low); high = Math.max(high, least.high); }

@@ -1,5 +1,5 @@
 // CinePlayer: playing, boxes and the FROC point for usbook.widgets.cine. Hand-written source.
-import { el, svg, set, say, floats, ints, bytes, fmt, clamp, plural, frame, slider, choose, button, bind, axes, drag, svgX } from "./base.js";
+import { el, svg, set, say, floats, ints, bytes, fmt, clamp, plural, frame, slider, choose, button, bind, axes, drag, svgX, speak } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function overlap(ax, ay, aw, ah, bx, by, bw, bh) {                     // intersection over union
@@ -26,6 +26,7 @@ function table(b) { const box = floats(b.box), rows = new Map(), scan = ints(b.s
 // ---------------------------------------------------------------- the page
 const INK = ["#ff9f5a", "#6ec1ff", "#c9a6ff"], LINE = ["var(--pos)", "var(--neg)", "var(--mark)"];
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const scans = model.get("_scans"), frames = model.get("_frames"), arms = model.get("_arms"), nLesions = model.get("_n_lesions");
   const f = frame(host, "Cine player"), root = f.root, { sync, listen, close } = bind(model);
   root.setAttribute("tabindex", "0");

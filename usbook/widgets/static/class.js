@@ -1,5 +1,5 @@
 // A class: who called what how, learner by image. Hand-written source, joined with base.js by usbook.widgets.base.
-import { el, set, say, frame, bind, header, bytes, fmt, interval, plural, clamp, key, gallery } from "./base.js";
+import { el, set, say, frame, bind, header, bytes, fmt, interval, plural, clamp, key, gallery, speak } from "./base.js";
 
 export function counts(said, row, n, k) {          // answers of all learners to one image -> how often each class, and how many read it
   const c = new Array(k).fill(0); let read = 0;
@@ -8,6 +8,7 @@ export function counts(said, row, n, k) {          // answers of all learners to
 }
 
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const learners = model.get("_learners"), images = model.get("_images"), classes = model.get("_classes");
   const said = bytes(model.get("_said")), truth = bytes(model.get("_truth")), n = { learners: learners.length, images: images.length };
   const f = frame(host, "A class of readers"), root = f.root, { sync, listen, close } = bind(model);

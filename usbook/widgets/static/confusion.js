@@ -1,5 +1,5 @@
 // ConfusionExplorer: counting and drawing of usbook.widgets.confusion. Hand-written source.
-import { el, say, floats, ints, bytes, wilson, proportion, ends, cautions, fmt, percent, plural, frame, header, segments, button, bind, album, roam, patientPicker } from "./base.js";
+import { el, say, floats, ints, bytes, wilson, proportion, ends, cautions, fmt, percent, plural, frame, header, segments, button, bind, album, roam, patientPicker, speak } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function groupsOf(classes, merged) {        // -> {names, of}: classes in their order, merged ones where their first member stood
@@ -47,6 +47,7 @@ export function figures(truth, pred, g, patient, patients, only = -1, clustered 
 
 // ---------------------------------------------------------------- the page
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const classes = model.get("_classes"), n = model.get("_n"), k = classes.length, names = model.get("_patients"), images = model.get("_images");
   const prob = floats(model.get("_prob")), target = bytes(model.get("_target")), patient = ints(model.get("_patient"));
   const f = frame(host, "Confusion explorer"), root = f.root, { sync, listen, close } = bind(model);

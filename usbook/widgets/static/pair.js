@@ -1,5 +1,5 @@
 // FrozenVersusFinetuned: counting and drawing of usbook.widgets.compare. Hand-written source.
-import { el, svg, set, say, floats, ints, bytes, proportion, difference, ends, cautions, mcnemar, obuchowski, pvalue, fmt, plural, frame, choose, segments, bind, axes, key, album, roam } from "./base.js";
+import { el, svg, set, say, floats, ints, bytes, proportion, difference, ends, cautions, mcnemar, obuchowski, pvalue, fmt, plural, frame, choose, segments, bind, axes, key, album, roam, speak } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function calls(prob, n, k) {                // first of the largest
@@ -22,6 +22,7 @@ export function summary(cell, target, patient, patients, only = -1, folds = 1) {
 
 // ---------------------------------------------------------------- the page
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const classes = model.get("_classes"), n = model.get("_n"), k = classes.length, people = model.get("_patients"), images = model.get("_images"), [A, B] = model.get("_models");
   const pa = floats(model.get("_prob_a")), pb = floats(model.get("_prob_b")), target = bytes(model.get("_target")), patient = ints(model.get("_patient"));
   const f = frame(host, "Two models on the same images"), root = f.root, { sync, listen, close } = bind(model);

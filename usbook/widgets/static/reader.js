@@ -1,5 +1,5 @@
 // ReaderStudy: one case after another for usbook.widgets.reader. Hand-written source. The page never learns names or labels of the cases.
-import { el, say, set, fmt, plural, frame, button, bind, gallery } from "./base.js";
+import { el, say, set, fmt, plural, frame, button, bind, gallery, speak } from "./base.js";
 
 export const KEYS = "1234567890qwertyiopasdfghjklzxcvbnm";       // u is undo
 export function median(x) { if (!x.length) return null; const s = [...x].sort((a, b) => a - b), h = s.length >> 1; return s.length % 2 ? s[h] : (s[h - 1] + s[h]) / 2; }
@@ -9,6 +9,7 @@ export function stopwatch(now = () => performance.now()) {       // doesn't run 
 }
 
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const classes = model.get("_classes"), total = model.get("_n");
   const f = frame(host, `Reader study, reader ${model.get("reader")}`), root = f.root, { listen, close } = bind(model);
   root.setAttribute("tabindex", "0");

@@ -1,6 +1,6 @@
 // ThresholdExplorer: all counting and drawing of usbook.widgets.threshold. Hand-written source.
 import { el, svg, set, say, floats, ints, bytes, wilson, proportion, atPrevalence, ends, cautions, lowerBound, fmt, percent, clamp, plural, frame, header,
-  slider, choose, number, segments, button, key, axes, svgX, drag, bind } from "./base.js";
+  slider, choose, number, segments, button, key, axes, svgX, drag, bind, speak } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic (a case is called positive when score >= threshold)
 export function prepare(prob, n, k, target, patient, j) {
@@ -102,6 +102,7 @@ function thin(xs, ys, X, Y, gap = .6) {            // a path through all points 
 const precisionAt = (d, tp, fp, p) => { const a = tp / d.np * p, b = fp / d.nn * (1 - p); return a + b > 0 ? a / (a + b) : null; };
 
 export function render({ model, el: host }) {
+  speak(model.get("_words"));
   const classes = model.get("_classes"), n = model.get("_n"), k = classes.length;
   const prob = floats(model.get("_prob")), target = bytes(model.get("_target")), patient = ints(model.get("_patient"));
   const paper = model.get("_paper") || {}, hasPaper = paper.sensitivity !== undefined;
