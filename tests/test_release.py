@@ -110,3 +110,64 @@ def test_a_tag_becomes_a_version():
     env = os.environ | dict(GITHUB_REF_NAME='v1.2.0')
     r = subprocess.run(['bash', '-c', words], env=env, capture_output=True, text=True)
     assert r.stdout.split() == ['release', 'VERSION=1.2.0', 'TAGGED=yes']
+
+# Found, cited, trusted -------------------------------------------------------------------------------------
+
+def test_cards_are_those_of_what_is_there():
+    import cards
+    made = cards.cards()
+    assert len(made) == 6
+    stale = [p.name for p, text in made.items() if not p.is_file() or p.read_text(encoding='utf-8') != text]
+    assert not stale, f'{stale}: run make cards'
+
+@pytest.mark.parametrize('file', sorted((ROOT/'data_samples').glob('*.croissant.json')), ids=lambda p: p.name)
+def test_a_data_card_names_what_it_must(file):
+    "What the Croissant specification, 1.0, asks of a data set; every reference leads somewhere"
+    import json
+    card = json.loads(file.read_text(encoding='utf-8'))
+    assert {'@context', '@type', 'conformsTo', 'name', 'description', 'license', 'url', 'creator', 'datePublished',
+            'distribution', 'recordSet', 'version'} <= set(card)
+    known = {d['@id'] for d in card['distribution']}
+    assert all(d['containedIn']['@id'] in known for d in card['distribution'] if 'containedIn' in d)
+    assert all(f['source']['fileObject']['@id'] in known for r in card['recordSet'] for f in r['field'])
+    assert 'no person' in card['description']
+
+def test_a_data_card_passes_its_own_validator():
+    mlc = pytest.importorskip('mlcroissant', reason='mlcroissant is not installed')
+    for file in sorted((ROOT/'data_samples').glob('*.croissant.json')):
+        issues = mlc.Dataset(str(file)).metadata.issues
+        assert not issues.errors, issues.errors
+
+def test_the_model_card_can_be_read():
+    text = (ROOT/'usbook'/'weights'/'README.md').read_text(encoding='utf-8')
+    front = yaml.safe_load(text.split('---')[1])
+    assert front['license'] == 'apache-2.0' and front['library_name'] == 'timm' and 'not for' in text.lower()
+
+def test_every_part_has_a_licence():
+    text = (ROOT/'NOTICE').read_text(encoding='utf-8')
+    for part in ('Code', 'Text', 'Images', 'Weights', 'Fonts', 'Public sets'): assert re.search(rf'^{part}  ', text, re.M)
+
+def test_forms_can_be_read():
+    forms = sorted((ROOT/'.github'/'ISSUE_TEMPLATE').glob('[0-9]*.yml'))
+    assert len(forms) == 3
+    for f in forms:
+        d = yaml.safe_load(f.read_text(encoding='utf-8'))
+        assert {'name', 'description', 'body'} <= set(d)
+        ids = [b['id'] for b in d['body'] if b['type'] != 'markdown']
+        assert len(ids) == len(set(ids)) and all(b['attributes'].get('label') for b in d['body'] if 'id' in b)
+
+# Containers ------------------------------------------------------------------------------------------------
+
+def test_the_container_is_no_root_and_has_one_port():
+    lines = (ROOT/'tools'/'container'/'Dockerfile').read_text(encoding='utf-8').splitlines()
+    assert [l for l in lines if l.startswith('EXPOSE')] == ['EXPOSE 8888']
+    users = [l for l in lines if l.startswith('USER')]
+    assert users == ['USER 1000'] and lines.index('USER 1000') < next(i for i, l in enumerate(lines) if 'CMD ["start' in l)
+    start = (ROOT/'tools'/'container'/'start.sh').read_text(encoding='utf-8')
+    assert '--allow-root' not in start and not re.search(r'token *= *.?.?$|IdentityProvider.token', start, re.M)
+    assert subprocess.run(['sh', '-n', ROOT/'tools'/'container'/'start.sh']).returncode == 0
+
+def test_the_container_lints():
+    import shutil
+    if not (lint := shutil.which('hadolint')): pytest.skip('hadolint is not installed')
+    assert subprocess.run([lint, ROOT/'tools'/'container'/'Dockerfile']).returncode == 0
