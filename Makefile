@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: release quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: release quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -56,6 +56,11 @@ backbone: .venv/.ready
 realdata: .venv/.ready
 	@$(RUN) tools/judge_recipe.py $(JUDGE)
 	@$(RUN) -m pytest -m slow
+
+# how far simulated images alone teach real ones, into nbs/records/carrying_over.json; USBOOK_REALDATA names the real ones
+# (CARRY="--sets lung_signs --seeds 0" does less, CARRY=--without leaves one ingredient out at a time)
+carry: .venv/.ready
+	@OMP_NUM_THREADS=1 $(RUN) tools/carry.py $(CARRY)
 
 # what the shipped backbone is worth under a plain head and a plain loop, which are not those of the recipe
 probes: .venv/.ready

@@ -103,6 +103,7 @@ EVIL = '<img src=x onerror="document.title=\'owned\'">'
 
 
 KERNEL = '''
+{ // a block: names of its own, whatever the widgets call theirs
 window.model = stub(STATE);
 model.get_ = model.get; model.get = k => k === "_standalone" ? false : model.get_(k);
 const ears = new Set(), on = model.on, off = model.off;
@@ -117,6 +118,7 @@ model.send = async msg => {
   for (const [k, v] of Object.entries(state)) set_(k, v);
 };
 widget.render({ model, el: document.body });
+}
 '''
 
 

@@ -628,7 +628,7 @@ def update(lang: str) -> dict:  # name of a catalogue -> (translated, fuzzy, all
     elsewhere = known_texts(lang)
     for name, units in found.items():
         path, new = LOCALE / lang / f'{name}.po', template(lang, units)
-        known = {u[0]: u[2] for u in units if u[2]} | ({} if name.startswith('nbs') else elsewhere)
+        known = {} if name.startswith('nbs') else {u[0]: u[2] for u in units if u[2]} | elsewhere
         if path.is_file():
             old = read(path, lang)
             for m in new:
@@ -636,7 +636,7 @@ def update(lang: str) -> dict:  # name of a catalogue -> (translated, fuzzy, all
             old.update(new, no_fuzzy_matching=False, update_header_comment=True, update_creation_date=False)
             new = old
         for m in new:
-            if m.id and m.id in known and (m.fuzzy or not m.string):
+            if m.id and m.id in known and (m.fuzzy or m.string != known[m.id]):
                 m.string, m.previous_id = known[m.id], []
                 m.flags.discard('fuzzy')
         write(path, new)
@@ -648,8 +648,9 @@ def update(lang: str) -> dict:  # name of a catalogue -> (translated, fuzzy, all
 
 
 def known_texts(lang):
-    "What is translated in any of the library's catalogues: the same text is the same in all"
+    "What is translated in any of the library's catalogues: the same text is the same in all, and `words` goes first"
     paths = [p for p in sorted((LOCALE / lang).rglob('*.po')) if 'nbs' not in p.relative_to(LOCALE / lang).parts]
+    paths.sort(key=lambda p: p.stem != 'words')
     return {m.id: m.string for p in reversed(paths) for m in read(p, lang) if m.id and m.string and not m.fuzzy}
 
 

@@ -14,6 +14,8 @@ from functools import wraps
 # %% ../../nbs/classroom/00_answers.ipynb #82e3c915
 import numpy as np
 
+from ..core.language import translated
+
 # %% ../../nbs/classroom/00_answers.ipynb #07de880f
 @dataclass(frozen=True)
 class Said:
@@ -23,7 +25,7 @@ class Said:
     kind: str = ''  # right | empty | slip (a mistake that was recognised) | other
 
     def __bool__(self): return self.ok
-    def __repr__(self): return f"{'Right' if self.ok else 'Not yet'}: {self.text}"
+    def __repr__(self): return f"{translated('Right' if self.ok else 'Not yet')}: {translated(self.text)}"
 
 class NotYet(Exception):
     "Raised inside a check, with the sentence that the learner reads"

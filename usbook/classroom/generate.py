@@ -17,6 +17,8 @@ from pathlib import Path
 from .answers import Said
 from ..core.errors import BadInput
 from ..core.files import write_file
+from ..core.language import language
+from ..core.shown import translated_markdown
 
 # %% ../../nbs/classroom/02_generate.ipynb #6875995a
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ def _source(p, version, path):
     if p.kind == 'default_exp': return f'from usbook.{p.word} import *'
     if p.kind == 'solution' and version == 'learner': return '# Your answer\n' + stub(p.source)
     if p.kind == 'wrong': return f'# A wrong answer that comes up; the hint says "{p.word}"\n{p.source}'
-    if p.kind == 'text' and version != 'learner': return re.sub(r'\[([^\]]+)\]\(\.\./[^)]*\)', r'\1', p.source)
-    return p.source
+    if p.kind not in ('text', 'teacher'): return p.source
+    text = translated_markdown(p.source, f'classroom/exercises/{Path(path).stem}', language())
+    return re.sub(r'\[([^\]]+)\]\(\.\./[^)]*\)', r'\1', text) if p.kind == 'text' and version != 'learner' else text
 
 # %% ../../nbs/classroom/02_generate.ipynb #19965936
 def sources()->dict: # study -> path of its source notebook

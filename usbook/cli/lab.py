@@ -6,6 +6,7 @@
 __all__ = ['lab_folder', 'lab_environment', 'lab_words', 'run_until_end']
 
 # %% ../../nbs/cli/03_lab.ipynb #fda6ea53
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 import usbook
 from ..core.errors import BadInput
 from ..core.files import write_file
+from ..core.language import language
+from ..core.shown import translated_notebook
 from ..core.settings import find_settings
 
 # %% ../../nbs/cli/03_lab.ipynb #431a351e
@@ -66,8 +69,26 @@ def _fill(lab, fresh):
     governed = find_settings(lab.parent) # a settings.ini further up holds for the copy too
     for name, src in _originals().items():
         if name == 'settings.ini' and governed: continue
-        _bring(lab/name, src.read_bytes(), fresh and src.suffix == '.ipynb')
+        dst, content = lab/name, _in_language(src, name)
+        if src.suffix == '.ipynb' and dst.is_file(): dst = _beside(dst, src)
+        _bring(dst, content, fresh and src.suffix == '.ipynb')
     write_exercises(lab/'classroom'/'exercises')
+
+def _in_language(src, name):
+    "A notebook as it is read in the language of the session; any other file as it is"
+    if language() == 'en' or src.suffix != '.ipynb': return src.read_bytes()
+    nb = translated_notebook(json.loads(src.read_text(encoding='utf-8')), name.removesuffix('.ipynb'), language())
+    nb['metadata'] = nb['metadata'] | dict(usbook=dict(lang=language()))
+    return (json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + '\n').encode()
+
+def _beside(dst, src):
+    "Where a notebook goes: an untouched one of another language makes room, one that was worked in stays"
+    if dst.read_bytes() == src.read_bytes() and language() != 'en':
+        dst.unlink()
+        return dst
+    try: lang = json.loads(dst.read_text(encoding='utf-8'))['metadata'].get('usbook', {}).get('lang', 'en')
+    except (ValueError, KeyError, AttributeError, TypeError): return dst # nothing that we can read
+    return dst if lang == language() else dst.with_stem(f'{dst.stem}-{language()}')
 
 def _bring(dst, content, fresh):
     "Write a file that is missing; a changed one gets a fresh copy beside it"

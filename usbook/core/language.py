@@ -14,6 +14,7 @@ from fastcore.basics import patch
 
 import usbook
 from .errors import NOTES
+from .progress import WORDING
 from .settings import chosen_language
 
 # %% ../../nbs/core/08_language.ipynb #8c3090fe
@@ -145,6 +146,7 @@ def set_language(lang:str|None=None # a language that there is; None: what setti
     "Choose the language of the session; an unknown one is answered with those there are"
     _SET['lang'] = chosen_language(lang)
     NOTES[:] = [] if _SET['lang'] == 'en' else [told]
+    WORDING[1:] = [] if _SET['lang'] == 'en' else [translated]
     return _SET['lang']
 
 def language()->str: # en, zh ...

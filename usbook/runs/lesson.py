@@ -19,8 +19,10 @@ import pandas as pd
 # %% ../../nbs/runs/03_lesson.ipynb #675a7f05
 from ..core.errors import BadInput
 from ..core.files import as_json, lock, read_json, write_file
+from ..core.language import language, translated
 from ..core.progress import Progress, show_progress, silent
 from ..core.palette import HUES, series_colour
+from ..core.shown import translate_outputs, translate_plots
 from ..data.split import split_by_image, split_by_patient
 from .report import left
 
@@ -64,6 +66,8 @@ def lesson_style(dpi=72  # dots per inch of plots in the notebook
     paper = ('figure.facecolor', 'axes.facecolor', 'savefig.facecolor')
     mpl.rcParams.update({k: INK for k in ink} | {k: 'none' for k in paper})
     mpl.rcParams.update({'figure.dpi': dpi, 'legend.frameon': False})
+    translate_plots()
+    if language() != 'en': translate_outputs()
 
 # %% ../../nbs/runs/03_lesson.ipynb #e158070b
 def leak_gain(images,    # `Manifest` without or with a split
@@ -155,7 +159,7 @@ class LessonTimes:
                 ):         # yields a `Progress` that shows itself
         "Say how long a step takes, then measure it; trainings that were kept count with the seconds they took"
         from usbook.learn.fits import seconds_spared
-        print(f'{step}: {self.expected(step)}')
+        print(translated(f'{step}: {self.expected(step)}'))
         spared, started = seconds_spared(), time.perf_counter()
         yield _display()
         self._keep(step, time.perf_counter() - started + seconds_spared() - spared)
@@ -167,5 +171,7 @@ class LessonTimes:
         except OSError: pass  # a cache that can't be written to: known until the kernel ends
 
     def _repr_markdown_(self):
-        rows = [f'| {k} | {self.expected(k)} |' for k in dict.fromkeys([*self.scaled, *self.here])]
-        return '\n'.join(['| long cell | takes |', '|---|---|', *(rows or ['| | not measured on this machine yet |'])])
+        rows = [(k, self.expected(k)) for k in dict.fromkeys([*self.scaled, *self.here])]
+        rows = [('long cell', 'takes'), *(rows or [('', 'not measured on this machine yet')])]
+        head, *rows = [f'|{translated(a and " " + a)} | {translated(b)} |' for a, b in rows]
+        return '\n'.join([head, '|---|---|', *rows])

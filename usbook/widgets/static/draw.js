@@ -38,7 +38,7 @@ export function render({ model, el: host }) {
     "aria-label": "Picture. Arrows move the cursor, with Shift by ten pixels. Space or Enter sets a corner of a box, or puts the brush down and up. Escape gives up." }, image, layer, over);
   const pen = layer.getContext("2d");
   let at = -1, w = 1, h = 1, boxes = [], mask = new Uint8Array(1), past = [], future = [], tool = "box", size = 12;
-  let cursor = [0, 0], corner = null, down = false, before = null, ready = false;
+  let cursor = [0, 0], corner = null, down = false, before = null, ready = false, listed = "";
 
   const tools = segments({ label: "Tool", name: "tool", value: tool, options: [["box", "Box (b)"], ["brush", "Brush (m)"], ["erase", "Eraser (e)"]], onchange: choose });
   const brush = slider({ label: "Brush", name: "size", value: size, min: 1, max: 80, step: 1, fine: 1, page: 5, text: x => `${Math.round(2 * x)} pixels`, oninput: x => { size = x; } });
@@ -77,8 +77,10 @@ export function render({ model, el: host }) {
     over.replaceChildren(...shapes.flatMap(([b, ink, text]) => [svg("rect", { x: b[0], y: b[1], width: b[2], height: b[3], fill: "none", stroke: ink, "stroke-width": 2, "vector-effect": "non-scaling-stroke", "stroke-dasharray": text ? "none" : "4 3" }),
       svg("text", { x: b[0], y: b[1] - 3 * u, style: `fill:${ink};font-size:${12 * u}px;font-weight:650;paint-order:stroke;stroke:#0b0e11;stroke-width:${2.5 * u}px` }, text)]));
     if (document.activeElement === stage) over.append(svg("path", { d: `M${cursor[0]} ${cursor[1] - 9 * u}v${18 * u}M${cursor[0] - 9 * u} ${cursor[1]}h${18 * u}`, stroke: down ? "#ff9f5a" : "#fff", "stroke-width": 1.5, "vector-effect": "non-scaling-stroke", fill: "none" }));
-    list.replaceChildren(...boxes.map((b, i) => el("li", { class: "row", style: "display:flex;gap:8px;align-items:center;margin-bottom:4px" }, el("span", {}, `${i + 1}: x ${b[0]}, y ${b[1]}, ${b[2]} × ${b[3]}`),
+    const now = JSON.stringify(boxes);              // a list that is left alone keeps the button under the pointer
+    if (now !== listed) list.replaceChildren(...boxes.map((b, i) => el("li", { class: "row", style: "display:flex;gap:8px;align-items:center;margin-bottom:4px" }, el("span", {}, `${i + 1}: x ${b[0]}, y ${b[1]}, ${b[2]} × ${b[3]}`),
       alone ? null : button("Remove", () => { before = snap(); boxes.splice(i, 1); commit(`box ${i + 1} removed`); }, { "aria-label": `Remove box ${i + 1}` }))));
+    listed = now;
     say(about, `${boxes.length ? "" : "No box. "}${n ? `Mask: ${plural(n, "pixel")}.` : "No mask."}`);
     undo.disabled = alone || !past.length; redo.disabled = alone || !future.length; clear.disabled = alone || !boxes.length && !n;
     prev.disabled = alone || at <= 0; next.disabled = alone || at >= total - 1;

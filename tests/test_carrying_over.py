@@ -1,0 +1,95 @@
+"The knob `machines`: its default leaves every image as it was; wide, masks stay in place"
+import hashlib
+import platform
+
+import numpy as np
+import pytest
+
+from usbook.core.errors import BadInput
+from usbook.phantoms.machines import Picture, cut_mask, draw_picture, photograph
+from usbook.phantoms.nuisance import INGREDIENTS, Knobs, is_wide
+from usbook.phantoms.samples import SAMPLES, make_image, make_sample, study_knobs
+
+USUAL = platform.libc_ver()[0] == 'glibc' and platform.machine() == 'x86_64'
+DIGESTS = {  # of image 1 of seed 0 at 64 pixels, before the knob existed
+    'lung_signs': 'f5d5d213a29aa224',
+    'abdomen': '8c7d2246e6c9805f',
+    'breast_cine': 'd0560e46734830c5',
+}
+COARSE = {  # the same as 4 x 4 means, where the last bit depends on the machine
+    'head_ct': [12.9, 103.0, 84.7, 0.1, 75.4, 93.3, 101.6, 49.8, 77.3, 106.4, 107.6, 61.7, 22.0, 116.0, 110.3,
+        11.0],
+    'pneumoconiosis': [125.9, 128.5, 130.7, 121.4, 156.0, 115.6, 126.1, 152.5, 145.0, 143.8, 170.7, 144.5,
+        187.8, 209.0, 205.8, 177.3],
+}
+
+
+@pytest.mark.skipif(not (USUAL and np.__version__.startswith('2.')), reason='bytes are the same on one platform only')
+@pytest.mark.parametrize('study', DIGESTS)
+def test_without_the_knob_every_byte_is_as_it_was(study):
+    p = make_image(study, 0, 1, 64, study_knobs(study))
+    assert hashlib.sha256(p.image.tobytes()).hexdigest()[:16] == DIGESTS[study]
+
+
+@pytest.mark.parametrize('study', COARSE)
+def test_without_the_knob_every_block_is_as_it_was(study):
+    a = make_image(study, 0, 1, 64, study_knobs(study)).image.astype(float)
+    assert np.allclose(a.reshape(4, 16, 4, 16).mean((1, 3)).ravel(), COARSE[study], atol=.2)
+
+
+@pytest.mark.parametrize('study', SAMPLES)
+def test_wide_images_are_whole_and_their_masks_lie_on_them(study):
+    k = study_knobs(study, machines='wide')
+    p, again = (make_image(study, 0, 1, 64, k) for _ in range(2))
+    assert np.array_equal(p.image, again.image) and p.image.dtype == np.uint8 and p.image.std() > 1
+    assert not np.array_equal(p.image, make_image(study, 0, 1, 64, study_knobs(study)).image)
+    if p.mask is not None: assert p.mask.shape == p.image.shape
+    for b in p.lesions:
+        ys, xs = np.nonzero(p.mask[b['frame']])
+        assert xs.min() <= b['x'] and b['x'] + b['w'] <= xs.max() + 1 and ys.min() <= b['y']
+
+
+@pytest.mark.parametrize('name', INGREDIENTS)
+def test_each_ingredient_alone_changes_a_lung(name):
+    plain = study_knobs('lung_signs')
+    k = study_knobs('lung_signs', machines=name)
+    assert is_wide(k, name) and not any(is_wide(k, o) for o in INGREDIENTS if o != name) and not is_wide(plain, name)
+    pairs = [[make_image('lung_signs', 0, i, 48, o).image for o in (plain, k)] for i in (0, 9, 17, 30)]
+    assert any(not np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize('value', ['', 'any', 'wide+grey', 'grey+', None, 3])
+def test_an_unknown_machine_is_refused(value):
+    with pytest.raises(BadInput, match='choose site, wide, or some of anatomy, probe'):
+        study_knobs('lung_signs', machines=value)
+
+
+def test_samples_made_before_the_knob_existed_are_still_whole(tmp_path):
+    make_sample('lung_signs', tmp_path/'a', 2, size=48, progress=False)
+    assert 'machines' not in (tmp_path/'a'/'sample.json').read_text() + (tmp_path/'a'/'README.md').read_text()
+    make_sample('lung_signs', tmp_path/'b', 2, size=48, progress=False, machines='grey')
+    assert '"machines": "grey"' in (tmp_path/'b'/'sample.json').read_text()
+    with pytest.raises(BadInput, match='other settings'):
+        make_sample('lung_signs', tmp_path/'b', 2, size=48, progress=False)
+
+
+def test_a_picture_that_changes_nothing_changes_nothing():
+    g = np.random.default_rng(0)
+    grey, mask = g.random((40, 60)).astype(np.float32), g.random((40, 60)) > .5
+    image, same = photograph(grey, Picture(), g, mask)
+    assert same is mask and np.array_equal(image, np.rint(grey*255)) and draw_picture(g, Knobs()) == Picture()
+
+
+def test_a_crop_moves_image_and_mask_alike():
+    mask = np.zeros((80, 80), bool)
+    mask[30:50, 20:60] = True
+    p = Picture(crop=(.1, .2, 0., .15), stretch=1.1)
+    image, moved = photograph(mask.astype(np.float32), p, np.random.default_rng(0), mask)
+    assert np.array_equal(moved, cut_mask(mask, p)) and ((image > 127) == moved).mean() > .98
+    assert moved.sum() != mask.sum() and set(np.unique(cut_mask(2*mask.astype(np.uint8), p))) == {0, 2}
+
+
+def test_the_halves_are_those_declared():
+    from carry import half_of
+    halves = [half_of('lung_signs', p) for p in ('P1', 'P2', 'P3', 'P4')]
+    assert halves == ['aside', 'development', 'aside', 'development']
