@@ -26,7 +26,7 @@ ROOMS_OF_A_LESSON = (
     'classroom',
 )
 _STUDIES = 'usbook.studies.'
-_SHARED = ('study', 'formula', 'images', 'machinery')  # modules of the room that all studies use
+_SHARED = ('study', 'formula', 'images', 'machinery', 'curve')  # modules of the room that all studies use
 
 # %% ../nbs/all.ipynb #9d1fc130
 def public_names(rooms=ROOMS_OF_A_LESSON # folders of the package

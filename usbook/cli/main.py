@@ -127,7 +127,7 @@ def _reproduce(args):
     s = read_settings(profile=args.profile, seed=args.seed, weights=args.weights, data=args.data,
                       workers=args.workers)
     s = replace(s, on=args.on or s.on, retrain=args.retrain or s.retrain)
-    how = dict(modes=tuple(m.strip() for m in args.modes.split(',')), arch=args.arch,
+    how = dict(modes=tuple(m.strip() for m in args.modes.split(',')), arch=args.arch, curve=args.curve,
                reading=Reading(args.patients, args.image_level, args.same_patient))
     if args.study == 'all': return _reproduce_all(args, s, how)
     from usbook.cli.study import machinery_of
@@ -821,6 +821,7 @@ def _reproduce_options(p):
     p.add_argument('--test', metavar='OTHER', help='then ask the networks about these images: a folder or a CSV')
     p.add_argument('--modes', default='frozen,finetuned', help='frozen, finetuned or both (default)')
     p.add_argument('--arch', help='another backbone, by its torchvision or timm name')
+    p.add_argument('--curve', action='store_true', help='a learning curve too: fewer and fewer patients to learn from')
     p.add_argument('--weights', help='auto, random or a folder')
     p.add_argument('--profile', choices=PROFILES, help='how much work')
     p.add_argument('--seed', type=_whole(0, SEEDS), help='same seed and machine: same numbers')

@@ -72,7 +72,10 @@ def results_of(out    # an `Outcome`
         claims_hash=out.study.claims_hash,
         claims=claims_of(out.study, out.verdicts),
     )
-    made = getattr(out, 'made', None)
+    made, curve = (getattr(out, k, None) for k in ('made', 'curve'))
+    if curve is not None:
+        points = curve.itertuples()
+        known['curve'] = [dict(mode=r.mode, patients=int(r.patients), metric=r.metric.as_dict()) for r in points]
     return known | (dict(luck=by_luck(tested)) if tested else {}) | (dict(made=made) if made else {})
 
 # %% ../../nbs/runs/00_report.ipynb #b96989d0

@@ -92,6 +92,6 @@ def rerun(folder:str|Path,     # of the run to repeat
     there, options = read_run(folder), made_by(folder)
     reading = Reading(*(options.get(k) for k in ('patients', 'image_level', 'same_patient')))
     out = reproduce(machinery, settings or settings_for(options), tuple(options['modes']), options.get('arch'), reading,
-                    progress)
+                    progress, options.get('curve', False))
     found = compare_runs(there, out.results)
     return out, Repeated(found.numbers, found.different, found.images, found.changed, out.folder)

@@ -30,6 +30,7 @@ from .report import results_of, write_report
 from ..studies.images import Reading, Source, describe, find_images
 from ..studies.machinery import Machinery, Measured, Work, decide_claims, folds_for_few, plan_work
 from ..studies.machinery import train_arms
+from ..studies.curve import learning_curve, plot_learning_curve
 from ..studies.study import Study, Verdict
 
 # %% ../../nbs/runs/01_run.ipynb #e8be80fa
@@ -55,6 +56,7 @@ class Outcome:
     folder: Path|None = None  # where it is kept
     results: dict = field(default_factory=dict) # the content of results.json
     made: dict = field(default_factory=dict)    # of `how_made`
+    curve: object = None      # of `learning_curve`, where one was asked for
 
 # %% ../../nbs/runs/01_run.ipynb #f1c52fc6
 def reproduce(machinery:Machinery,  # the study
@@ -62,7 +64,8 @@ def reproduce(machinery:Machinery,  # the study
               modes=MODES,          # which arms
               arch=None,            # another backbone; None: the plan's
               reading:Reading=Reading(), # how own images are read
-              progress=None         # a `Progress` or function; None: a bar where watched; False: silent
+              progress=None,        # a `Progress` or function; None: a bar where watched; False: silent
+              curve:bool=False      # a learning curve of the frozen network too
              )->Outcome:
     "Run a study from images to verdicts, and write its folder"
     from usbook.learn.fits import fits_for, one_thread
@@ -70,6 +73,8 @@ def reproduce(machinery:Machinery,  # the study
     say, study = Progress.of(progress), machinery.study
     started = time.perf_counter()
     if bad := [m for m in modes if m not in MODES]: raise BadInput(f'--modes {bad[0]}: choose from {", ".join(MODES)}')
+    if curve and not machinery.curve:
+        raise BadInput(f'--curve: {study.id} has no single network that learns one label per image')
     plan = machinery.plans[settings.profile]
     if arch: plan = replace(plan, recipe=replace(plan.recipe, arch=arch))
     final = settings.path('runs')/run_name(study.id)
@@ -84,8 +89,9 @@ def reproduce(machinery:Machinery,  # the study
         with fits_for(study.id): arms = (machinery.train or train_arms)(work)
         say('computing intervals', .88)
         out = conclude(machinery, work, source, arms)
+        if curve: _add_curve(out, replace(work, progress=say.part(.88, .94)))
         out.folder = final
-        options = dict(modes=list(modes), arch=arch, **reading.as_words())
+        options = dict(modes=list(modes), arch=arch, curve=curve, **reading.as_words())
         out.made = how_made(machinery, settings, options, time.perf_counter() - started)
         tell_left_out(out, all_images, images)
         save(out, part)
@@ -95,6 +101,13 @@ def reproduce(machinery:Machinery,  # the study
     return out
 
 # %% ../../nbs/runs/01_run.ipynb #def20c35
+def _add_curve(out, work):
+    "The learning curve, for results and report"
+    out.curve = learning_curve(work)
+    told = 'How many patients to learn from: the frozen network, tested on the same images every time'
+    out.figures |= {told: lambda: plot_learning_curve(out.curve)}
+    out.results = results_of(out)
+
 def _may_fold(machinery, source, settings):
     "Real images, one file each, and more than a trial"
     return not (source.simulated or machinery.read or settings.profile == 'test')
@@ -133,7 +146,7 @@ def command_of(options:dict # of `how_made`
     words = ['usbook', 'reproduce', options['study'], '--modes', ','.join(options['modes'])]
     for k in ('data', 'profile', 'seed', 'weights', 'arch', 'patients', 'workers', 'on'):
         if options.get(k) not in (None, ''): words += [f'--{k}', str(options[k])]
-    words += [f"--{k.replace('_', '-')}" for k in ('image_level', 'same_patient') if options.get(k)]
+    words += [f"--{k.replace('_', '-')}" for k in ('image_level', 'same_patient', 'curve') if options.get(k)]
     return shlex.join(words)
 
 # %% ../../nbs/runs/01_run.ipynb #60f92519

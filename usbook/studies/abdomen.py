@@ -54,7 +54,7 @@ _PAPER = dict(size=256, epochs=30)
 
 PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, views=1), patients=13),
          'quick': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=4, views=3), folds=3, more=True,
-                           phantom=dict(n=1200, size=128, images_per_patient=15)),
+                           phantom=dict(n=800, size=128, images_per_patient=10)),
          'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12), folds=5, seeds=3,
                               phantom=dict(n=1500, size=192)),
          'full': NetsPlan(Recipe('alexnet', **_PAPER), others=(Recipe('vgg16', **_PAPER), Recipe('vgg19', **_PAPER)),
@@ -191,11 +191,13 @@ def _shortcut_of(work, job):
 
 # %% ../../nbs/studies/07_abdomen.ipynb #ff4d3d9d
 def _all_nets(work, recipes):
-    "Arms of all recipes, named for their networks"
+    "Arms of all recipes, named for their networks; only the first is fine-tuned too, since the paper froze them all"
     out, n = {}, len(recipes) + 1
     for k, r in enumerate(recipes):
         name = net_name(r, work.plan.recipe)
-        one = replace(work, plan=replace(work.plan, recipe=r), progress=work.progress.part(k/n, (k + 1)/n), name=name)
+        modes = ('frozen',) if k and 'frozen' in work.modes else work.modes
+        one = replace(work, plan=replace(work.plan, recipe=r), modes=modes, name=name,
+                      progress=work.progress.part(k/n, (k + 1)/n))
         for t in train_arms(one).values():
             t = replace(t, arm=replace(t.arm, variant=variant(r, work.plan.recipe)))
             out[t.name] = t

@@ -373,4 +373,4 @@ def train_all(work:Work  # clips, with a split
     return out
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #21d703f1
-MACHINERY = Machinery(STUDY, PLANS, measure, train_all, read, compare)
+MACHINERY = Machinery(STUDY, PLANS, measure, train_all, read, compare, curve=False)

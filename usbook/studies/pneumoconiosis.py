@@ -566,4 +566,5 @@ def measure(trained:dict  # name -> `Trained`, from `train_both_stages`
     return Measured(values, all_claims(how), figures_to_draw(trained), t.measured['tables'], known)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #91e42694
-MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages, prepares='cut to the lungs, which a U-Net finds')
+MACHINERY = Machinery(STUDY, PLANS, measure, train_both_stages, prepares='cut to the lungs, which a U-Net finds',
+                      curve=False)
