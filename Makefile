@@ -24,8 +24,7 @@ lab: .venv/.ready
 
 # library from notebooks, README from index.ipynb, notebooks without noise
 export: .venv/.ready
-	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/readme.py
-	@$(RUN) tools/translate.py
+	@$(BIN)/nbdev-export && $(BIN)/nbdev-clean && $(RUN) tools/translate.py && $(RUN) tools/readme.py
 
 # catalogues for translators, brought up to date with the sources; says how much is translated
 translate: .venv/.ready

@@ -17,7 +17,7 @@ def text(html): return unescape(re.sub(r'<(script|style)\b.*?</\1>|<[^>]+>', '',
 
 def build(out)->str: # '0', or what Sphinx complains of
     r = subprocess.run(
-        [sys.executable, str(ROOT / 'tools' / 'book' / 'book.py'), str(out)],
+        [sys.executable, str(ROOT / 'tools' / 'book' / 'book.py'), str(out), 'en'],
         capture_output=True,
         text=True,
         encoding='utf-8',
@@ -127,3 +127,27 @@ def test_in_a_browser_offline(book, chromium):
     slider.press('ArrowRight')
     assert float(slider.input_value()) > float(before)
     context.close()
+
+
+def test_a_page_for_every_notebook_in_chinese(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT/'tools'/'book'))
+    import book
+    from usbook.core.language import set_language
+    try:
+        set_language('zh')
+        book.prepare(tmp_path/'nbs', 'zh')
+    finally: set_language('en')
+    assert sorted(p.relative_to(tmp_path/'nbs') for p in (tmp_path/'nbs').rglob('*.ipynb')) == NOTEBOOKS
+    first = (tmp_path/'nbs'/'chapters'/'01_lung_signs.ipynb').read_text(encoding='utf-8')
+    assert json.loads(first)['cells'][0]['source'].startswith('# 肺')
+
+def test_a_switch_leads_to_the_same_page_and_back(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT/'tools'/'book'))
+    import book
+    for p in ('a/b.html', 'zh/a/b.html'):
+        (tmp_path/p).parent.mkdir(parents=True)
+        (tmp_path/p).write_text('<article role="main">', encoding='utf-8')
+    book.switch(tmp_path, 'zh')
+    for p in ('a/b.html', 'zh/a/b.html'):
+        [address] = re.findall('<a href="([^"]*)"', (tmp_path/p).read_text(encoding='utf-8'))
+        assert (tmp_path/p).parent.joinpath(address).is_file()

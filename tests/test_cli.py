@@ -759,3 +759,18 @@ def test_own_images_of_other_classes_are_shown_without_the_paper():
         and ' paper frozen' not in text
         and 'paper' in shown(results(data=dict(kind='own')))
     )
+
+
+def test_evaluating_patients_loads_no_more_than_it_needs(usbook, tmp_path):
+    "scipy.stats takes as long as all the rest; a word of it is asked for only where images are independent"
+    from usbook.predictions.predictions import toy_predictions
+    toy_predictions(20, 4).table.to_csv(tmp_path/'p.csv', index=False)
+    code = ("import sys; from usbook.cli.main import main; c = main(['evaluate', 'p.csv', *sys.argv[1:]]); "
+            "print('LOADED', 'scipy.stats._stats_py' in sys.modules, 'sklearn' in sys.modules, c)")
+    def loaded(*words):
+        r = subprocess.run([sys.executable, '-c', code, *words], capture_output=True, text=True, cwd=tmp_path)
+        return r.stdout.splitlines()[-1], r.stdout
+    last, shown = loaded()
+    assert last == 'LOADED False False 0'
+    last, _ = loaded('--independent')
+    assert last == 'LOADED True False 0'

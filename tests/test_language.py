@@ -1,22 +1,211 @@
 """Two languages: every text that is read has its place in a catalogue, and no translation contradicts its source."""
 import json
+import re
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 
 import check_translations as checks
 import translate as tr
+from babel.messages.catalog import Message
+from usbook.core import language as lg
+from usbook.core.errors import BadInput
+from usbook.core.language import Sentences, set_language, told, translated
+from usbook.core.shown import segments, translate_plots, translated_notebook, translated_page
+
+NOTEBOOKS = [p for p in sorted((ROOT/'nbs').rglob('*.ipynb')) if '.ipynb_checkpoints' not in p.parts]
+
+@pytest.fixture
+def zh():
+    set_language('zh')
+    yield
+    set_language('en')
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    "A language of one catalogue; the text is that of a PO file"
+    def write(text, name='messages/core'):
+        path = tmp_path/'zh'/f'{name}.po'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n' + text, encoding='utf-8')
+        for module, key in ((lg, 'LOCALE'), (checks, 'LOCALE')): monkeypatch.setattr(module, key, tmp_path)
+        monkeypatch.setattr(checks, 'ROOT', tmp_path)
+        lg.catalogue.cache_clear()
+        lg._sentences.cache_clear()
+    yield write
+    monkeypatch.undo()
+    lg.catalogue.cache_clear()
+    lg._sentences.cache_clear()
+
+# ---- catalogues
 
 def test_a_cell_is_its_segments_joined():
-    for f in (ROOT/'nbs').rglob('*.ipynb'):
-        if '.ipynb_checkpoints' in f.parts: continue
+    for f in NOTEBOOKS:
         for c in json.loads(f.read_text(encoding='utf-8'))['cells']:
-            if c['cell_type'] != 'markdown': continue
             source = ''.join(c['source'])
-            assert ''.join(t for t, _ in tr.segments(source)) == source
+            if c['cell_type'] == 'markdown': assert ''.join(t for t, _ in segments(source)) == source
 
 def test_no_translation_contradicts_its_source():
     wrong = [w for lang in tr.languages() for w in checks.problems(lang)]
     assert not wrong, '\n'.join(wrong[:40])
+
+def test_what_is_complete_stays_complete():
+    gone = [w for lang, parts in tr.COMPLETE.items() for w in tr.lacking(lang, parts)]
+    assert not gone, '\n'.join(gone[:40])
+
+WRONG = [
+    ('{n} images of {m} patients', '{n} 幅图像', 'placeholder {m}'),
+    ('{n} images', '{n} 幅图像，{x}', 'placeholder {x}'),
+    ('see `usbook check`', '见 `usbook lab`', 'usbook check'),
+    ('see [the chapter](../a.ipynb)', '见[本章](../b.ipynb)', '../a.ipynb'),
+    ('at most 95 % of 20', '最多 95 %', '20'),
+    ('in 1998', '在 1989 年', '1998'),
+    ('$x^2$ is a square', '$x^3$ 是平方', 'x^2'),
+    ('the recall of the class', '该类别的精确率', 'recall'),
+    ('these images are new', 'these images are new', 'English'),
+    ('these are new', '这些 are new images of the other patients', 'English'),
+    ('no, they are not', '不,它们不是', 'half-width'),
+]
+
+@pytest.mark.parametrize('source, target, what', WRONG)
+def test_a_contradiction_is_named(source, target, what):
+    assert any(what in w for w in checks.contradictions(Message(source, target), 'zh'))
+
+RIGHT = [
+    ('{n} image{_s} of {m} patients', '{m} 名患者的 {n} 幅图像'),
+    ('a recall of .90 (see `x`)', '召回率为 .90（见 `x`）'),
+    ('three of the four signs', '四种征象中的三种'),
+]
+
+@pytest.mark.parametrize('source, target', RIGHT)
+def test_a_good_translation_passes(source, target): assert not checks.contradictions(Message(source, target), 'zh')
+
+def test_a_broken_placeholder_is_named_with_file_and_line(small):
+    small('msgid "{n} images"\nmsgstr "{m} 幅图像"\n')
+    [first, *_] = checks.problems('zh')
+    assert re.match(r'zh/messages/core\.po:4: ', first)
+
+# ---- sentences
+
+def test_english_is_what_it_was():
+    text = 'There are 3 images of 2 patients.'
+    assert translated(text) is text and translated_page(f'<p>{text}</p>') == f'<p>{text}</p>'
+
+def test_a_stale_translation_gives_the_english_sentence_marked(small, zh):
+    small('#, fuzzy\nmsgid "the image is too dark"\nmsgstr "图像太亮"\n')
+    assert translated('the image is too dark') == 'the image is too dark' + lg.MARK['zh']
+
+def test_gaps_are_filled_and_names_stay(small, zh):
+    small('msgid "{n} of {images} images can\'t be read: {file}"\n'
+          'msgstr "{images} 幅图像中有 {n} 幅无法读取：{file}"\n\n'
+          'msgid "images"\nmsgstr "图像"\n')
+    assert translated("3 of 7 images can't be read: images") == '7 幅图像中有 3 幅无法读取：images'
+    assert translated("3 of 7 images can't be read: a.png; images") == '7 幅图像中有 3 幅无法读取：a.png；图像'
+
+def test_a_text_that_ends_in_a_sign_is_no_trouble(zh):
+    for text in ('images: ', 'images, ', 'a; ; b', '; ', ': x', '. Images'): assert isinstance(translated(text), str)
+
+def test_the_place_of_an_error_is_never_translated(small, zh):
+    small('msgid "images"\nmsgstr "图像"\n\nmsgid "is missing"\nmsgstr "缺失"\n')
+    e = BadInput('is missing', 'images', remedy='images')
+    assert told(e) == 'images：缺失；图像' and str(e) == 'images: is missing; images'
+    assert e.__notes__ == [told(e)]
+
+def test_each_pattern_finds_its_own_example():
+    "No sentence made from a source is taken for one made from another, unless both are translated alike"
+    s = Sentences('zh', lg._SHOWN)
+    lost = []
+    for p in s.patterns:
+        if p.stale or p.weight < 12: continue
+        example = re.sub(r'\{([^{}]*)\}', lambda m: '' if m[1].startswith('_') else 'Q7', p.source)
+        example = example.replace('{{', '{').replace('}}', '}')
+        own = s._filled(p, p.match(example) or ())
+        if p.match(example) is None or s._one(example) != own: lost.append((p.source, s._one(example), own))
+    assert len(lost) <= len(s.patterns)//50, lost[:20]
+
+# ---- the border
+
+def test_an_unknown_language_is_answered_with_those_there_are(usbook):
+    for words in (('--lang', 'tlh', 'list'), ('list', '--lang', 'tlh')):
+        r = usbook(*words)
+        assert r.returncode == 2 and 'en, zh' in r.stderr and not r.stdout
+    r = usbook('list', USBOOK_LANG='tlh')
+    assert r.returncode == 2 and 'en, zh' in r.stderr
+
+def test_the_systems_language_is_taken_where_nothing_is_said(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('USBOOK_LANG', raising=False)
+    for system, lang in (('zh_CN.UTF-8', 'zh'), ('de_DE.UTF-8', 'en'), ('C', 'en')):
+        monkeypatch.setenv('LC_ALL', system)
+        assert set_language() == lang
+    (tmp_path/'settings.ini').write_text('[usbook]\nlang = zh\n')
+    assert set_language() == 'zh' and set_language('en') == 'en'
+
+def test_results_are_the_same_in_both_languages(usbook, tmp_path):
+    (tmp_path/'p.csv').write_text(usbook('evaluate', '--example').stdout)
+    for words in (('evaluate', 'p.csv', '--json'), ('evaluate', 'p.csv', '--csv'), ('evaluate', '--example'),
+                  ('evaluate', 'no.csv', '--json'), ('list', '--json'), ('audit', 'lung_signs', '--json')):
+        english, chinese = usbook(*words), usbook(*words, '--lang', 'zh')
+        assert english.returncode == chinese.returncode and english.stdout == chinese.stdout, words
+    set_language('en')
+
+def test_help_and_errors_are_in_the_language(usbook):
+    assert re.search('[\u4e00-\u9fff]', usbook('evaluate', '--help', '--lang', 'zh').stdout)
+    r = usbook('evaluate', 'no.csv', '--lang', 'zh')
+    assert r.returncode == 2 and re.search('[\u4e00-\u9fff]', r.stderr)
+    assert not re.search('[\u4e00-\u9fff]', usbook('evaluate', '--help', '--lang', 'en').stdout)
+
+def test_code_cells_are_the_same_cells():
+    for f in NOTEBOOKS:
+        nb = json.loads(f.read_text(encoding='utf-8'))
+        other = translated_notebook(nb, f.relative_to(ROOT/'nbs').with_suffix('').as_posix(), 'zh')
+        assert len(nb['cells']) == len(other['cells'])
+        for a, b in zip(nb['cells'], other['cells']): assert a is b or a['cell_type'] == b['cell_type'] == 'markdown'
+
+def test_a_learners_own_notebook_is_never_overwritten(tmp_path, zh):
+    from usbook.cli.lab import lab_folder
+    set_language('en')
+    lab = lab_folder(tmp_path)
+    mine, theirs = (lab/'chapters'/f'{n}.ipynb' for n in ('01_lung_signs', '02_head_ct'))
+    nb = json.loads(mine.read_text(encoding='utf-8'))
+    nb['cells'][0]['source'] = ['my own words']
+    mine.write_text(json.dumps(nb))
+    set_language('zh')
+    assert lab_folder(tmp_path) == lab
+    assert 'my own words' in mine.read_text() and mine.with_stem('01_lung_signs-zh').is_file()
+    assert re.search('[\u4e00-\u9fff]', theirs.read_text(encoding='utf-8'))
+    assert not theirs.with_stem('02_head_ct-zh').exists()
+    before = {p: p.read_bytes() for p in lab.rglob('*') if p.is_file()}
+    lab_folder(tmp_path)
+    assert before == {p: p.read_bytes() for p in lab.rglob('*') if p.is_file()}
+
+def test_a_page_carries_its_sentences_only_where_they_are_needed(zh):
+    from usbook.predictions.predictions import toy_predictions
+    from usbook.widgets.page import standalone_page
+    from usbook.widgets.threshold import explore_threshold
+    assert 'lang="zh-CN"' in standalone_page() and 'speak({' in standalone_page()
+    assert '"_words"' in explore_threshold(toy_predictions()).html()
+    set_language('en')
+    assert 'lang="en"' in standalone_page() and 'speak({' not in standalone_page()
+    assert '"_words": {' not in explore_threshold(toy_predictions()).html()
+
+def test_plots_without_a_font_stay_english_and_say_so_once(zh, monkeypatch, capsys):
+    import usbook.core.shown as shown
+    monkeypatch.setattr(shown, 'plot_font', lambda lang: '')
+    monkeypatch.setattr(shown, '_PLOTS', {k: v for k, v in shown._PLOTS.items() if k == 'text'})
+    assert not translate_plots() and not translate_plots()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+def test_the_browser_finds_the_same_sentences(module):
+    known = [lg.catalogue('zh', n).items() for n in ('words', 'messages/widgets')]
+    words = {t: v for some in known[::-1] for t, (v, stale) in some if not stale}
+    said = [re.sub(r'\{([^{}]*)\}', lambda m: '' if m[1].startswith('_') else '12', t) for t in words][:400]
+    said += [f'{said[3]}; {said[5]}', f'{said[7]} ({said[9]})', f'{said[11]}.']
+    found = module('base')('(m.speak(x[0]), x[1].map(t => m.told(t)))', [words, said])
+    s = Sentences('zh', ('words', 'messages/widgets'))
+    other = [(a, b, s(a)) for a, b in zip(said, found) if b != s(a)]
+    assert not other, other[:10]

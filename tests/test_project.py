@@ -47,6 +47,7 @@ def test_notebooks_are_clean(copy):
 def test_readme_is_the_index():
     from readme import readme
     assert (ROOT/'README.md').read_text(encoding='utf-8') == readme(), 'run make export'
+    assert (ROOT/'README.zh.md').read_text(encoding='utf-8') == readme('zh'), 'run make export'
 
 def test_environment_yml_equals_pyproject():
     lines = re.findall(r'^ +- (.+)$', (ROOT/'environment.yml').read_text(encoding='utf-8'), re.M)

@@ -125,7 +125,7 @@ def _english(s, t, lang):
 def _punctuation(t):
     b = re.sub(r'\[[^\]]*\]', 'x', _SLOT.sub('x', _MATHS.sub('x', _CODE.sub('x', _LINK.sub(']', t)))))
     wrong = re.search(
-        rf'[{_HAN}][,;!?](?!\w)|[{_HAN}]:(?![/\w])|[{_HAN}]\.(?=\s|$)|[{_HAN}]\([^)]*[{_HAN}]|\([{_HAN}]', b
+        rf'[{_HAN}][,;!?](?![A-Za-z0-9])|[{_HAN}]:(?![/\w])|[{_HAN}]\.(?=\s|$)|[{_HAN}]\([^)]*[{_HAN}]|\([{_HAN}]', b
     )
     return [f'has half-width punctuation beside Chinese: {wrong[0]!r}'] if wrong else []
 

@@ -479,6 +479,8 @@ def word_units():
                 yield shown, f'usbook/studies/{s.id}.toml', zh
     for word, zh in COUNTED.items():
         yield f'{{n}} {word}', 'tools/translate.py', zh
+    yield 'Plots', 'tools/translate.py', '图'
+    yield 'called', 'tools/translate.py', '判为阳性'
     for w in ARGPARSE:
         yield w.strip(), 'tools/translate.py', ''
     for w in WORDS:
@@ -505,6 +507,13 @@ ARGPARSE = (
     '{n} of {m}',
     '{low} to {high}',
     '{value} (95 % interval)',
+)
+
+# captions of the book
+BOOK = (
+    'Chapters', 'Exercises', 'For teachers', 'Library: core', 'Library: data', 'Library: phantoms',
+    'Library: predictions', 'Library: learn', 'Library: evidence', 'Library: studies', 'Library: runs',
+    'Library: widgets', 'Library: cli', 'Library:', 'Library: reference',
 )
 
 # what is counted: "12 images"
@@ -546,6 +555,9 @@ COUNTED = {
     'learners': '{n} 名学员',
     'seconds': '{n} 秒',
     'minutes': '{n} 分钟',
+    'images of {m} patients': '{m} 名患者的 {n} 幅图像',
+    'with the finding': '其中 {n} 幅有该发现',
+    'with the finding ({share})': '其中 {n} 幅有该发现（{share}）',
 }
 
 # shown alone, as heads of tables and labels; further words are added here ('_' stands for a blank)
@@ -584,6 +596,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
         add(own or f'messages/{rel.parts[0] if len(rel.parts) > 1 else "cli"}', python_units(f))
     for f in sorted((ROOT / 'usbook' / 'widgets' / 'static').glob('*.js')):
         add('messages/widgets', js_units(f))
+    add('book', [(t, 'tools/book/book.py') for t in BOOK])
     for f in sorted((ROOT / 'usbook' / 'runs').glob('*.html.j2')):
         add('reports', template_units(f))
     for f in sorted((ROOT / 'usbook' / 'studies').glob('*.toml')):
@@ -693,6 +706,33 @@ def fill(lang, name, pairs):
             m.previous_id = []
             m.user_comments = list(dict.fromkeys([*m.user_comments, *([p['comment']] if p.get('comment') else [])]))
     write(path, cat)
+
+
+# parts (catalogues, or the folder they are in) in which nothing may be missing: a test keeps it
+COMPLETE = {
+    'zh': (
+        'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book',
+    )
+}
+
+
+def lacking(lang, parts):  # of sentences: what has to be translated, or looked at again
+    "What a part that is complete lacks, by catalogue and line"
+    out = []
+    for name, units in sources().items():
+        if name not in parts and part(name) not in parts:
+            continue
+        path = LOCALE / lang / f'{name}.po'
+        known = {m.id: m for m in read(path, lang)} if path.is_file() else {}
+        for text, place, _ in units:
+            m = known.get(text)
+            if m is None or not m.string:
+                out.append(f'{place}: not translated: {text[:100]!r} (make translate gives it a place)')
+            elif m.fuzzy:
+                where = f'{path.relative_to(ROOT)}:{m.lineno}'
+                out.append(f'{where}: the source has changed, look at it again: {text[:100]!r}')
+    return out
 
 
 def languages():

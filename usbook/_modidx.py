@@ -423,6 +423,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'usbook.cli.main._given': ('cli/main.html#_given', 'usbook/cli/main.py'),
                                  'usbook.cli.main._groups': ('cli/main.html#_groups', 'usbook/cli/main.py'),
                                  'usbook.cli.main._lab': ('cli/main.html#_lab', 'usbook/cli/main.py'),
+                                 'usbook.cli.main._later': ('cli/main.html#_later', 'usbook/cli/main.py'),
                                  'usbook.cli.main._list': ('cli/main.html#_list', 'usbook/cli/main.py'),
                                  'usbook.cli.main._list_problems': ('cli/main.html#_list_problems', 'usbook/cli/main.py'),
                                  'usbook.cli.main._look': ('cli/main.html#_look', 'usbook/cli/main.py'),

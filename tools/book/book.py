@@ -11,6 +11,10 @@ NBS = ROOT/'nbs'
 sys.path[:0] = [str(HERE), str(ROOT)]
 import api
 
+from usbook.core.language import set_language, translated
+from usbook.core.settings import languages
+from usbook.core.shown import translated_notebook
+
 VIEW = 'application/vnd.jupyter.widget-view+json'
 ALONE = ('*This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath '
          'shows its state.*')
@@ -170,7 +174,7 @@ def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module n
     return dict(nbformat=4, nbformat_minor=5, metadata=kernel, cells=cells), module, seen
 
 def toctree(caption, pages)->str:
-    return '\n'.join(['```{toctree}', ':hidden:', f':caption: {caption}', '', *pages, '```', ''])
+    return '\n'.join(['```{toctree}', ':hidden:', f':caption: {translated(caption)}', '', *pages, '```', ''])
 
 def names_page(modules:dict)->str:
     "Every public name of the library, with its first line"
@@ -186,12 +190,13 @@ def names_page(modules:dict)->str:
         ]
     return '\n'.join(out) + '\n'
 
-def prepare(src:Path):
+def prepare(src:Path, lang='en'):
     "What Sphinx reads: every notebook as a page, a page of all names, and the table of contents"
     from terms import PAGE, glossary_page
     modules, rooms = {}, {}
     for p in [Path('index.ipynb'), *notebooks()]:
         nb = json.loads((NBS/p).read_text(encoding='utf-8'))
+        if lang != 'en': nb = _in_language(nb, p, lang)
         room = p.parent.as_posix().removeprefix('.')
         made, module, seen = page(nb, room not in EXPLAINED, room)
         if p.with_suffix('').as_posix() == PAGE:
@@ -208,42 +213,60 @@ def prepare(src:Path):
     (src/'names.md').write_text(names_page(modules), encoding='utf-8')
     if (NBS/'images').is_dir(): shutil.copytree(NBS/'images', src/'images')
 
+def _in_language(nb, p, lang):
+    "A notebook's text in another language; what is for the teacher, known by its English beginning, is left out"
+    def kept(c): return p.parent.as_posix() != EXERCISES or not ''.join(c['source']).startswith('**For the teacher')
+    nb = nb | dict(cells=[c for c in nb['cells'] if kept(c)])
+    return translated_notebook(nb, p.with_suffix('').as_posix(), lang)
+
 def write(path, nb):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(nb), encoding='utf-8')
 
-def build(out:Path, jobs='1')->int: # Sphinx's exit code: anything it warns of is an error
+def build(out:Path, jobs='1', langs=None)->int: # Sphinx's exit code: anything it warns of is an error
+    "English at the top, each other language in a folder of its own, and a switch on each page"
+    if (out/'objects.inv').exists(): shutil.rmtree(out)          # pages of notebooks that are gone
+    langs = languages() if langs is None else langs
+    code = 0
+    for lang in langs: code = build_one(out if lang == 'en' else out/lang, lang, jobs) or code
+    set_language('en')
+    for lang in langs:
+        if lang != 'en': switch(out, lang)
+    return code
+
+WEB = {'zh': 'zh_CN'}
+NAMES = {'zh': '中文'}
+
+def build_one(out, lang, jobs)->int:
     from sphinx.cmd.build import main
+    from usbook.widgets.page import write_page
+    set_language(lang)
+    words = ['-q', '-E', '-W', '--keep-going', '-j', jobs, '-b', 'html', '-c', str(HERE)]
+    words += ['-D', f'language={WEB.get(lang, lang)}'] if lang != 'en' else []
     with tempfile.TemporaryDirectory() as d:
         src, said = Path(d)/'nbs', io.StringIO()
-        prepare(src)
-        if (out/'objects.inv').exists(): shutil.rmtree(out)      # pages of notebooks that are gone
-        with contextlib.redirect_stderr(said):
-            code = main(
-                [
-                    '-q',
-                    '-E',
-                    '-W',
-                    '--keep-going',
-                    '-j',
-                    jobs,
-                    '-b',
-                    'html',
-                    '-c',
-                    str(HERE),
-                    '-d',
-                    f'{d}/doctrees',
-                    str(src),
-                    str(out),
-                ]
-            )
+        prepare(src, lang)
+        with contextlib.redirect_stderr(said): code = main([*words, '-d', f'{d}/doctrees', str(src), str(out)])
         print(said.getvalue().replace(f'{src}/', 'nbs/'), end='', file=sys.stderr)
-    from usbook.widgets.page import write_page
     write_page(out/'judge.html')                                 # the page that needs no installation
     return code
 
+def switch(out, lang):
+    "On each page a link to the same page in the other language"
+    for there in (out/lang).rglob('*.html'):
+        rel = there.relative_to(out/lang)
+        here = out/rel
+        if not here.is_file(): continue
+        up = '../'*(len(rel.parts) - 1)
+        _link(here, f'{up}{lang}/{rel.as_posix()}', lang, NAMES.get(lang, lang))
+        _link(there, f'{up}../{rel.as_posix()}', 'en', 'English')
+
+def _link(page, address, lang, name):
+    text, link = page.read_text(encoding='utf-8'), f'<p class="lang"><a href="{address}" lang="{lang}">{name}</a></p>'
+    page.write_text(text.replace('<article role="main"', f'{link}\n<article role="main"', 1), encoding='utf-8')
+
 if __name__ == '__main__':
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT/'build'/'book'
-    code = build(out)
+    code = build(out, langs=sys.argv[2:] or None)
     if not code: print(f'{out/"index.html"}')
     sys.exit(code)

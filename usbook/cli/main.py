@@ -326,7 +326,19 @@ def _names(paths):
     short = [os.path.splitext(os.path.basename(o))[0] for o in paths]
     return short if len(set(short)) == len(short) else list(paths)
 
+def _later(name):
+    "A module that is loaded when something in it is asked for: evaluating patients needs nothing of scipy.stats"
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+    if name in sys.modules: return
+    spec = find_spec(name)
+    spec.loader = LazyLoader(spec.loader)
+    sys.modules[name] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    package, _, last = name.rpartition('.')
+    setattr(sys.modules[package], last, module) # where `from scipy import stats` looks first
+
 def _evaluate(args):
+    _later('scipy.stats')
     from usbook.cli.show import show_evaluation
     from usbook.core.progress import late_bar
     from usbook.evidence.metrics import evaluate

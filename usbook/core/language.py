@@ -41,7 +41,8 @@ _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patie
 class _Pattern:
     "A source text with gaps"
     def __init__(self, source, target, stale):
-        self.target, self.stale = target, stale
+        self.source, self.target = source, target
+        self.stale = stale
         parts = _SLOT.split(source)
         self.names, fixed = parts[1::2], [p.replace('{{', '{').replace('}}', '}') for p in parts[::2]]
         gaps = [r"([\w']{0,8} ?)" if n.startswith('_') else '(.*?)' for n in self.names]
@@ -116,6 +117,7 @@ def _bracketed(self:Sentences, text):
 @patch
 def _whole(self:Sentences, text):
     "One source text that is this text: exactly, with a full stop, or with a capital"
+    if not text: return None
     if (found := self._one(text)) is not None: return found
     if text.endswith('.') and (found := self._one(text[:-1])) is not None: return found + '。'
     small = text[0].lower() + text[1:]

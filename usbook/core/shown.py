@@ -162,13 +162,21 @@ FONTS = {'zh': ('Noto Sans CJK SC', 'Noto Sans SC', 'Source Han Sans SC', 'Sourc
                 'WenQuanYi Micro Hei', 'WenQuanYi Zen Hei', 'Noto Sans CJK JP', 'Droid Sans Fallback',
                 'AR PL UMing CN', 'AR PL UKai CN', 'Noto Serif CJK SC', 'Arial Unicode MS')}
 
+_LIKELY = re.compile(r'cjk|han|wqy|ping|heiti|hiragino|msyh|sim|song|uming|ukai|droid|arialuni', re.I)
+
 @lru_cache(maxsize=None)
 def plot_font(lang:str # zh ...
              )->str:   # name of an installed font; '' where there is none
     "A font whose glyphs a language needs"
     from matplotlib import font_manager
-    there = {f.name for f in font_manager.fontManager.ttflist}
-    return next((f for f in FONTS.get(lang, ()) if f in there), '')
+    def first():
+        there = {f.name for f in font_manager.fontManager.ttflist}
+        return next((f for f in FONTS.get(lang, ()) if f in there), '')
+    if lang not in FONTS or first(): return first()
+    for path in filter(_LIKELY.search, font_manager.findSystemFonts()): # installed since matplotlib looked
+        try: font_manager.fontManager.addfont(path)
+        except (OSError, RuntimeError, ValueError): continue
+    return first()
 
 # %% ../../nbs/core/09_shown.ipynb #d6564acf
 _PLOTS = {}
@@ -191,8 +199,7 @@ def _use(font):
     "Put a font behind the usual ones, and translate whatever becomes the text of an artist"
     import matplotlib as mpl
     from matplotlib.text import Text
-    families = [f for f in mpl.rcParams['font.sans-serif'] if f != font]
-    mpl.rcParams['font.sans-serif'] = [families[0], font, *families[1:]]
+    mpl.rcParams['font.family'] = [*(f for f in mpl.rcParams['font.family'] if f != font), font]
     if 'text' in _PLOTS: return
     _PLOTS['text'] = plain = Text.set_text
     def set_text(self, s): return plain(self, translated(s) if plot_font(language()) else s)

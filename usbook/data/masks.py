@@ -55,7 +55,8 @@ def coco_mask(
 
 def _decompressed(text): # LEB128 with an offset of 48; from the third on, differences to the run before the last
     text = text.encode() if isinstance(text, str) else text
-    out, value, shift = [], 0, 0
+    value = shift = 0
+    out = []
     for byte in text:
         c = byte - 48
         value |= (c & 31) << shift

@@ -57,6 +57,7 @@ function toldAnew(text) {
   return `${both[0] === null ? m[1] : both[0]}（${both[1] === null ? m[2] : both[1]}）${m[3] ? "。" : ""}`;
 }
 function toldWhole(text) {
+  if (!text) return null;
   for (const t of [text, text[0].toLowerCase() + text.slice(1)]) {
     let one = toldOne(t);
     if (one !== null) return one;
