@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: release quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -80,6 +80,22 @@ difficulty: .venv/.ready
 # what a stranger may do, some thousand times: spoilt files, kills, full disks, odd terminals; counts into nbs/records/campaign.json
 campaign: .venv/.ready
 	@OMP_NUM_THREADS=1 PYTHONPATH=tools $(RUN) -m campaign
+
+# everything of a release but the tag: VERSION=0.2.0; sdist and wheel are tried in an empty environment, then put into dist/
+release: .venv/.ready
+	@$(RUN) tools/release.py $(VERSION) $(if $(TAGGED),--tagged)
+
+# what CI would say first, in ten seconds; `make hooks` asks it before each commit
+quick: .venv/.ready
+	@$(RUN) tools/quick.py
+
+hooks: .venv/.ready
+	@$(BIN)/nbdev-install-hooks
+	@cp tools/hooks/pre-commit "$$(git rev-parse --git-path hooks)/pre-commit"
+
+# the data cards of the samples (Croissant) and the backbone's model card, from what is there
+cards: .venv/.ready
+	@$(RUN) tools/cards.py
 
 benchmarks: .venv/.ready
 	@for b in benchmarks/bench_*.py; do echo "$$b"; $(RUN) "$$b" || exit 1; done

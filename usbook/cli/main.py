@@ -668,14 +668,75 @@ def _workshop(args):
     tell(f'{_short(args.out)}: {size_text(sum(parts.values()))} in all; README.txt there says what to do')
 
 # %% ../../nbs/cli/04_main.ipynb #4099a015
+def _submit(args):
+    from usbook.classroom.pack import read_pack, submit
+    path = submit(args.files, args.name, args.id, args.out)
+    pack = read_pack(path)
+    if args.json: return show_json(dict(file=str(path), name=pack.name, id=pack.id, files=sorted(pack.files)))
+    tell(f"{_short(path)}, with {', '.join(f.partition('/')[2] for f in sorted(pack.files))}")
+
 def _class(args):
     from pathlib import Path
+    if any(Path(args.folder).glob('*.zip')): return _packs(args)
+    t, files = _class_table(args, args.folder)
+    if args.json: return show_json(_class_json(t, files))
+    _show_class(t, files)
+
+def _packs(args):
+    "Packs: exercises are run again, and the answers in them make the class table"
+    from usbook.core.progress import late_bar
+    from usbook.classroom.gradebook import Gradebook, add_ids, write_gradebook
+    from usbook.classroom.grading import Limits, grade
+    from usbook.classroom.pack import read_packs
+    packs, out = read_packs(args.folder)
+    limits = Limits(seconds=args.seconds, memory=args.memory*1e9)
+    done, more = grade(packs, args.hidden, limits, late_bar())
+    book = Gradebook(done, out + more)
+    if args.roster: book = add_ids(book, args.roster)
+    read = _tables_in(args, packs, book)
+    files = write_gradebook(book, args.out) if book.graded or not read else []
+    if args.json: return show_json(_packs_json(book, files) | ({'class': _class_json(*read)} if read else {}))
+    _show_book(book, files)
+    if read: _show_class(*read)
+
+
+# %% ../../nbs/cli/04_main.ipynb #d52664ca
+def _tables_in(args, packs, book):
+    "The class table of what readers and networks answered, where the packs hold that"
+    import tempfile
+    from pathlib import Path
+    from usbook.classroom.table import free_name
+    with tempfile.TemporaryDirectory() as d:
+        for p in packs:
+            for name, v in (p.of('answers') | p.of('predictions')).items():
+                place = Path(d)/name
+                if place.exists(): place = free_name(place.with_stem(f'{place.stem}_{p.name}'))
+                place.write_bytes(v)
+        if not any(Path(d).iterdir()): return None
+        try: return _class_table(args, d)
+        except BadInput as e: book.left_out.append(('answers', f'the answers in the packs: {e}'))
+
+def _packs_json(book, files):
+    each = [dict(name=g.name, id=g.id, study=g.study, points=g.points, out_of=len(g.marks), note=g.note,
+                 marks=[vars(m) for m in g.marks]) for g in book.graded]
+    return dict(graded=each, left_out=[dict(file=f, why=w) for f, w in book.left_out], files=[str(f) for f in files])
+
+
+# %% ../../nbs/cli/04_main.ipynb #44f8a01d
+def _show_book(book, files):
+    t = book.table()
+    if len(t): _frame(t[['learner', 'study', 'points', 'out_of', 'note']].set_index('learner'), 'learner')
+    for _, why in book.left_out: tell(f'Left out: {why}')
+    if files: tell(f"Grades: {', '.join(map(_short, files))}")
+
+def _class_table(args, folder):
+    from pathlib import Path
     from usbook.classroom.table import explore_class, free_name, read_class
-    t, out = read_class(args.folder, args.truth), Path(args.out)
+    t, out = read_class(folder, args.truth), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    files = [t.write(out/'class-table.csv'), explore_class(t, args.images).save(free_name(out/'class.html'))]
-    value, n, _ = t.fleiss()
-    if args.json: return show_json(_class_json(t, value, n, files))
+    return t, [t.write(out/'class-table.csv'), explore_class(t, args.images).save(free_name(out/'class.html'))]
+
+def _show_class(t, files):
     tell(t.sentence())
     _frame(t.each(), 'learner')
     tell('\nThe images most disagreed on:')
@@ -683,8 +744,10 @@ def _class(args):
     for _, why in t.left_out: tell(f'Left out: {why}')
     tell(f'Table: {_short(files[0])}, picture: {_short(files[1])}')
 
-def _class_json(t, value, n, files):
+# %% ../../nbs/cli/04_main.ipynb #46092485
+def _class_json(t, files):
     rows = lambda d: [{k: v for k, v in r.items() if v == v} for r in d.reset_index().to_dict('records')]
+    value, n, _ = t.fleiss()
     return dict(
         learners=rows(t.each()),
         images=rows(t.images()),
@@ -810,6 +873,31 @@ def _phantom_options(p):
     p.add_argument('--difficulty', type=float, help='0 easy to 1 hard')
     p.add_argument('--workers', type=_whole(1, 1025), help='processes (default: all cores)')
 
+# %% ../../nbs/cli/04_main.ipynb #ec41800a
+def _class_options(add):
+    "What goes from learners to teachers"
+    p = add('submit', _submit, 'one file for the teacher: your notebook, answers and predictions')
+    p.add_argument('files', nargs='+', metavar='FILE', help='notebooks, reader_<name>.csv, predictions')
+    p.add_argument('--name', required=True, help="yours, as it will appear in the teacher's table")
+    p.add_argument('--id', default='', help='by which your school knows you: a number, or your e-mail address there')
+    p.add_argument('--out', default='.', metavar='FOLDER', help='receives submission-<name>.zip (default: here)')
+    p = add('class', _class, "a whole class: reader files or predictions in one table, packs graded")
+    p.add_argument('folder', help='reader_<name>.csv or predictions of each learner, or packs made by usbook submit')
+    p.add_argument(
+        '--truth',
+        metavar='TABLE.csv',
+        help='image and target (or label): predictions or a manifest; default: from predictions in the folder',
+    )
+    p.add_argument('--images', metavar='FOLDER', help='where the images are, for the picture')
+    p.add_argument(
+        '--out', default='.', metavar='FOLDER', help='receives class-table.csv, class.html, grades.csv (default: here)'
+    )
+    p.add_argument('--hidden', metavar='CHECKS.py', help="packs: more checks, which are in no learner's copy")
+    p.add_argument('--roster', metavar='LIST.csv', help='packs: name and id of each learner')
+    p.add_argument('--seconds', type=_whole(1, 86401), default=300, metavar='N', help='packs: for one notebook (300)')
+    p.add_argument('--memory', type=_whole(1, 1025), default=4, metavar='GB', help='packs: for one notebook (4)')
+
+
 # %% ../../nbs/cli/04_main.ipynb #ec530456
 def parser(): # argparse's parser
     "The whole command line"
@@ -898,17 +986,7 @@ def parser(): # argparse's parser
     p.add_argument('--no-book', action='store_true', help='leave the book out')
     p.add_argument('--with-fits', action='store_true', help='the trained networks of your runs and chapters too')
     p.add_argument('--key', action='store_true', help="the solutions and the teacher's key too")
-    p = add('class', _class, "a whole class's reader files or predictions in one table, with its picture")
-    p.add_argument('folder', help='reader_<name>.csv or predictions of each learner')
-    p.add_argument(
-        '--truth',
-        metavar='TABLE.csv',
-        help='image and target (or label): predictions or a manifest; default: from predictions in the folder',
-    )
-    p.add_argument('--images', metavar='FOLDER', help='where the images are, for the picture')
-    p.add_argument(
-        '--out', default='.', metavar='FOLDER', help='receives class-table.csv and class.html (default: here)'
-    )
+    _class_options(add)
     p = add('look', _look, 'a page of what is in a folder of images: patients, look-alikes, sizes, text in the pixels')
     p.add_argument('folder', metavar='FOLDER', help='images in folders, or with a manifest.csv')
     p.add_argument('--patients', metavar='RULE', help='whose an image is; default: rules are proposed')
