@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: release quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: picture release quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -72,6 +72,10 @@ ablation: .venv/.ready
 # what holds: the verdicts of all five studies into nbs/records; PROFILE=workshop for the larger runs
 record: .venv/.ready
 	@$(RUN) tools/record.py $(if $(PROFILE),--profile $(PROFILE))
+
+# the picture at the top of the README, from the samples and the recorded verdicts
+picture: .venv/.ready
+	@$(RUN) tools/picture.py
 
 # how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready

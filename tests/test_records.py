@@ -1,15 +1,18 @@
 "Every recorded figure says what it was made from, with what, when and by which command"
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from usbook.core.errors import BadInput
 from usbook.core.files import read_json
 from usbook.core.interval import Interval
 from usbook.runs.record import NOT_RECORDED, Record, figures_of_arms, figures_of_rows, json_numbers, versions_now
 
-RECORDS = Path(__file__).parents[1]/'nbs'/'records'
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT/'nbs'/'records'
 FILES = [
     f for f in sorted(RECORDS.rglob('*.json')) if f.name != 'detections.json'
 ]  # those are beside tables, of predictions' form
