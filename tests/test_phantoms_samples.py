@@ -260,3 +260,10 @@ def test_a_script_without_a_guard_ends_with_a_sentence(tmp_path):
                       f"make_sample('lung_signs', {str(tmp_path/'out')!r}, n=16, size=48, workers=2, progress=False)\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode and "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_a_process_of_another_pool_makes_its_own_images(tmp_path):
+    from joblib import Parallel, delayed
+    [there] = Parallel(2)([delayed(make_sample)('lung_signs', tmp_path/'there', 8, size=32, workers=2, progress=False)])
+    here = make_sample('lung_signs', tmp_path/'here', 8, size=32, workers=1, progress=False)
+    assert there.read_text() == here.read_text()

@@ -353,7 +353,8 @@ _UNGUARDED = "a script calls this outside `if __name__ == '__main__':`"
 def _run(jobs, workers, progress, study):
     "Do the jobs, here or in fresh processes (spawn: the same on Linux, macOS and Windows); yields records"
     with tqdm(total=len(jobs), desc=study, unit='image', disable=progress is not True) as bar:
-        if workers <= 1 or len(jobs) < 8:
+        inside = current_process().name != 'MainProcess'  # its neighbours have the other cores
+        if inside or workers <= 1 or len(jobs) < 8:
             for j in jobs: yield _make(j); bar.update()
             return
         pool = ProcessPoolExecutor(workers, get_context('spawn'))
