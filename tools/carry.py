@@ -109,6 +109,8 @@ MADE = dict(  # images, pixels and knobs of the simulated sets; records of label
     chest_shenzhen=(120, 200, dict(label_noise=0.)),
     breast=(60, 144, dict(images_per_patient=1)),
 )
+STRANGERS = 1000, 120 # seed of new invented patients to test on, and how many images
+CHANCE = dict(lung_signs=.25, head_ct=.5, abdomen_organs=.25)  # balanced accuracy of a guess; of AUC it is .5
 WITHOUT = {f'wide without {i}': '+'.join(k for k in INGREDIENTS if k != i) for i in INGREDIENTS}
 WORLDS = dict(site='site', wide='wide') | WITHOUT
 
@@ -117,10 +119,12 @@ def simulated(name:str,  # of the real set that it shall teach
               world:str, # one of `WORLDS`
               seed:int,
               cache:Path,
-              workers=None # processes that simulate; None: one per core
+              workers=None, # processes that simulate; None: one per core
+              n=None        # images; None: as in `MADE`
              )->Manifest: # with the classes of the real set
     "A simulated set for a real one: wholly invented patients"
-    n, size, knobs = MADE[name]
+    most, size, knobs = MADE[name]
+    n = n or most
     knobs = dict(knobs, machines=WORLDS[world])
     folder = cached_folder(STUDY[name], cache/'carry', n, seed, size, **knobs)
     file = make_sample(STUDY[name], folder, n, seed, size, workers=workers, progress=False, **knobs)
@@ -130,7 +134,7 @@ def simulated(name:str,  # of the real set that it shall teach
     keep = label.isin(SETS[name]) if name != 'chest_shenzhen' else label != ''
     if name == 'head_ct': keep &= t.finding.isin(('', *BLOOD))  # the real question is: blood or none
     if name == 'chest_shenzhen': label = label.where(label == 'normal', 'tuberculosis')  # its lungs alone are asked
-    t = t.assign(label=label, patient='S' + t.patient)[keep].reset_index(drop=True)
+    t = t.assign(label=label, patient=f'S{seed}-' + t.patient)[keep].reset_index(drop=True)
     columns = ['image', 'patient', 'label', *(['mask'] if name == 'chest_shenzhen' else [])]
     return Manifest(t[columns], file.parent, SETS[name])
 
@@ -169,12 +173,18 @@ def _rooted(m):
     return Manifest(t[[c for c in ('image', 'patient', 'label', 'mask', 'split') if c in t]], Path('/'), m.classes)
 
 
-def together(sim:Manifest, # to train on
-             m:Manifest    # to test on
-            )->Manifest:   # with a split: train all simulated, test all real
-    "Both sets as one manifest, its paths from the root of the file system"
-    parts = [_rooted(a.with_split([split]*len(a))).table for a, split in ((sim, 'train'), (m, 'test'))]
-    return Manifest(pd.concat(parts, ignore_index=True), Path('/'), m.classes)
+def strangers(name, cache, workers=None):
+    "World -> new invented patients to test on, where images are classified: what a network is worth at home and abroad"
+    if name not in CHANCE: return {}
+    return {w: simulated(name, w, STRANGERS[0], cache, workers, STRANGERS[1]) for w in ('site', 'wide')}
+
+
+def together(sim:Manifest,   # to train on
+             *tests:Manifest # to test on
+            )->Manifest:     # with a split: train and test
+    "All sets as one manifest, its paths from the root of the file system"
+    parts = [_rooted(a.with_split([split]*len(a))).table for a, split in ((sim, 'train'), *((t, 'test') for t in tests))]
+    return Manifest(pd.concat(parts, ignore_index=True), Path('/'), sim.classes)
 
 
 # What a training is worth --------------------------------------------------------------------------------------
@@ -253,19 +263,27 @@ def found_masses(m, marks):
 
 
 def judge(name, world, mode, halves, seeds, how):
-    "Rows of the record: trained on a simulated world, scored on the halves asked for and on no other"
+    "Rows of the record: trained on one world, scored on new invented patients and on the halves asked for, no other"
     (cache, device, workers), m, outs = how, real(name), []
+    new = strangers(name, cache, workers) if world != 'real' else {}
     for seed in seeds:
         job = job_of(name, mode, seed, cache, device)
         if world == 'real': outs.append(_of_folds(name, m, job, cache))
-        else: outs.append(kept(cache, name, together(simulated(name, world, seed, cache, workers), m), job, 'carry'))
+        else:
+            tests = together(simulated(name, world, seed, cache, workers), m, *new.values())
+            outs.append(kept(cache, name, tests, job, 'carry'))
+    first = len(m)
+    for on, t in new.items():
+        yield _row(name, world, mode, on, t, [o[first:first + len(t)] for o in outs])
+        first += len(t)
     for half in halves:
-        here = (m.table.half == half).to_numpy()
-        part = m.subset(here)
-        row = dict(set=name, world=world, mode=mode, half=half, n=len(part), patients=len(set(part.patients)),
-                   seeds=len(outs))
-        if name == 'breast': yield row | found_masses(part, outs)
-        else: yield row | resampled(name, part, [o[here] for o in outs])
+        rows = np.flatnonzero(m.table.half == half)
+        yield _row(name, world, mode, half, m.subset(rows), outs if name == 'breast' else [o[rows] for o in outs])
+
+
+def _row(name, world, mode, on, m, outs):
+    row = dict(set=name, world=world, mode=mode, on=on, n=len(m), patients=len(set(m.patients)), seeds=len(outs))
+    return row | (found_masses(m, outs) if name == 'breast' else resampled(name, m, outs))
 
 
 def _of_folds(name, m, job, cache):
@@ -322,7 +340,6 @@ def why(name, world, cache, workers=None):
 # The record ----------------------------------------------------------------------------------------------------
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'carrying_over.json'
-CHANCE = dict(lung_signs=.25, head_ct=.5, abdomen_organs=.25)  # balanced accuracy of a guess; of AUC it is .5
 
 
 # What was wanted of the half that was kept aside, before anything was measured there: metric -> at least, or at most
@@ -343,8 +360,8 @@ def thumbnails(name, world):
 
 
 def not_run(rows):
-    "What belongs to the record and was not measured: set, world, mode, half"
-    done = {tuple(r[k] for k in ('set', 'world', 'mode', 'half')) for r in rows}
+    "What belongs to the record and was not measured: set, world, mode, on which half"
+    done = {tuple(r[k] for k in ('set', 'world', 'mode', 'on')) for r in rows}
     asked = product(SETS, ('site', 'wide', 'real'), MODES, HALVES)
     asked = [*asked, *product(SETS, WITHOUT, ('frozen',), ('development',))]
     return [', '.join(a) for a in asked if a not in done and a[::2] != ('chest_shenzhen', 'frozen')]
@@ -353,7 +370,7 @@ def not_run(rows):
 def record(rows, shas, told=()):
     "Replace what was judged anew, keep the rest; `told` is what `why` says"
     old = Record.read(RECORD) if RECORD.exists() else None
-    def key(r): return [r[k] for k in ('set', 'world', 'mode', 'half')]
+    def key(r): return [r[k] for k in ('set', 'world', 'mode', 'on')]
     known = [key(r) for r in rows]
     order = [*SETS]
     rows = sorted([r for r in (old.rows if old else []) if key(r) not in known] + rows,
@@ -369,7 +386,7 @@ def record(rows, shas, told=()):
         why=[t for t in before if (t['set'], t['world']) not in new] + [*told],
         abdomen_organs='patients are unknown: images that look alike are one, and the intervals are too narrow',
         weights=weights_of('usbook', None).sha256)
-    figures = figures_of_rows(rows, 'set', ('world', 'mode', 'half'))
+    figures = figures_of_rows(rows, 'set', ('world', 'mode', 'on'))
     Record('make carry', (old.data if old else {}) | shas, figures, rows, how).write(RECORD)
 
 
