@@ -183,7 +183,8 @@ def together(sim:Manifest,   # to train on
              *tests:Manifest # to test on
             )->Manifest:     # with a split: train and test
     "All sets as one manifest, its paths from the root of the file system"
-    parts = [_rooted(a.with_split([split]*len(a))).table for a, split in ((sim, 'train'), *((t, 'test') for t in tests))]
+    both = [(sim, 'train'), *((t, 'test') for t in tests)]
+    parts = [_rooted(a.with_split([split]*len(a))).table for a, split in both]
     return Manifest(pd.concat(parts, ignore_index=True), Path('/'), sim.classes)
 
 
