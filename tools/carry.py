@@ -284,7 +284,13 @@ def judge(name, world, mode, halves, seeds, how):
 
 def _row(name, world, mode, on, m, outs):
     row = dict(set=name, world=world, mode=mode, on=on, n=len(m), patients=len(set(m.patients)), seeds=len(outs))
+    if name in CHANCE: row |= dict(said=_shares(m, [o.argmax(1) for o in outs]), true=_shares(m, [m.targets]))
     return row | (found_masses(m, outs) if name == 'breast' else resampled(name, m, outs))
+
+
+def _shares(m, answers):
+    "Class -> share of the images"
+    return {c: round(float(np.mean([a == k for a in answers])), 3) for k, c in enumerate(m.classes)}
 
 
 def _of_folds(name, m, job, cache):
