@@ -197,20 +197,16 @@ def _show_run(run):
 def _outside(args, run, settings, reading):
     "The networks of a run on the images of another place"
     from usbook.cli.show import show_table
-    from usbook.runs.outside import outside_test
+    from usbook.runs.outside import outside_rows, outside_test
     out = outside_test(run.folder, args.test, settings, reading, False if args.json else None)
     run.results['outside'] = out.as_dict()
     if args.json: return
     tell(f'Outside test: {out.where}, {out.images} images of {out.patients} patients')
     for arm, found in out.arms.items():
-        rows = [[m.replace('_', ' '), *map(str, v.values())] for m, v in found['metrics'].items()]
-        for c, t in found['thresholds'].items():
-            both = ('sensitivity', 'specificity')
-            rows += [[f'{k} of {c} at {t["value"]:.2f}', *map(str, t[k].values())] for k in both]
-        for c, t in found['calibration'].items():
-            rows += [[f'calibration {k} of {c}', *map(str, v.values())] for k, v in t.items()]
+        rows = [[what, *map(str, v.values())] for what, v in outside_rows(found)]
         show_table([arm, 'inside', 'outside', 'drop'], rows)
     for n in out.notes[:3]: tell(f'Note: {n}')
+    tell(f'Page: {_short(run.folder/"outside.html")}\n', flush=True)
 
 # %% ../../nbs/cli/04_main.ipynb #ca4960d3
 def _short(path):
