@@ -4,6 +4,7 @@
 """
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from . import children, ends, inputs, kills
 
 RECORD = children.ROOT/'nbs'/'records'/'campaign.json'
-KILLS = {'phantom': 20, 'list': 12, 'workshop': 8, 'reproduce': 6}  # per command; 24 of the others
+KILLS = {'phantom': 20, 'exercises': 24, 'class': 24, 'cutting': 24, 'workshop': 8, 'reproduce': 6}  # 12 of the others
 PARTS = ('inputs', 'kills', 'disks', 'two', 'terminals')
 
 
@@ -21,7 +22,7 @@ def say(line): print(line, flush=True)
 
 
 def kills_of(w, share):
-    n = next((n for k, n in KILLS.items() if w.name.startswith(k)), 24)
+    n = next((n for k, n in KILLS.items() if w.name.startswith(k)), 12)
     return max(1, round(n*share))
 
 
@@ -55,6 +56,9 @@ def main():
     a = p.parse_args()
     children.load()
     found, all_figures, seconds = [], [], {}
+    this = dict(commit=commit_now(), only=a.only, share=a.share, seconds=seconds)
+    part_of_it = a.parts or a.only or a.share != 1  # the whole campaign begins a new record
+    before = earlier(Path(a.record)) if part_of_it else None
     with tempfile.TemporaryDirectory(prefix='usbook-campaign-') as d:
         for part in a.parts or PARTS:
             began = time.monotonic()
@@ -66,24 +70,33 @@ def main():
             all_figures += figures(part, [(n, Counter(failed=0) | c | Counter()) for n, c in done])
             found += failures
             shutil.rmtree(Path(d)/part, ignore_errors=True)
+            if a.record and all_figures: write(Path(a.record), all_figures, this, found, before)
     for f in found: print('FAILED', *map(str, f), sep=' | ')
-    if a.record and all_figures: write(Path(a.record), all_figures, seconds, found)
     return bool(found)
 
 
-def write(file, rows, seconds, found):
-    "Into the record; what this run did not look at stays as it was"
-    from usbook.core.files import lock
+def commit_now():
+    "Which code this is; a sign behind it: and something changed since"
+    def git(*words): return subprocess.run(['git', *words], cwd=children.ROOT, capture_output=True, text=True).stdout
+    changed = git('status', '--porcelain', '--', 'usbook', 'tools/campaign').strip()
+    return git('rev-parse', '--short=10', 'HEAD').strip() + ('+' if changed else '')
+
+
+def earlier(file):
+    "The record as it is, to be added to; `None` where there is none"
     from usbook.runs.record import Record
-    with lock(file):
-        old = Record.read(file) if file.is_file() else None
-        done = {r['arm'] for r in rows}
-        rows = [r for r in (old.figures if old else ()) if r['arm'] not in done] + rows
-        how = dict(seconds=(old.how.get('seconds', {}) if old else {}) | seconds)
-        if found: how['failures'] = [' | '.join(map(str, f))[:500] for f in found]
-        data = dict(spoilt=dict(note='made from a seed by tools/campaign'))
-        Record('make campaign', data, sorted(rows, key=lambda r: (r['arm'], r['metric'])), how=how).write(file)
-    file.with_name(f'.{file.name}.lock').unlink(missing_ok=True)
+    return Record.read(file) if file.is_file() else None
+
+
+def write(file, rows, this, found, before):
+    "Into the record, after each part; what this run did not look at stays as it was, with the commit it was found at"
+    from usbook.runs.record import Record
+    done = {r['arm'] for r in rows}
+    rows = [r for r in (before.figures if before else ()) if r['arm'] not in done] + rows
+    how = dict(runs=(before.how.get('runs', []) if before else []) + [{k: v for k, v in this.items() if v}])
+    if found: how['failures'] = [' | '.join(map(str, f))[:500] for f in found]
+    data = dict(spoilt=dict(note='made from a seed by tools/campaign'))
+    Record('make campaign', data, sorted(rows, key=lambda r: (r['arm'], r['metric'])), how=how).write(file)
 
 
 if __name__ == '__main__': sys.exit(main())
