@@ -49,7 +49,7 @@ def disks(w, folder, shares=None, say=lambda line: None):
     need = w.need
     shares = shares or (OF_RUNS if isinstance(w, Runs) else SHARES)
     says = folder/'says'
-    says.mkdir(exist_ok=True)
+    says.mkdir(parents=True, exist_ok=True)
     for share in (*shares, 'read-only'):
         with small_disk(folder/'disk', 10*need + 4000) as d:
             if d is None: return Counter(skipped=1), []
@@ -80,8 +80,8 @@ def two_at_once(w, folder, n=2, say=lambda line: None):
     "(counts, failures): the same command, started several times in one folder"
     d = folder/'d'
     if bad := undisturbed(w, d): return Counter(failed=1), [(w.name, 'at once', bad)]
-    shutil.rmtree(d)
-    d.mkdir()
+    shutil.rmtree(d, ignore_errors=True)
+    d.mkdir(parents=True)
     w.prepare(d)
     pids, wrong = [start(w.run, d, **w.env) for _ in range(n)], []
     for pid in pids:
