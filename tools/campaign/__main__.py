@@ -15,7 +15,7 @@ from . import children, ends, inputs, kills
 
 RECORD = children.ROOT/'nbs'/'records'/'campaign.json'
 KILLS = {'phantom': 20, 'exercises': 24, 'class': 24, 'cutting': 24, 'workshop': 8, 'reproduce': 6}  # 12 of the others
-PARTS = ('inputs', 'kills', 'disks', 'two', 'terminals')
+PARTS = ('inputs', 'terminals', 'kills', 'disks', 'two')
 
 
 def say(line): print(line, flush=True)
@@ -26,18 +26,29 @@ def kills_of(w, share):
     return max(1, round(n*share))
 
 
-def run(part, folder, share=1., only=''):
-    "(counts, failures) of a part"
-    def place(w): return folder/part/''.join(c if c.isalnum() else '_' for c in w.name)
-    def each(one): return [(w.name, one(w, place(w))) for w in children.writers() if only in w.name]
+def each(part, folder, share=1., only=''):
+    "(name, counts, failures) of every reader or command of a part"
+    if part == 'terminals':
+        yield 'commands that show', *ends.terminals(folder/part, say)
+        return
     if part == 'inputs':
         seeds = range(round(120*share) or 1)
-        done = [(t.__name__, inputs.spoil(t, seeds, folder/part, say)) for t in inputs.READERS if only in t.__name__]
-    elif part == 'kills': done = each(lambda w, d: kills.series(w, kills_of(w, share), d, say=say))
-    elif part == 'disks': done = each(lambda w, d: ends.disks(w, d, say=say))
-    elif part == 'two': done = each(lambda w, d: ends.two_at_once(w, d, say=say))
-    else: done = [('commands that show', ends.terminals(folder/part, say))]
-    return [(name, c) for name, (c, _) in done], [f for _, (_, found) in done for f in found]
+        yield from ((t.__name__, *inputs.spoil(t, seeds, folder/part, say)) for t in inputs.READERS
+                    if only in t.__name__)
+        return
+    do = dict(kills=lambda w, d: kills.series(w, kills_of(w, share), d, say=say),
+              disks=lambda w, d: ends.disks(w, d, say=say), two=lambda w, d: ends.two_at_once(w, d, say=say))[part]
+    for w in children.writers():
+        if only not in w.name: continue
+        place = folder/part/''.join(c if c.isalnum() else '_' for c in w.name)
+        yield w.name, *do(w, place)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def run(part, folder, share=1., only=''):
+    "(counts, failures) of a part"
+    done = list(each(part, folder, share, only))
+    return [(name, c) for name, c, _ in done], [f for _, _, found in done for f in found]
 
 
 def figures(part, done):
@@ -61,16 +72,16 @@ def main():
     before = earlier(Path(a.record)) if part_of_it else None
     with tempfile.TemporaryDirectory(prefix='usbook-campaign-') as d:
         for part in a.parts or PARTS:
-            began = time.monotonic()
-            done, failures = run(part, Path(d), a.share, a.only)
-            seconds[part] = round(time.monotonic() - began)
-            total = sum((c for _, c in done), Counter())
+            began, total = time.monotonic(), Counter()
+            for name, counts, failures in each(part, Path(d), a.share, a.only):
+                all_figures += figures(part, [(name, dict(failed=0) | counts)])
+                found += failures
+                total += counts
+                seconds[part] = round(time.monotonic() - began)
+                if a.record: write(Path(a.record), all_figures, this, found, before)
             total.pop('slowest', None)
-            say(f'{part}: {dict(total)}, {len(failures)} failures, {seconds[part]} s')
-            all_figures += figures(part, [(n, Counter(failed=0) | c | Counter()) for n, c in done])
-            found += failures
+            say(f'{part}: {dict(total)}, {seconds.get(part, 0)} s')
             shutil.rmtree(Path(d)/part, ignore_errors=True)
-            if a.record and all_figures: write(Path(a.record), all_figures, this, found, before)
     for f in found: print('FAILED', *map(str, f), sep=' | ')
     return bool(found)
 
@@ -89,7 +100,7 @@ def earlier(file):
 
 
 def write(file, rows, this, found, before):
-    "Into the record, after each part; what this run did not look at stays as it was, with the commit it was found at"
+    "Into the record, after each reader or command; what this run did not look at stays, with its commit"
     from usbook.runs.record import Record
     done = {r['arm'] for r in rows}
     rows = [r for r in (before.figures if before else ()) if r['arm'] not in done] + rows

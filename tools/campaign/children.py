@@ -294,7 +294,7 @@ class Said(Writer):
     def whole(self, d):
         from usbook.predictions.predictions import Predictions
         there = visible(d/'out')
-        if not there: return []
+        if 'p.csv' not in there: return []  # what is known of it comes first, and is nothing by itself
         try: Predictions.read(d/'out'/'p.csv')
         except Exception as e: return [f'{type(e).__name__}: {e}']
         return [k for k in self.reference if k not in there]
