@@ -3131,6 +3131,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'usbook.runs.lesson.plot_leak': ('runs/lesson.html#plot_leak', 'usbook/runs/lesson.py'),
                                     'usbook.runs.lesson.published_table': ('runs/lesson.html#published_table', 'usbook/runs/lesson.py')},
             'usbook.runs.networks': { 'usbook.runs.networks._last_able': ('runs/networks.html#_last_able', 'usbook/runs/networks.py'),
+                                      'usbook.runs.networks._misfit': ('runs/networks.html#_misfit', 'usbook/runs/networks.py'),
                                       'usbook.runs.networks._step': ('runs/networks.html#_step', 'usbook/runs/networks.py'),
                                       'usbook.runs.networks.card_facts': ('runs/networks.html#card_facts', 'usbook/runs/networks.py'),
                                       'usbook.runs.networks.choose_arm': ('runs/networks.html#choose_arm', 'usbook/runs/networks.py'),
