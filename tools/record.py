@@ -5,6 +5,7 @@ Interrupted, it goes on where it was: the trainings are kept.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ def main():
     p.add_argument('--profile', default='quick', choices=PROFILES)
     p.add_argument('--study', default='all', choices=('all', *STUDIES))
     args = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and the run below ends too
     command = 'make record' + (f' PROFILE={args.profile}' if args.profile != 'quick' else '')
     with tempfile.TemporaryDirectory() as runs:
         words = [sys.executable, '-m', 'usbook', 'reproduce', args.study, '--profile', args.profile]

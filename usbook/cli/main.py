@@ -197,20 +197,16 @@ def _show_run(run):
 def _outside(args, run, settings, reading):
     "The networks of a run on the images of another place"
     from usbook.cli.show import show_table
-    from usbook.runs.outside import outside_test
+    from usbook.runs.outside import outside_rows, outside_test
     out = outside_test(run.folder, args.test, settings, reading, False if args.json else None)
     run.results['outside'] = out.as_dict()
     if args.json: return
     tell(f'Outside test: {out.where}, {out.images} images of {out.patients} patients')
     for arm, found in out.arms.items():
-        rows = [[m.replace('_', ' '), *map(str, v.values())] for m, v in found['metrics'].items()]
-        for c, t in found['thresholds'].items():
-            both = ('sensitivity', 'specificity')
-            rows += [[f'{k} of {c} at {t["value"]:.2f}', *map(str, t[k].values())] for k in both]
-        for c, t in found['calibration'].items():
-            rows += [[f'calibration {k} of {c}', *map(str, v.values())] for k, v in t.items()]
+        rows = [[what, *map(str, v.values())] for what, v in outside_rows(found)]
         show_table([arm, 'inside', 'outside', 'drop'], rows)
     for n in out.notes[:3]: tell(f'Note: {n}')
+    tell(f'Page: {_short(run.folder/"outside.html")}\n', flush=True)
 
 # %% ../../nbs/cli/04_main.ipynb #ca4960d3
 def _short(path):
@@ -226,6 +222,7 @@ def _predict(args):
     from usbook.learn.predict import new_images, predict
     from usbook.runs.networks import seen_before
     if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
+    if _detects(args.run_folder): return _mark(args)
     s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
     out = _new_file(name, 'name another file with --out')
     e, why = _asked(args, s)
@@ -249,6 +246,35 @@ def _new_file(name, remedy='name another file'):
 def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
+
+def _detects(run):
+    "Whether a run's networks find boxes"
+    from usbook.runs.networks import finds_boxes, read_run
+    return not run.lower().endswith('.safetensors') and finds_boxes(read_run(run))
+
+def _mark(args):
+    "A detector's marks on other clips, as the tables that froc reads"
+    from usbook.core.files import write_folder
+    from usbook.data.clips import read_clips
+    from usbook.runs.networks import run_marks
+    if not args.images or args.views > 1:
+        raise BadInput('detectors look once at each frame of the clips in a folder', args.run_folder,
+                       remedy='name that folder, without --manifest and --views')
+    name = args.out or f'detections-{os.path.basename(os.path.abspath(args.images))}'
+    out = _new_file(name, 'name another folder with --out')
+    clips = read_clips(args.images, args.patients, unmarked=True)
+    truth = any(os.path.isfile(os.path.join(args.images, f)) for f in ('lesions.csv', 'boxes.csv'))
+    found, why = run_marks(args.run_folder, clips, read_settings(), args.arm)
+    say(f'Networks: {why}.')
+    with write_folder(out) as part:
+        found.write(part)
+        if not truth: (part/'lesions.csv').unlink()
+    if args.json: return show_json(dict(folder=str(out), scans=len(found), marks=len(found.detections), truth=truth))
+    tell(f'{_short(out)}: {len(found.detections)} marks on {len(found)} clips')
+    three = ' '.join(_short(out/f) for f in ('detections.csv', 'lesions.csv'))
+    judge = f'usbook froc {three} --scans {_short(out/"scans.csv")} --hit centre'
+    if truth: tell(f'How good that is: {judge}')
+    else: tell(f'The truth is not known: write lesions.csv (scan,frame,lesion,x,y,w,h) beside the marks, then {judge}')
 
 def _asked(args, settings):
     "The ensemble that a run, or a file, names; and why this one"
