@@ -194,7 +194,8 @@ def asked_about_other_clips(usbook, clips, run, arm):
         (shutil.copytree if f.is_dir() else shutil.copy)(f, few/f.name)
     r = usbook('predict', run, few, '--arm', arm, '--patients', '(.*)')
     assert r.returncode == 0 and 'The truth is not known' in r.stdout, r.stderr
-    assert sorted(f.name for f in Path('detections-few').iterdir()) == ['detections.csv', 'detections.json', 'scans.csv']
+    made = sorted(f.name for f in Path('detections-few').iterdir())
+    assert made == ['detections.csv', 'detections.json', 'scans.csv']
 
 
 def test_own_stills_have_no_sequence(usbook, tmp_path):

@@ -217,24 +217,37 @@ def _short(path):
 
 # %% ../../nbs/cli/04_main.ipynb #ab09fdd7
 def _predict(args):
-    from pathlib import Path
     from usbook.core.progress import late_bar
-    from usbook.learn.predict import new_images, predict
-    from usbook.runs.networks import seen_before
+    from usbook.learn.predict import predict
+    from usbook.runs.networks import finds_boxes, read_run, run_films
     if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
-    if _detects(args.run_folder): return _mark(args)
+    alone = args.run_folder.lower().endswith('.safetensors')
+    results = {} if alone else read_run(args.run_folder)
+    if finds_boxes(results): return _mark(args)
     s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
     out = _new_file(name, 'name another file with --out')
-    e, why = _asked(args, s)
-    where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
-    images = new_images(where, e, table, args.patients, not args.no_labels)
-    seen = seen_before(args.run_folder, e.facts['arm'], images) if 'arm' in e.facts else ''
-    images.notes += [seen] if seen else []
-    say(f'Networks: {why}.', *(f'Note: {n}' for n in images.notes[:2]))
-    said = predict(e, images, args.views, None if args.json else late_bar())
+    bar = None if args.json else late_bar()
+    if results.get('made', {}).get('prepares'):
+        if args.views > 1: raise BadInput('--views is not for networks that see lungs alone', args.run_folder)
+        said, _ = run_films(args.run_folder, lambda e, why: _images(args, e, why), s, args.arm, bar)
+    else:
+        e, why = _asked(args, s)
+        said = predict(e, _images(args, e, why), args.views, bar)
     said.write(out)
     if args.json: return show_json(dict(file=str(out), counts=said.counts(), labelled=said.labelled) | said.meta)
     _show_predicted(said, out)
+
+def _images(args, ensemble, why):
+    "The new images; which networks are asked, and what should be known, is said before"
+    from pathlib import Path
+    from usbook.learn.predict import new_images
+    from usbook.runs.networks import seen_before
+    where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
+    images = new_images(where, ensemble, table, args.patients, not args.no_labels)
+    seen = seen_before(args.run_folder, ensemble.facts['arm'], images) if 'arm' in ensemble.facts else ''
+    images.notes += [seen] if seen else []
+    say(f'Networks: {why}.', *(f'Note: {n}' for n in images.notes[:2]))
+    return images
 
 # %% ../../nbs/cli/04_main.ipynb #19797cc5
 def _new_file(name, remedy='name another file'):
@@ -246,11 +259,6 @@ def _new_file(name, remedy='name another file'):
 def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
-
-def _detects(run):
-    "Whether a run's networks find boxes"
-    from usbook.runs.networks import finds_boxes, read_run
-    return not run.lower().endswith('.safetensors') and finds_boxes(read_run(run))
 
 def _mark(args):
     "A detector's marks on other clips, as the tables that froc reads"

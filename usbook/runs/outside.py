@@ -79,11 +79,13 @@ class Outside:
         return dict(where=self.where, images=self.images, patients=self.patients, arms=self.arms, notes=self.notes)
 
 # %% ../../nbs/runs/07_outside.ipynb #45d404aa
+_TOLD = dict(balanced_accuracy='balanced accuracy', macro_auc='mean AUC', brier='Brier score (0 is best)')
+
 def plot_sides(found:dict # what `two_sides` gives
               ):          # matplotlib figure
     "Every metric inside and outside, with its intervals"
     from usbook.evidence.plots import plain_axes, plot_intervals
-    rows = {m.replace('_', ' '): {k: v[k] for k in ('inside', 'outside')} for m, v in found['metrics'].items()}
+    rows = {_TOLD.get(m, m): {k: v[k] for k in ('inside', 'outside')} for m, v in found['metrics'].items()}
     for c, t in found['thresholds'].items():
         rows |= {f'{k}, {c}'.replace('_', ' '): {s: t[k][s] for s in ('inside', 'outside')}
                  for k in ('sensitivity', 'specificity')}
@@ -94,7 +96,7 @@ def plot_sides(found:dict # what `two_sides` gives
 def outside_rows(found:dict # what `two_sides` gives
                 )->list:    # (what, {inside, outside, drop}), in the order of a table
     "Everything that `two_sides` found, line by line"
-    rows = [(m.replace('_', ' '), v) for m, v in found['metrics'].items()]
+    rows = [(_TOLD.get(m, m), v) for m, v in found['metrics'].items()]
     rows += [(f'{k} of {c} at {t["value"]:.2f}', t[k])
              for c, t in found['thresholds'].items() for k in ('sensitivity', 'specificity')]
     return rows + [(f'calibration {k} of {c}', v) for c, t in found['calibration'].items() for k, v in t.items()]
