@@ -209,3 +209,42 @@ def test_the_browser_finds_the_same_sentences(module):
     s = Sentences('zh', ('words', 'messages/widgets'))
     other = [(a, b, s(a)) for a, b in zip(said, found) if b != s(a)]
     assert not other, other[:10]
+
+# ---- defects
+
+def test_n_of_m_and_low_to_high_take_figures_only(small, zh):
+    small('msgid "{n} of {m}"\nmsgstr "{m} 中的 {n}"\n\nmsgid "{low} to {high}"\nmsgstr "{low} 至 {high}"\n')
+    assert translated('3 of 7') == '7 中的 3' and translated('0.2 to 0.4') == '0.2 至 0.4'
+    for text in ('The 6 sensitivities are shares of one number', 'something to do'): assert translated(text) == text
+
+def test_a_placeholder_is_an_identifier(small, zh):
+    small('msgid "write {a: 1} for {name}"\nmsgstr "给 {name} 写 {a: 1}"\n')
+    assert translated('write {a: 1} for x') == '给 x 写 {a: 1}'
+
+def test_two_placeholders_of_one_name_stand_for_the_same(small, zh):
+    small('msgid "the number {x} is {x} again"\nmsgstr "数 {x} 还是 {x}"\n')
+    assert translated('the number 4 is 4 again') == '数 4 还是 4'
+    assert translated('the number 4 is 5 again') == 'the number 4 is 5 again'
+
+def test_columns_in_a_message_stay_as_they_are(small, zh):
+    small('msgid "has no column target; it has {has}"\nmsgstr "没有 target 列；有 {has}"\n\n'
+          'msgid "image"\nmsgstr "图像"\n\nmsgid "label"\nmsgstr "标签"\n')
+    assert translated('has no column target; it has image, label') == '没有 target 列；有 image, label'
+
+def test_a_message_that_begins_with_a_placeholder_is_in_a_catalogue(tmp_path, monkeypatch):
+    monkeypatch.setattr(tr, 'ROOT', tmp_path)
+    (tmp_path/'m.py').write_text('def f(n): return f"{n} images are empty"\n')
+    assert [t for t, _ in tr.python_units(tmp_path/'m.py')] == ['{n} images are empty']
+
+def test_a_sentence_with_a_semicolon_in_a_script_is_in_a_catalogue(tmp_path, monkeypatch):
+    monkeypatch.setattr(tr, 'ROOT', tmp_path)
+    (tmp_path/'m.js').write_text('const a = "one clip; open it", b = "color: red;";')
+    assert [t for t, _ in tr.js_units(tmp_path/'m.js')] == ['one clip; open it']
+
+def test_reasons_of_verdicts_are_translated_whole(zh):
+    from usbook.evidence.decide import decide
+    cases = [((.1, .05, .2), 'above', 0), ((.1, 0, .2), 'above', 0), ((.1, -.1, .2), 'above', 0), ((-.1, -.2, -.05), 'above', 0),
+             ((-.1, -.2, -.05), 'below', 0), ((.1, .05, .2), 'below', 0), ((0, -.01, .01), 'within', .05),
+             ((.2, .1, .3), 'within', .05)]
+    for interval, rule, limit in cases:
+        assert not re.search('[A-Za-z]{3}', translated(decide(interval, rule, limit).reason)), rule

@@ -77,7 +77,7 @@ _PLURAL = {
 _SHOWN = {'set_xlabel', 'set_ylabel', 'set_title', 'add_parser', 'add_argument_group', 'add_column'}
 _KEYS = {'title', 'label', 'xlabel', 'ylabel', 'help', 'description', 'caption', 'tooltip'}
 _CODE = re.compile(
-    r'^#!|^\s*[<{.@]|;\n|\w=\"|^(from|import|SELECT|def|const|var) |^[\w.]+\([^)]*\)$|doi:10|https?://\S+$'
+    r'^#!|^\s*(?:[<.@]|\{[{}\s"\'])|;\n|\w=\"|^(from|import|SELECT|def|const|var) |^[\w.]+\([^)]*\)$|doi:10|https?://\S+$'
     r'|^[a-z_]+,[a-z_,<>]+$|\\[dswb]\b|\(\?[:=!P]'
 )
 
@@ -170,12 +170,15 @@ def _joined(node):
 
 _NOBODY = {'export default', 'text-align: left', 'input, select', 'Backspace', 'True'}
 _STYLES = re.compile(
-    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*', re.S
+    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*|body\{.*', re.S
 )  # classes of a style sheet, drawing, the card of a data set
 
 
 def _unspoken(text):
     return text in _NOBODY or _STYLES.fullmatch(text)
+
+
+_LEAD = re.compile(r'^[;,.] ')  # what is added to a sentence is looked up without the sign before it
 
 
 def _prose(text):
@@ -286,7 +289,7 @@ def python_units(path):
             for piece in _html_texts(text):
                 yield piece, place
             continue
-        text = text.strip()
+        text = _LEAD.sub('', text.strip())
         if _prose(text):
             yield text, place
         elif (
@@ -391,7 +394,7 @@ def js_units(path):
     "Of (text, place) of every text of a script"
     place = path.relative_to(ROOT).as_posix()
     for text in js_strings(path.read_text(encoding='utf-8')):
-        text = text.strip()
+        text = _LEAD.sub('', text.strip())
         bare = re.sub(r'\{\w*\}', ' ', text)
         if _unspoken(text) or not re.search(r'[A-Za-z]{2,}', bare):
             continue
@@ -725,7 +728,8 @@ def fill(lang, name, pairs):
 COMPLETE = {
     'zh': (
         'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
-        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book', 'messages', 'nbs', 'nbs/predictions', 'nbs/studies', 'nbs/runs',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book', 'messages', 'nbs',
+        'nbs/predictions', 'nbs/studies', 'nbs/runs',
         'nbs/widgets', 'nbs/cli', 'nbs/core', 'nbs/phantoms', 'nbs/evidence/audit',
     )
 }

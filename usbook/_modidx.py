@@ -604,6 +604,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'usbook.core.language._Pattern': ('core/language.html#_pattern', 'usbook/core/language.py'),
                                       'usbook.core.language._Pattern.__init__': ( 'core/language.html#_pattern.__init__',
                                                                                   'usbook/core/language.py'),
+                                      'usbook.core.language._Pattern._gap': ('core/language.html#_pattern._gap', 'usbook/core/language.py'),
                                       'usbook.core.language._Pattern.match': ( 'core/language.html#_pattern.match',
                                                                                'usbook/core/language.py'),
                                       'usbook.core.language._sentences': ('core/language.html#_sentences', 'usbook/core/language.py'),

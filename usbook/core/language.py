@@ -35,8 +35,10 @@ def catalogue(lang:str,  # en, zh ...
 MARK = {'zh': '〔英文，译文待更新〕'}  # behind an English sentence whose translation is out of date
 
 # %% ../../nbs/core/08_language.ipynb #d4cafe0e
-_SLOT = re.compile(r'(?<!\{)\{([^{}]*)\}(?!\})')
+_SLOT = re.compile(r'(?<!\{)\{([A-Za-z_]\w*)\}(?!\})')
 _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patient|name|column|lost|image|id|study)\d*')
+_COLUMNS = re.compile(r'(has|missing|known)\d*')  # names of columns, classes and options: as they are in the file
+_FIGURES = re.compile(r'[-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan')
 
 class _Pattern:
     "A source text with gaps"
@@ -45,17 +47,27 @@ class _Pattern:
         self.stale = stale
         parts = _SLOT.split(source)
         self.names, fixed = parts[1::2], [p.replace('{{', '{').replace('}}', '}') for p in parts[::2]]
-        gaps = [r"([\w']{0,8} ?)" if n.startswith('_') else '(.*?)' for n in self.names]
+        gaps = [self._gap(i, n) for i, n in enumerate(self.names)]
         body = re.escape(fixed[0]) + ''.join(g + re.escape(f) for g, f in zip(gaps, fixed[1:]))
         self.expression = re.compile(body, re.S)
         self.key = max(fixed, key=len)
         self.weight = sum(c.isalpha() for f in fixed for c in f)
 
-    def match(self, text):
-        "What fills the gaps, or None; a pattern of few letters takes only short fillings"
+    def _gap(self, i, name):
+        "Endings of a plural are short; a name that is there twice stands for the same both times"
+        if name.startswith('_'): return r"([\w']{0,8} ?)"
+        first = self.names.index(name)
+        return '(.*?)' if first == i else rf'(\{first + 1})'
+
+    def match(self, text, known=()):
+        "What fills the gaps, or None; a pattern of few letters takes only short fillings, of very few only known ones"
         if self.key not in text or not (m := self.expression.fullmatch(text)): return None
-        short = all(len(v) < 60 and not re.search(r'[.;:!?] ', v) for v in m.groups())
-        return m.groups() if self.weight >= 12 or short else None
+        values = m.groups()
+        if self.weight >= 12: return values
+        if self.weight < 6 and not all(_FIGURES.fullmatch(v) or v.lower() in known for v in values): return None
+        if any(n in ('n', 'm', 'low', 'high') and not _FIGURES.fullmatch(v) for n, v in zip(self.names, values)):
+            return None
+        return None if any(len(v) >= 60 or re.search(r'[.;:!?] ', v) for v in values) else values
 
 # %% ../../nbs/core/08_language.ipynb #cac47fa7
 _SPLITS = ((r'(?<=[.!?]) (?=[^a-z])', ''), (r'; ', '；'), (r': ', '：'), (r', ', '，'))
@@ -99,7 +111,7 @@ def _find(self:Sentences, text):
         loose = joiner in ('：', '，') # such a sign also separates what belongs together
         if not any(t is not None for t in told): continue
         if loose and any(t is None and re.search('[a-z]{3}', p) and ' ' in p for t, p in zip(told, pieces)): continue
-        if joiner == '' and not all(told): joiner = ' '
+        if joiner == '' and not all(t and not t[-1].isascii() for t in told[:-1]): joiner = ' '
         return joiner.join(t if t is not None else p for t, p in zip(told, pieces))
     return self._bracketed(text)
 
@@ -129,13 +141,16 @@ def _whole(self:Sentences, text):
 def _one(self:Sentences, text):
     if text in self.exact: return self.exact[text]
     for p in self.patterns:
-        if (values := p.match(text)) is not None:
+        if (values := p.match(text, self.exact)) is not None:
             return text + MARK.get(self.lang, '') if p.stale else self._filled(p, values)
 
 @patch
 def _filled(self:Sentences, pattern, values):
     "A translation with its gaps filled"
-    given = {n: v if _AS_IT_IS.fullmatch(n) and ' ' not in v else self(v) for n, v in zip(pattern.names, values)}
+    def one(name, value):
+        own = _COLUMNS.fullmatch(name) or _AS_IT_IS.fullmatch(name) and ' ' not in value
+        return value if own else self(value)
+    given = {n: one(n, v) for n, v in zip(pattern.names, values)}
     out = _SLOT.sub(lambda m: given.get(m[1], ''), pattern.target)
     return out.replace('{{', '{').replace('}}', '}')
 

@@ -23,10 +23,10 @@ export function speak(table) {                     // {source: translation}
   if (!table || !Object.keys(table).length) return;
   const exact = new Map(), patterns = [];
   for (const [source, target] of Object.entries(table)) {
-    const parts = source.split(/\{([^{}]*)\}/);
+    const parts = source.split(/\{([A-Za-z_]\w*)\}/);
     if (parts.length === 1) { exact.set(source, target); continue; }
     const fixed = parts.filter((_, i) => i % 2 === 0), names = parts.filter((_, i) => i % 2);
-    const body = fixed.map((f, i) => f.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (i < names.length ? (names[i].startsWith("_") ? "([\\w']{0,8} ?)" : "([^]*?)") : "")).join("");
+    const body = fixed.map((f, i) => f.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (i < names.length ? (names[i].startsWith("_") ? "([\\w']{0,8} ?)" : names.indexOf(names[i]) < i ? `(\\${names.indexOf(names[i]) + 1})` : "([^]*?)") : "")).join("");
     patterns.push({ names, target, key: fixed.reduce((a, b) => b.length > a.length ? b : a), weight: fixed.join("").replace(/[^\p{L}]/gu, "").length, re: new RegExp(`^${body}$`) });
   }
   patterns.sort((a, b) => b.weight - a.weight || a.names.length - b.names.length);
@@ -50,7 +50,7 @@ function toldAnew(text) {
     const all = pieces.map(toldOf), lost = pieces.filter((_, i) => all[i] === null);
     if (lost.length === pieces.length) continue;
     if ((joiner === "：" || joiner === "，") && lost.some(p => /[a-z]{3}/.test(p) && p.includes(" "))) continue;
-    return all.map((t, i) => t === null ? pieces[i] : t).join(joiner === "" && lost.length ? " " : joiner);
+    return all.map((t, i) => t === null ? pieces[i] : t).join(joiner === "" && all.slice(0, -1).some(t => !t || t.charCodeAt(t.length - 1) < 128) ? " " : joiner);
   }
   const m = text.match(/^([^]+?) \(([^]+)\)(\.?)$/), both = m && [toldOf(m[1]), toldOf(m[2])];
   if (!m || (both[0] === null && both[1] === null)) return null;
@@ -65,13 +65,19 @@ function toldWhole(text) {
   }
   return null;
 }
+const FIGURES = /^([-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan)$/, COLUMNS = /^(has|missing|known)\d*$/;
+function modest(p, values) {                       // a pattern of few letters takes only short fillings, of very few only known ones
+  if (p.weight < 6 && !values.every(v => FIGURES.test(v) || words.exact.has(v.toLowerCase()))) return false;
+  if (p.names.some((n, i) => ["n", "m", "low", "high"].includes(n) && !FIGURES.test(values[i]))) return false;
+  return !values.some(v => v.length >= 60 || /[.;:!?] /.test(v));
+}
 function toldOne(text) {
   if (words.exact.has(text)) return words.exact.get(text);
   for (const p of words.patterns) {
     const m = text.includes(p.key) ? text.match(p.re) : null;
-    if (!m || (p.weight < 12 && m.slice(1).some(v => v.length >= 60 || /[.;:!?] /.test(v)))) continue;
-    const given = Object.fromEntries(p.names.map((n, i) => [n, told(m[i + 1])]));
-    return p.target.replace(/\{([^{}]*)\}/g, (_, n) => given[n] ?? "");
+    if (!m || (p.weight < 12 && !modest(p, m.slice(1)))) continue;
+    const given = Object.fromEntries(p.names.map((n, i) => [n, COLUMNS.test(n) ? m[i + 1] : told(m[i + 1])]));
+    return p.target.replace(/\{([A-Za-z_]\w*)\}/g, (_, n) => given[n] ?? "");
   }
   return null;
 }
