@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.errors import BadInput
+from ..core.errors import BadInput, one_line
 from ..core.files import read_json
 from ..core.progress import Progress
 from ..core.settings import Settings
@@ -32,8 +32,8 @@ def read_run(folder:str|Path # of a run
     path = folder/'results.json' if folder.is_dir() else folder
     if not path.is_file(): raise BadInput('holds no results.json, so it is no run of usbook', folder)
     found = read_json(path)
-    if not isinstance(found, dict) or not {'study', 'runs', 'data'} <= set(found):
-        raise BadInput('is no results.json of usbook', path)
+    if wrong := _misfit(found, _SHAPE, ''):
+        raise BadInput(f'is no results.json of usbook: {wrong}', path, remedy='make the run again: usbook reproduce')
     return found
 
 def networks_of(results:dict, # of `read_run`
@@ -53,6 +53,27 @@ def kept_networks(results:dict, # of `read_run`
     if not fits:
         raise BadInput('names no trained networks that were kept', where, remedy='make the run again: usbook rerun')
     return fits
+
+# %% ../../nbs/runs/04_networks.ipynb #e26ac2e7
+_FACTS = dict(source=str, sha256=str, images=int, patients=int)
+_MADE = dict(command=str, versions=dict, prepares=str, options=dict(study=str, modes=[str]))
+_SHAPE = dict(study=str, data=_FACTS, runs={'*': dict}, claims=[dict(id=str, verdict=str)], fits={'*': [str]},
+              arms={'*': dict(title=str)}, made=_MADE)
+_NEEDED = ({'study', 'runs', 'data'}, set(_FACTS), {'id', 'verdict'})
+
+def _misfit(v, shape, name):
+    "What keeps a value from having a shape; '' where nothing does, '*' is any key"
+    kind = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(v, kind): return f'{name or "it"} is no {_KINDS[kind]}'
+    if isinstance(shape, type): return ''
+    if isinstance(shape, list): parts = [(o, shape[0], f'an entry of {name}') for o in v]
+    else:
+        needed = next((n for n in _NEEDED if n <= set(shape)), set())
+        if lost := sorted(needed - set(v)): return f'{lost[0]} is missing'
+        parts = [(o, shape.get(k, shape.get('*')), one_line(k, 60)) for k, o in v.items()]
+    return next((w for o, s, n in parts if s and (w := _misfit(o, s, n))), '')
+
+_KINDS = {str: 'text', int: 'whole number', dict: 'table', list: 'list'}
 
 # %% ../../nbs/runs/04_networks.ipynb #9041104e
 def choose_arm(fits:dict,         # of `networks_of`
