@@ -17,7 +17,7 @@ from importlib import import_module
 
 from .show import as_csv, console, plain_output, say, show_json, tell
 from ..core.errors import BadInput, one_line
-from ..core.language import set_language, told, translated
+from ..core.language import language, set_language, told, translated
 from ..core.settings import PROFILES, SEEDS, read_settings
 
 
@@ -734,6 +734,29 @@ def _packs(args):
     if read: _show_class(*read)
 
 
+# %% ../../nbs/cli/04_main.ipynb #be9c1bab
+def _before_after(args):
+    from pathlib import Path
+    from usbook.classroom.before_after import gain_sentence, plot_before_after, read_before_after, write_sheets
+    from usbook.classroom.table import free_name
+    if not args.answers:
+        files = write_sheets(args.out, language())
+        if args.json: return show_json(dict(files=[str(f) for f in files]))
+        return tell(f"To print and to fill in: {', '.join(map(_short, files))}")
+    read, out = read_before_after(args.answers), Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    picture, each = free_name(out/'before-after.png'), read.each()
+    plot_before_after(read).savefig(picture, dpi=200, bbox_inches='tight')
+    if args.json: return show_json(_before_after_json(read, each, picture))
+    tell(gain_sentence(read))
+    _frame(each, 'question')
+    tell(f'Picture: {_short(picture)}')
+
+def _before_after_json(read, each, picture):
+    rows = [dict(question=q) | {k: v.as_dict() for k, v in r.items()} for q, r in each.iterrows()]
+    return dict(learners=len(read.learners), left_out=read.left_out, gain=read.gain().as_dict(), questions=rows,
+                files=[str(picture)])
+
 # %% ../../nbs/cli/04_main.ipynb #d52664ca
 def _tables_in(args, packs, book):
     "The class table of what readers and networks answered, where the packs hold that"
@@ -931,6 +954,9 @@ def _class_options(add):
     p.add_argument('--seconds', type=_whole(1, 86401), default=300, metavar='N', help='packs: for one notebook (300)')
     p.add_argument('--memory', type=_whole(1, 1025), default=4, metavar='GB', help='packs: for one notebook (4)')
 
+    p = add('before-after', _before_after, 'eight questions before and after a course: sheets to print, then a plot')
+    p.add_argument('answers', nargs='?', metavar='ANSWERS.csv', help='the table, filled in; without it: the sheets')
+    p.add_argument('--out', default='.', metavar='FOLDER', help='receives the sheets, or the plot (default: here)')
 
 # %% ../../nbs/cli/04_main.ipynb #ec530456
 def parser(): # argparse's parser
