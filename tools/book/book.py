@@ -170,7 +170,9 @@ def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module n
         )
         if room == 'chapters' and twin(nb['cells'], i): cells.append(code(c, source, 'hide-cell', prompt=
             'The same as a picture', alt=announced))
-        elif fold: cells.append(code(c, source, 'hide-cell' if c['outputs'] else 'hide-input', prompt=fold, alt=announced))
+        elif fold:
+            how = 'hide-cell' if c['outputs'] else 'hide-input'
+            cells.append(code(c, source, how, prompt=fold, alt=announced))
         elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d):
             cells += exported(c, source, seen, module)
         else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}, alt=announced))
