@@ -143,3 +143,25 @@ def test_the_lesson_parts_patients_as_the_command_does():
     cell = next(''.join(c['source']) for c in LESSON if 'def half_of' in ''.join(c['source']))
     exec('import hashlib\n' + cell, here := {})
     assert all(here['half_of']('head_ct', f'P{k}') == carry.half_of('head_ct', f'P{k}') for k in range(50))
+
+
+def test_what_the_lesson_says_is_so(record):
+    rows = {(r['set'], r['world'], r['on']): r for r in record.rows if r['mode'] == 'frozen'}
+    def v(*key): return rows[key]['balanced accuracy']
+    classified = [s for s in carry.SETS if s in carry.CHANCE]
+    for s in classified:
+        assert v(s, 'site', 'wide')['high'] < v(s, 'site', 'site')['low']           # lost abroad
+        assert v(s, 'wide', 'site')['low'] <= v(s, 'wide', 'wide')['high']          # little is lost on the way back
+        for half in carry.HALVES:                                                   # not shown to be better
+            assert v(s, 'wide', half)['low'] < v(s, 'site', half)['high'], (s, half)
+    assert v('lung_signs', 'site', 'site')['low'] > v('lung_signs', 'site', 'development')['high']
+    assert all(v('abdomen_organs', w, h)['low'] < .25 for w in ('site', 'wide') for h in carry.HALVES)
+    said = {w: rows['abdomen_organs', w, 'development']['said'] for w in ('site', 'wide')}
+    assert said['site']['liver'] == said['wide']['liver'] == 0 and max(said['site'], key=said['site'].get) == 'gallbladder'
+
+
+def test_no_aim_was_reached_and_the_lesson_says_so(record):
+    aside = [r for r in record.rows if r['on'] == 'aside' and r['world'] != 'real']
+    reached = {(r['set'], m) for r in aside for m, w in record.how['wanted'][r['set']].items() if m in r
+               and (r[m]['value'] >= float(w[2:]) if w[0] == '≥' else r[m]['value'] < float(w[2:]))}
+    assert not reached and 'None of the aims' in lesson('markdown')
