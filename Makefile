@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: picture release quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: picture release lock quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -89,6 +89,10 @@ campaign: .venv/.ready
 # everything of a release but the tag: VERSION=0.2.0; sdist and wheel are tried in an empty environment, then put into dist/
 release: .venv/.ready
 	@$(RUN) tools/release.py $(VERSION) $(if $(TAGGED),--tagged)
+
+# workshop.lock: all packages of a workshop with versions and hashes; CHECK=yes says whether it is stale
+lock: .venv/.ready
+	@$(RUN) tools/lock.py $(if $(CHECK),--check)
 
 # what CI would say first, in ten seconds; `make hooks` asks it before each commit
 quick: .venv/.ready

@@ -1,6 +1,6 @@
 """The breast cine chapter: steps, choice and claims by hand; the run from clips to verdicts; the longer run as
 committed."""
-import json, re
+import json, re, shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,6 +174,28 @@ def test_from_clips_to_verdicts(usbook, clips):
                  'single frame 76.6 %'):
         assert said in text, said
     assert not (folder/'predictions').exists()
+    asked_about_other_clips(usbook, clips, folder, names[2])
+
+
+def asked_about_other_clips(usbook, clips, run, arm):
+    "The run's own test clips get the run's own marks; clips without boxes are marked too, and nothing is said of truth"
+    def tables(folder): return Detections.read(*(folder/f'{k}.csv' for k in ('detections', 'lesions', 'scans')))
+    r = usbook('predict', run, clips, '--arm', arm, '--out', 'all')
+    assert r.returncode == 0 and 'usbook froc all' in r.stdout, r.stderr
+    before, now = tables(run/f'detections-{arm}'), tables(Path('all'))
+    mine = now.detections[now.detections.scan.isin(set(before.scans.scan))].reset_index(drop=True)
+    assert len(now) == 20 and mine.equals(before.detections)
+    assert now.meta['step'] == 'single frame' and now.meta['run'] == run.name
+    assert 'is there already' in usbook('predict', run, clips, '--out', 'all').stderr
+    few = Path('few')
+    few.mkdir()
+    for c in list(now.scans.scan[:2]):
+        [f] = [f for f in clips.rglob('*') if f.stem == c and 'masks' not in f.parts]
+        (shutil.copytree if f.is_dir() else shutil.copy)(f, few/f.name)
+    r = usbook('predict', run, few, '--arm', arm, '--patients', '(.*)')
+    assert r.returncode == 0 and 'The truth is not known' in r.stdout, r.stderr
+    made = sorted(f.name for f in Path('detections-few').iterdir())
+    assert made == ['detections.csv', 'detections.json', 'scans.csv']
 
 
 def test_own_stills_have_no_sequence(usbook, tmp_path):

@@ -42,7 +42,8 @@ from usbook.evidence.scores import auc
 from usbook.learn.segment import read_lungs
 from usbook.learn.recipe import Job, Recipe, SegRecipe
 from usbook.phantoms.samples import make_sample
-from usbook.predictions.predictions import Predictions
+from usbook.core.progress import Progress
+from usbook.predictions.predictions import Predictions, read_meta
 from usbook.evidence.resample import ratio_over_patients
 from usbook.studies.formula import interval_of
 from usbook.studies.machinery import Arm, Trained, decide_claims
@@ -444,6 +445,30 @@ def test_the_run_from_films_to_verdicts(usbook, films, small, monkeypatch, tmp_p
     assert set(p.meta['auc_of_views']) == {'whole', 'masked', 'lungs', 'blackout', 'oracle', 'sides'}
     page = (folder/'report.html').read_text(encoding='utf-8')
     assert lost in page and 'worst outlines' in page
+    asked_about_other_films(usbook, tmp_path, folder, p, lost)
+
+
+def asked_about_other_films(usbook, here, run, own, lost):
+    "Each fold's U-Net and classifier together: on the films that a fold tested they say what they said in the run"
+    from usbook.core.settings import read_settings
+    from usbook.learn.fits import fits_folder
+    from usbook.learn.predict import new_images, stored_ensemble, stored_unet
+    from usbook.runs.networks import _lungs_first, _unets, read_run
+    r = usbook('predict', run, here/'films'/'manifest.csv', '--arm', 'resnet10t-frozen', '--out', 'p.csv',
+               '--no-labels')
+    assert r.returncode == 0, r.stderr
+    said, results, s = pd.read_csv(here/'p.csv'), read_run(run), read_settings()
+    store, unets, keys = fits_folder(s), _unets(run, results), results['fits']['resnet10t-frozen']
+    assert len(unets) == len(keys) == 2 and read_meta(here/'p.json')['stage_one'] == unets and len(said) == len(own)
+    both = [stored_ensemble([store/k], s) for k in keys]
+    films = new_images(here/'films'/'manifest.csv', both[0], labels=False)
+    folds = [_lungs_first(stored_unet(store/u, s), e, films, s, Progress.of(False))[0] for u, e in zip(unets, both)]
+    columns = [f'p_{c}' for c in own.classes]
+    p = np.stack([o.table.set_index('image').loc[own.table.image, columns].to_numpy(float) for o in folds])
+    mean = said.set_index('image').loc[own.table.image, columns].to_numpy(float)
+    assert np.allclose(mean, p.mean(0), atol=1e-6)
+    far = abs(p - own.table[columns].to_numpy(float)).max(2).min(0)
+    assert (far[(own.table.image != lost).to_numpy()] < 1e-3).all()
 
 
 def test_own_films_without_masks_and_with_other_classes(usbook, films, small, tmp_path, monkeypatch):

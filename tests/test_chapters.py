@@ -8,6 +8,11 @@ ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('[0-9]*.ipynb'))
 EACH = pytest.mark.parametrize('nb', CHAPTERS, ids=lambda p: p.stem)
 
+HOME = re.search(r'^Homepage = "(.+)"', (ROOT/'pyproject.toml').read_text(encoding='utf-8'), re.M)[1]
+INSTALL = """try: import usbook
+except ImportError:
+    get_ipython().run_line_magic('pip', 'install --quiet git+{}')"""
+
 def cells(nb): return json.loads(nb.read_text(encoding='utf-8'))['cells']
 def source(cell): return ''.join(cell['source'])
 def code(nb): return [source(c) for c in cells(nb) if c['cell_type'] == 'code']
@@ -17,8 +22,19 @@ def test_there_are_five_and_your_own(): assert len(CHAPTERS) == 6
 
 @EACH
 def test_at_most_two_import_cells(nb):
+    "Beside the cell that installs, which comes before them and is the same in each"
     found = [c for c in code(nb) if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in ast.walk(ast.parse(c)))]
-    assert 1 <= len(found) <= 2, found
+    assert found[0] == code(nb)[0] == INSTALL.format(HOME)
+    assert 1 <= len(found[1:]) <= 2, found
+
+@EACH
+def test_it_opens_where_nothing_is_installed(nb):
+    "Links to Colab, Kaggle and Binder lead to this chapter of the repository that pyproject.toml names"
+    file, repo = nb.relative_to(ROOT).as_posix(), HOME.removeprefix('https://github.com/')
+    wanted = [f'https://colab.research.google.com/github/{repo}/blob/main/{file}',
+              f'https://kaggle.com/kernels/welcome?src={HOME}/blob/main/{file}',
+              f'https://mybinder.org/v2/gh/{repo}/main?urlpath=lab/tree/{file}']
+    assert re.findall(r'\]\((https://(?:colab|kaggle|mybinder)[^)]*)\)', prose(nb)) == wanted
 
 @EACH
 def test_nothing_is_exported_and_nothing_hidden(nb):

@@ -1,5 +1,6 @@
 """DICOM files made here, and those that come with pydicom."""
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -221,5 +222,5 @@ def test_whatever_pydicom_ships_is_read_or_refused_in_a_sentence():
             except BadInput as e: answers[f.name] = e.what
     said = {n: a for n, a in answers.items() if isinstance(a, str)}
     known = ('names no window', 'has no pixels', 'not a DICOM file', 'no decoder that can read them', 'cut short')
-    assert len(files) > 70 and len(files) - len(said) >= 42
+    assert len(files) > 70 and len(files) - len(said) >= (48 if find_spec("gdcm") else 42)
     assert all(any(k in a for k in known) for a in said.values()), said

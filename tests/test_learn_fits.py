@@ -205,6 +205,22 @@ def test_a_full_disk_keeps_the_answer_and_says_so(images, tmp_path, monkeypatch)
     assert 'could not be kept (No space left on device)' in fit.notes[0] and len(fit.predictions['test'])
 
 
+@pytest.mark.skipif(os.name == 'nt', reason='limits of a process')
+def test_a_disk_that_fills_while_a_network_is_written_is_no_mistake_of_ours(images, tmp_path):
+    import resource
+    from usbook.learn.export import save_network
+    fit, limits = f.stored_fit(images, job(tmp_path)), resource.getrlimit(resource.RLIMIT_FSIZE)
+    def room(most): resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))  # no file may be larger
+    try:
+        room(200_000)
+        with pytest.raises(OSError): save_network(fit, tmp_path/'net.safetensors')
+        room(4000)
+        with pytest.raises(OSError): f.save_fit(fit, tmp_path/'fit', {})
+    finally: room(limits[0])
+    assert not (tmp_path/'net.safetensors').exists() and not (tmp_path/'fit').exists()
+    assert f.read_fit(f.save_fit(fit, tmp_path/'fit', {}), images, job(tmp_path))
+
+
 def test_the_store_is_shown_pruned_and_says_when_it_is_large(images, tmp_path):
     s = job(tmp_path).settings
     f.stored_fit(images, job(tmp_path))

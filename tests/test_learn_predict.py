@@ -208,3 +208,17 @@ def test_a_box_brings_trained_networks_that_are_read_on_another_machine(made, tm
     again = f.stored_fit(m, job)
     assert again.notes[-1].startswith('trained before') and again.key.startswith('brought-')
     with pytest.raises(BadInput, match='no fits of this version'): w.fits_to_bring(out.settings)
+
+
+def test_a_run_that_is_no_longer_one_is_one_sentence(tmp_path):
+    from usbook.runs.networks import read_run
+    data = dict(source='sample', sha256='1a', images=9, patients=3)
+    good = dict(study='head_ct', runs={}, data=data, fits={'net-frozen': ['1a']}, made=dict(options=dict(study='x')))
+    bad = [dict(fits=['1a']), dict(data={}), dict(runs=3), dict(made=3), dict(made=dict(options=[])), dict(study=None),
+           dict(claims=[3]), dict(claims=[{}]), dict(fits={'net-frozen': '1a'}), dict(data=data | dict(sha256=4))]
+    for b in ({}, *bad):
+        (tmp_path/'results.json').write_text(json.dumps(good | b))
+        if not b: assert read_run(tmp_path) == good
+        else:
+            with pytest.raises(BadInput, match='is no results.json of usbook: ') as e: read_run(tmp_path)
+            assert '\n' not in str(e.value) and 'make the run again' in str(e.value)

@@ -7,6 +7,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
+import lock
 import release
 
 WORKFLOWS = sorted((ROOT/'.github'/'workflows').glob('*.yml'))
@@ -77,6 +78,25 @@ def test_the_wheel_holds_what_git_knows_and_no_more(wheel):
 
 @pytest.mark.slow
 def test_the_sdist_builds_the_same_wheel(tmp_path): assert len(release.built(ROOT, tmp_path)) == 2
+
+# The lock -------------------------------------------------------------------------------------------------
+
+def test_the_lock_meets_what_the_project_asks_for():
+    text = lock.LOCK.read_text(encoding='utf-8')
+    assert not list(lock.unmet(lock.project()['dependencies'], text)), 'run make lock'
+    assert lock.made_on(text)
+
+@pytest.mark.parametrize('wanted,said', [
+    ('numpy>=2.0', []), ('numpy>=3', ['numpy is 2.1, and pyproject.toml asks for >=3']),
+    ('scipy', ['scipy is missing']), ('numpy<2.1', ['numpy is 2.1, and pyproject.toml asks for <2.1'])])
+def test_a_stale_lock_is_noticed(wanted, said):
+    text = lock.HEAD.format('2026-01-31') + 'numpy==2.1 \\\n    --hash=sha256:aa\n'
+    assert list(lock.unmet([wanted], text)) == said
+    assert str(lock.made_on(text)) == '2026-01-31'
+
+def test_a_package_without_a_hash_is_noticed():
+    text = 'head\nnumpy==2.1 \\\n    --hash=sha256:aa\nsix==1.0\n'
+    assert list(lock.unmet(['numpy'], text)) == ['six==1.0 has no hash']
 
 # Workflows -------------------------------------------------------------------------------------------------
 

@@ -50,4 +50,18 @@ def test_the_whole_way(usbook, tmp_path):
     out = json.loads(said.stdout)
     arm = next(iter(out['outside']['arms'].values()))
     assert out['outside']['images'] == 24 and {'inside', 'outside', 'drop'} == set(arm['metrics']['accuracy'])
-    assert json.loads((tmp_path/'runs'/out['folder'].rsplit('/', 1)[-1]/'outside.json').read_text())['patients'] == 12
+    folder = tmp_path/'runs'/out['folder'].rsplit('/', 1)[-1]
+    assert json.loads((folder/'outside.json').read_text())['patients'] == 12
+    assert '24' in (folder/'outside.html').read_text()
+
+def test_the_page_shows_every_number_and_escapes():
+    from usbook.runs.outside import Outside, outside_page, outside_rows
+    truth = np.array([0]*10 + [1]*10, bool)
+    here = predictions(np.r_[np.linspace(.1, .4, 10), np.linspace(.6, .9, 10)], truth, 'a')
+    there = predictions(np.r_[np.linspace(.1, .4, 10), np.linspace(.3, .9, 10)], truth, 'b')
+    found = two_sides(here, there)
+    out = Outside('other <b>', 20, 20, {'an arm': found}, ['5 images <script>'])
+    page = outside_page(out, dict(data=dict(source='here', images=20, patients=20)), {'an arm': (here, there)})
+    assert 'other &lt;b&gt;' in page and '<script>' not in page and page.count('<figure>') == 2
+    plain = page.replace('<span class="w">', '').replace('</span>', '')
+    for what, v in outside_rows(found): assert what in plain and str(v['drop']) in plain

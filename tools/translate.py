@@ -168,12 +168,19 @@ def _joined(node):
     return ast.JoinedStr(values=values)
 
 
-_NOBODY = {'export default', 'panel w6', 'lower center', 'text-align: left'}
+_NOBODY = {'export default', 'text-align: left', 'input, select', 'Backspace', 'True'}
+_STYLES = re.compile(
+    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*', re.S
+)  # classes of a style sheet, drawing, the card of a data set
+
+
+def _unspoken(text):
+    return text in _NOBODY or _STYLES.fullmatch(text)
 
 
 def _prose(text):
     "Whether a string is meant for people"
-    if text in _NOBODY or re.fullmatch('(?:outside )?(upper|lower|center) (left|right|center)', text):
+    if _unspoken(text) or re.fullmatch('(?:outside )?(upper|lower|center) (left|right|center)', text):
         return False
     bare = re.sub(r'\{\w*\}', ' ', text)
     return len(re.findall(r'[A-Za-z]{2,}', bare)) >= 2 and ' ' in text.strip() and not _CODE.search(text)
@@ -208,6 +215,8 @@ def _unread(tree):
                 'setattr',
                 'Enum',
                 'TypeVar',
+                'rng',
+                'query',
             ):
                 leave(n)
             if called == 'Term':  # name and Chinese are the glossary's own; what they mean is for translation
@@ -374,15 +383,19 @@ def _template(code, i):
     return text, i + 1, deeper
 
 
+# tags, rules of a style sheet, paths; a semicolon between words is a sentence's own
+_DRAWING = re.compile(r'[<>#]|;(?! )|[a-z]: ?[^;{]*;|^\.|^\W*$|^[a-z]+(-[a-z]+)+$|px|var\(|url\(|^M ?\{|translate\(')
+
+
 def js_units(path):
     "Of (text, place) of every text of a script"
     place = path.relative_to(ROOT).as_posix()
     for text in js_strings(path.read_text(encoding='utf-8')):
         text = text.strip()
         bare = re.sub(r'\{\w*\}', ' ', text)
-        if not re.search(r'[A-Za-z]{2,}', bare) or re.search(
-            r'[<>;#]|^\.|^\W*$|^[a-z]+(-[a-z]+)+$|px|var\(|url\(|^M ?\{|translate\(', text
-        ):
+        if _unspoken(text) or not re.search(r'[A-Za-z]{2,}', bare):
+            continue
+        if _DRAWING.search(text):
             continue
         if ' ' in text and _LETTERS.search(bare):
             yield text, place
@@ -712,7 +725,8 @@ def fill(lang, name, pairs):
 COMPLETE = {
     'zh': (
         'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
-        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book', 'messages', 'nbs', 'nbs/predictions', 'nbs/studies', 'nbs/runs',
+        'nbs/widgets', 'nbs/cli', 'nbs/core', 'nbs/phantoms', 'nbs/evidence/audit',
     )
 }
 

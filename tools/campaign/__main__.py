@@ -4,6 +4,7 @@
 """
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,30 +14,41 @@ from pathlib import Path
 from . import children, ends, inputs, kills
 
 RECORD = children.ROOT/'nbs'/'records'/'campaign.json'
-KILLS = {'phantom': 20, 'list': 12, 'workshop': 8, 'reproduce': 6}  # per command; 24 of the others
-PARTS = ('inputs', 'kills', 'disks', 'two', 'terminals')
+KILLS = {'phantom': 20, 'exercises': 24, 'class': 24, 'cutting': 24, 'workshop': 8, 'reproduce': 6}  # 12 of the others
+PARTS = ('inputs', 'terminals', 'kills', 'disks', 'two')
 
 
 def say(line): print(line, flush=True)
 
 
 def kills_of(w, share):
-    n = next((n for k, n in KILLS.items() if w.name.startswith(k)), 24)
+    n = next((n for k, n in KILLS.items() if w.name.startswith(k)), 12)
     return max(1, round(n*share))
+
+
+def each(part, folder, share=1., only=''):
+    "(name, counts, failures) of every reader or command of a part"
+    if part == 'terminals':
+        yield 'commands that show', *ends.terminals(folder/part, say)
+        return
+    if part == 'inputs':
+        seeds = range(round(120*share) or 1)
+        yield from ((t.__name__, *inputs.spoil(t, seeds, folder/part, say)) for t in inputs.READERS
+                    if only in t.__name__)
+        return
+    do = dict(kills=lambda w, d: kills.series(w, kills_of(w, share), d, say=say),
+              disks=lambda w, d: ends.disks(w, d, say=say), two=lambda w, d: ends.two_at_once(w, d, say=say))[part]
+    for w in children.writers():
+        if only not in w.name: continue
+        place = folder/part/''.join(c if c.isalnum() else '_' for c in w.name)
+        yield w.name, *do(w, place)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def run(part, folder, share=1., only=''):
     "(counts, failures) of a part"
-    def place(w): return folder/part/''.join(c if c.isalnum() else '_' for c in w.name)
-    def each(one): return [(w.name, one(w, place(w))) for w in children.writers() if only in w.name]
-    if part == 'inputs':
-        seeds = range(round(120*share) or 1)
-        done = [(t.__name__, inputs.spoil(t, seeds, folder/part, say)) for t in inputs.READERS if only in t.__name__]
-    elif part == 'kills': done = each(lambda w, d: kills.series(w, kills_of(w, share), d, say=say))
-    elif part == 'disks': done = each(lambda w, d: ends.disks(w, d, say=say))
-    elif part == 'two': done = each(lambda w, d: ends.two_at_once(w, d, say=say))
-    else: done = [('commands that show', ends.terminals(folder/part, say))]
-    return [(name, c) for name, (c, _) in done], [f for _, (_, found) in done for f in found]
+    done = list(each(part, folder, share, only))
+    return [(name, c) for name, c, _ in done], [f for _, _, found in done for f in found]
 
 
 def figures(part, done):
@@ -55,35 +67,47 @@ def main():
     a = p.parse_args()
     children.load()
     found, all_figures, seconds = [], [], {}
+    this = dict(commit=commit_now(), only=a.only, share=a.share, seconds=seconds)
+    part_of_it = a.parts or a.only or a.share != 1  # the whole campaign begins a new record
+    before = earlier(Path(a.record)) if part_of_it else None
     with tempfile.TemporaryDirectory(prefix='usbook-campaign-') as d:
         for part in a.parts or PARTS:
-            began = time.monotonic()
-            done, failures = run(part, Path(d), a.share, a.only)
-            seconds[part] = round(time.monotonic() - began)
-            total = sum((c for _, c in done), Counter())
+            began, total = time.monotonic(), Counter()
+            for name, counts, failures in each(part, Path(d), a.share, a.only):
+                all_figures += figures(part, [(name, dict(failed=0) | counts)])
+                found += failures
+                total += counts
+                seconds[part] = round(time.monotonic() - began)
+                if a.record: write(Path(a.record), all_figures, this, found, before)
             total.pop('slowest', None)
-            say(f'{part}: {dict(total)}, {len(failures)} failures, {seconds[part]} s')
-            all_figures += figures(part, [(n, Counter(failed=0) | c | Counter()) for n, c in done])
-            found += failures
+            say(f'{part}: {dict(total)}, {seconds.get(part, 0)} s')
             shutil.rmtree(Path(d)/part, ignore_errors=True)
     for f in found: print('FAILED', *map(str, f), sep=' | ')
-    if a.record and all_figures: write(Path(a.record), all_figures, seconds, found)
     return bool(found)
 
 
-def write(file, rows, seconds, found):
-    "Into the record; what this run did not look at stays as it was"
-    from usbook.core.files import lock
+def commit_now():
+    "Which code this is; a sign behind it: and something changed since"
+    def git(*words): return subprocess.run(['git', *words], cwd=children.ROOT, capture_output=True, text=True).stdout
+    changed = git('status', '--porcelain', '--', 'usbook', 'tools/campaign').strip()
+    return git('rev-parse', '--short=10', 'HEAD').strip() + ('+' if changed else '')
+
+
+def earlier(file):
+    "The record as it is, to be added to; `None` where there is none"
     from usbook.runs.record import Record
-    with lock(file):
-        old = Record.read(file) if file.is_file() else None
-        done = {r['arm'] for r in rows}
-        rows = [r for r in (old.figures if old else ()) if r['arm'] not in done] + rows
-        how = dict(seconds=(old.how.get('seconds', {}) if old else {}) | seconds)
-        if found: how['failures'] = [' | '.join(map(str, f))[:500] for f in found]
-        data = dict(spoilt=dict(note='made from a seed by tools/campaign'))
-        Record('make campaign', data, sorted(rows, key=lambda r: (r['arm'], r['metric'])), how=how).write(file)
-    file.with_name(f'.{file.name}.lock').unlink(missing_ok=True)
+    return Record.read(file) if file.is_file() else None
+
+
+def write(file, rows, this, found, before):
+    "Into the record, after each reader or command; what this run did not look at stays, with its commit"
+    from usbook.runs.record import Record
+    done = {r['arm'] for r in rows}
+    rows = [r for r in (before.figures if before else ()) if r['arm'] not in done] + rows
+    how = dict(runs=(before.how.get('runs', []) if before else []) + [{k: v for k, v in this.items() if v}])
+    if found: how['failures'] = [' | '.join(map(str, f))[:500] for f in found]
+    data = dict(spoilt=dict(note='made from a seed by tools/campaign'))
+    Record('make campaign', data, sorted(rows, key=lambda r: (r['arm'], r['metric'])), how=how).write(file)
 
 
 if __name__ == '__main__': sys.exit(main())

@@ -139,7 +139,9 @@ class Writer:
     again: tuple = (0,)                # exit codes of the same command afterwards
     env: dict = field(default_factory=dict)
     reference: dict = field(default_factory=dict)
-    seconds: float = 0.
+    seconds: float = 0.  # that an undisturbed run takes
+    need: int = 0        # kilobytes that it leaves
+    warm: str = ''       # a folder with what an undisturbed run computed on the way: trainings and features
 
     def broken(self, d):
         "Files there that are not what an undisturbed run leaves"
@@ -235,7 +237,7 @@ def samples(d):
 def run_to_use():
     "A folder with a finished run and its networks, made once"
     d = Path(tempfile.mkdtemp(prefix='usbook-campaign-'))
-    atexit.register(shutil.rmtree, d, ignore_errors=True)
+    atexit.register(forget, d, os.getpid())
     samples(d)
     code, err, _ = finish(start(command('reproduce', 'lung_signs', '--modes', 'frozen'), d), d)
     assert code == 0, err
@@ -292,7 +294,7 @@ class Said(Writer):
     def whole(self, d):
         from usbook.predictions.predictions import Predictions
         there = visible(d/'out')
-        if not there: return []
+        if 'p.csv' not in there: return []  # what is known of it comes first, and is nothing by itself
         try: Predictions.read(d/'out'/'p.csv')
         except Exception as e: return [f'{type(e).__name__}: {e}']
         return [k for k in self.reference if k not in there]
@@ -311,6 +313,36 @@ class Tables(Writer):
     def complete(self, d): return self.whole(d) or [] if (d/'out'/'class.html').is_file() else ['class.html']
 
 
+class Pages(Writer):
+    "A page is there and whole, or not there"
+
+    def whole(self, d): return [f.name for f in (d/'out').glob('[!.]*.html') if not page_is_whole(f)]
+
+    def complete(self, d): return self.whole(d) if list((d/'out').glob('[!.]*.html')) else ['the page']
+
+
+class Packs(Writer):
+    "A learner's pack can be opened, however many of them were made"
+
+    def whole(self, d):
+        import zipfile
+        def bad(f):
+            try: return zipfile.ZipFile(f).testzip()
+            except Exception as e: return type(e).__name__
+        return [f'{f.name}: {bad(f)}' for f in (d/'out').glob('[!.]*.zip') if bad(f)]
+
+    def complete(self, d): return self.whole(d) if list((d/'out').glob('[!.]*.zip')) else ['the pack']
+
+
+def in_a_folder(d): (d/'out').mkdir(exist_ok=True)
+
+
+def table(d):
+    in_a_folder(d)
+    rows = [f'{i}.png,{i // 3},{"ab"[i % 2]},0.{i + 10},0.{90 - i}' for i in range(60)]
+    (d/'p.csv').write_text('image,patient,target,p_a,p_b\n' + '\n'.join(rows) + '\n')
+
+
 def spoilt_table(d):
     rows = [f'{i}.png,,c{i},.9,.9' for i in range(3000)]
     (d/'p.csv').write_text('image,patient,target,p_a,p_b\n' + '\n'.join(rows) + '\n')
@@ -320,6 +352,7 @@ IMAGES = ROOT/'data_samples'/'lung_signs'/'manifest.csv'
 STUDIES = ('lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis')
 
 
+@functools.cache
 def writers():
     "Every command that writes"
     return [
@@ -333,6 +366,12 @@ def writers():
         Tables('class', command('class', 'class', '--truth', 'truth.csv', '--out', 'out'), class_files, same=False),
         Writer('list of problems', command('evaluate', 'p.csv'), spoilt_table, out='.', again=(2,)),
         Writer('cutting a public set', cut, clips_of_a_set),
+        Writer('new', command('new', 'out/x', '--classes', 'calm,odd', '--title', 'T'), in_a_folder, again=(0, 2)),
+        Writer('page', command('page', 'out/page.html'), in_a_folder),
+        Pages('report of an evaluation', command('evaluate', 'p.csv', '--report', 'out/r.html'), table, same=False),
+        Pages('look', command('look', IMAGES.parent, '--out', 'out/look.html'), in_a_folder, same=False),
+        Packs('submit', command('submit', 'class/reader_s00.csv', '--name', 'Ada', '--out', 'out'), class_files,
+              same=False),
         Box('workshop', box, shop, same=False, again=(0, 2)),
         Said('predict', with_run('predict', 'RUN', IMAGES, '--out', 'out/p.csv'), finished_run, same=False,
              again=(0, 2)),
@@ -344,8 +383,17 @@ def writers():
     ]
 
 
+def size_of(folder): return sum(f.stat().st_size for f in Path(folder).rglob('*') if f.is_file())
+
+
+def forget(folder, owner):
+    "At the end of the process that made it; its children leave it alone"
+    if os.getpid() == owner: shutil.rmtree(folder, ignore_errors=True)
+
+
 def undisturbed(w, d):
-    "A run that nobody disturbs: what it leaves, and how long it takes; the complaint, if any"
+    "A run that nobody disturbs, once: what it leaves, and how long it takes; the complaint, if any"
+    if w.reference: return ''
     shutil.rmtree(d, ignore_errors=True)
     d.mkdir(parents=True)
     w.prepare(d)
@@ -355,4 +403,9 @@ def undisturbed(w, d):
     if code not in w.again or said_badly(code, err): return f'undisturbed: exit {code}, {err[-500:]}'
     if isinstance(w, Runs): w.reference = numbers(json.loads(next((d/'runs').glob('[a-z]*/results.json')).read_text()))
     else: w.reference = visible(d/w.out)
+    w.need = size_of(d)//1000 + 50
+    if isinstance(w, Runs):
+        w.warm = tempfile.mkdtemp(prefix='usbook-campaign-')
+        atexit.register(forget, w.warm, os.getpid())
+        shutil.copytree(d/'cache', w.warm, dirs_exist_ok=True)
     return '' if w.reference else 'undisturbed: it left nothing'

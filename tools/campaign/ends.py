@@ -4,9 +4,8 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from pathlib import Path
 
-from .children import Output, Runs, command, finish, said_badly, start, undisturbed
+from .children import Output, Runs, command, finish, said_badly, size_of, start, undisturbed
 
 TERMINALS = {
     'UTF-8': Output(), 'ASCII': Output('ascii'), 'GBK': Output('gbk'), 'cp1252': Output('cp1252'),
@@ -25,9 +24,6 @@ def small_disk(folder, kilobytes):
         if done: subprocess.run(['umount', '-l', folder], capture_output=True)
 
 
-def size_of(folder): return sum(f.stat().st_size for f in Path(folder).rglob('*') if f.is_file())
-
-
 def refused(w, d, says, room):
     "A command without room: one sentence, nothing half-written; with room again, it ends well. The complaint, if any"
     pid = start(w.run, d, CAMPAIGN_SAYS=str(says), **w.env)
@@ -43,22 +39,23 @@ def refused(w, d, says, room):
     return ''
 
 
-SHARES, OF_RUNS = (0, .1, .5, .9), (.3, .9) # of the room that a command needs
+SHARES, OF_RUNS = (0, .1, .5, .9), (.3, .9)  # of the room that is needed; runs: without, then with trainings
 
 
 def disks(w, folder, shares=None, say=lambda line: None):
     "(counts, failures): a disk on which a share of what is needed has room, and one that may only be read"
     counts, failures = Counter(), []
     if bad := undisturbed(w, folder/'d'): return Counter(failed=1), [(w.name, 'disk', bad)]
-    need = size_of(folder/'d') // 1000 + 50
+    need = w.need
     shares = shares or (OF_RUNS if isinstance(w, Runs) else SHARES)
     says = folder/'says'
-    says.mkdir(exist_ok=True)
+    says.mkdir(parents=True, exist_ok=True)
     for share in (*shares, 'read-only'):
         with small_disk(folder/'disk', 10*need + 4000) as d:
             if d is None: return Counter(skipped=1), []
             w.prepare(d)
-            how = 'remount,ro' if share == 'read-only' else f'remount,size={used(d) + int(share*need) + 4}k'
+            if w.warm and share != shares[0]: shutil.copytree(w.warm, d/'cache', dirs_exist_ok=True)
+            how = 'remount,ro' if share == 'read-only' else f'remount,size={used(d) + int(share*left(w, d, need)) + 4}k'
             if subprocess.run(['mount', '-o', how, d], capture_output=True).returncode: continue
             bad = refused(w, d, says, 10*need + 4000)
         counts['read-only' if share == 'read-only' else 'full'] += 1
@@ -67,6 +64,11 @@ def disks(w, folder, shares=None, say=lambda line: None):
             failures.append((w.name, f'disk: {share}', bad))
     say(f'{w.name}: {dict(counts)}')
     return counts, failures
+
+
+def left(w, d, need):
+    "Kilobytes that a command still needs, where what it computes on the way may be there"
+    return need if not (d/'cache').is_dir() else max(50, need - size_of(d) // 1000)
 
 
 def used(d):
@@ -78,8 +80,8 @@ def two_at_once(w, folder, n=2, say=lambda line: None):
     "(counts, failures): the same command, started several times in one folder"
     d = folder/'d'
     if bad := undisturbed(w, d): return Counter(failed=1), [(w.name, 'at once', bad)]
-    shutil.rmtree(d)
-    d.mkdir()
+    shutil.rmtree(d, ignore_errors=True)
+    d.mkdir(parents=True)
     w.prepare(d)
     pids, wrong = [start(w.run, d, **w.env) for _ in range(n)], []
     for pid in pids:

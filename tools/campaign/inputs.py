@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import time
+import tomllib
 import traceback
 import warnings
 import zipfile
@@ -16,6 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+
+from usbook.core.errors import BadInput
 
 from .mutations import BYTES, TABLE, TEXT, TREE, mutate
 
@@ -339,10 +342,72 @@ def phantom_folder(d):
                                                                               progress=False)
 
 
+def nifti(d):
+    import struct
+    from usbook.data.sets.adapters import read_nifti
+    head = bytearray(352)
+    head[:4], head[40:56] = struct.pack('<i', 348), struct.pack('<8h', 3, 6, 5, 4, 1, 1, 1, 1)
+    head[70:72], head[108:120] = struct.pack('<h', 4), struct.pack('<3f', 352, 1, -1024)
+    (d/'v.nii').write_bytes(bytes(head) + np.arange(120, dtype='<i2').tobytes())
+    import gzip
+    (d/'v.nii.gz').write_bytes(gzip.compress((d/'v.nii').read_bytes()))
+    def read():
+        for f in ('v.nii', 'v.nii.gz'): read_nifti(d/f)
+    return ['v.nii', 'v.nii.gz'], BYTES, read
+
+
+def packs(d):
+    from usbook.classroom.pack import read_pack, read_packs, submit
+    rows(d/'reader_ada.csv', 'image,label,seconds,when', *(f'{i}.png,a,1,' for i in range(9)))
+    cells = [dict(cell_type='code', metadata={}, source='x = 1', outputs=[], execution_count=None)]
+    (d/'n.ipynb').write_text(json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=4)))
+    (d/'c').mkdir()
+    for name in ('Ada', 'Ben'): submit([d/'reader_ada.csv', d/'n.ipynb'], name, out=d/'c')
+    (d/'new').mkdir()
+    def read():
+        for _, why in read_packs(d/'c')[1]: one_sentence(why)
+        read_pack(d/'c'/'submission-Ada.zip')
+        for f in (d/'new').glob('*.zip'): f.unlink()
+        submit([d/'reader_ada.csv', d/'n.ipynb'], 'Ada', out=d/'new')
+    return ['c/submission-Ada.zip', 'n.ipynb', 'reader_ada.csv'], BYTES, read
+
+
+def paper_texts(d):
+    from usbook.evidence.audit.text import numbers_toml, paper_text, spot_numbers
+    words = ('Results. The network reached an accuracy of 76.6 % (95 % CI 70.1 to 82.0) on 158 images of 90 patients, '
+             'a sensitivity of 0.84 (55/66), a specificity of 71.7%, and an AUC of .86.')
+    (d/'t.txt').write_text(f'{words}\n'*3)
+    def read(): tomllib.loads(numbers_toml(spot_numbers(paper_text(d/'t.txt'))))
+    return ['t.txt'], TEXT, read
+
+
+def run_folder(d):
+    from usbook.core.settings import Settings
+    from usbook.runs.networks import card_facts, read_run, run_ensemble
+    from usbook.runs.rerun import compare_runs, made_by, settings_for
+    options = dict(study='lung_signs', data='sample', profile='test', seed=0, weights='auto', device='cpu',
+                   modes=['frozen'], arch=None, patients=None, image_level=False, same_patient=False)
+    arm = dict(accuracy=dict(value=.8, low=.7, high=.9, method='m', note='', patients=9, events=3))
+    result = dict(study='lung_signs', data=dict(images=9, patients=9, source='s', sha256='ab'*32, kind='sample',
+                                                name='lung_signs', pictures={}),
+                  runs={'x-frozen': arm}, claims=[dict(id='a', verdict='supported')], fits={'x-frozen': ['ab'*12]},
+                  arms={'x-frozen': dict(title='X, frozen')},
+                  made=dict(options=options, versions=dict(python='3'), command='usbook reproduce lung_signs'))
+    (d/'r').mkdir()
+    (d/'r'/'results.json').write_text(json.dumps(result))
+    rows(d/'r'/'predictions-x-frozen.csv', 'image,patient,target,p_a,p_b', '1.png,1,a,.4,.6')
+    def read():
+        r = read_run(d/'r')
+        card_facts(r, 'x-frozen'), compare_runs(r, r), settings_for(made_by(d/'r'))
+        try: run_ensemble(d/'r', Settings(cache=str(d/'cache')))
+        except BadInput as e: one_sentence(e)  # its fits are not there
+    return ['r/results.json'], TREE, read
+
+
 READERS = [
     manifest, rule, predictions, parquet, detections, clips, readers, class_files, audit_toml, audit_arms, study_toml,
     settings, weights, weight_cards, archives, open_set, set_json, dicom, pictures, records, fit_cards, networks,
-    phantom_folder
+    phantom_folder, nifti, packs, paper_texts, run_folder
 ]
 
 
@@ -370,7 +435,6 @@ CLOCKS = ((signal.SIGALRM, signal.ITIMER_REAL, PATIENCE), (signal.SIGPROF, signa
 
 def reading(read):
     "('read' or 'refused', sentence) or ('failed', why)"
-    from usbook.core.errors import BadInput
     def late(*_): raise TooSlow
     for s, timer, seconds in CLOCKS:
         signal.signal(s, late)

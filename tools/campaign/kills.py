@@ -13,11 +13,15 @@ CODES = {signal.SIGKILL: (-9, 0), signal.SIGTERM: (143, 0), signal.SIGINT: (130,
 
 
 def kill_at(w, d, moment, kind):
-    "Start, wait, kill; the complaint, if any, and whether the command was still at work"
+    "Start, wait, kill; the complaint, if any, and how long it took where it ended before the kill"
     before = visible(d/w.out)
     pid = start(w.run, d, **w.env)
-    time.sleep(moment)
-    hit = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    began = time.monotonic()
+    hit, took = True, 0.
+    while hit and took < moment:
+        time.sleep(min(.01, moment - took))
+        hit = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        took = time.monotonic() - began
     if hit:
         for send in (os.killpg, os.kill):
             try:
@@ -25,13 +29,14 @@ def kill_at(w, d, moment, kind):
                 break
             except ProcessLookupError: continue  # it had no time to lead a group of its own
     code, err, _ = finish(pid, d, 60)
-    if bad := said_badly(code, err): return bad, hit
-    if hit and code not in (*CODES[kind], *w.again): return f'{kind.name}: exit {code}, {err[-300:]}', hit
+    took = 0. if hit else took
+    if bad := said_badly(code, err): return bad, took
+    if hit and code not in (*CODES[kind], *w.again): return f'{kind.name}: exit {code}, {err[-300:]}', took
     after = visible(d/w.out)
     lost = [k for k, v in before.items() if after.get(k) != v]
-    if lost: return f'finished before, and changed or gone: {lost[:3]}', hit
-    if broken := w.broken(d): return f'half-written: {broken[:3]}', hit
-    return '', hit
+    if lost: return f'finished before, and changed or gone: {lost[:3]}', took
+    if broken := w.broken(d): return f'half-written: {broken[:3]}', took
+    return '', took
 
 
 def again(w, d):
@@ -55,17 +60,23 @@ def series(w, n, folder, seed=0, say=lambda line: None):
     "(counts, failures) of `n` kills of one command"
     d, rng, counts, failures = folder/'d', random.Random(f'{w.name}{seed}'), Counter(), []
     if bad := undisturbed(w, d): return Counter(failed=1), [(w.name, None, bad)]
+    spans, done = {False: w.seconds, True: w.seconds}, False  # seconds that it takes, unfinished and finished before
     for k in range(3*n):
         if counts['kills'] >= n: break
-        fresh(w, d, warm=k % (4 if isinstance(w, Runs) else 3))
-        kind, moment = rng.choice(KINDS), rng.uniform(0, w.seconds)
+        warm = k % (4 if isinstance(w, Runs) else 3)
+        fresh(w, d, warm)
+        done = done and bool(warm)
+        kind, moment = rng.choice(KINDS), rng.uniform(0, spans[done])
         if kind != signal.SIGKILL: moment = max(moment, .2)  # before it can listen, any program just ends
-        bad, hit = kill_at(w, d, moment, kind)
+        bad, took = kill_at(w, d, moment, kind)
+        hit = not took
+        if took: spans[done], done = min(spans[done], took), True
         counts['kills'] += hit
         counts['done before the kill'] += not hit
         counts[kind.name] += hit
         if not bad and (k % 5 == 4 or counts['kills'] == n):
             bad = again(w, d)
+            done = True
             counts['run again'] += 1
         if bad:
             counts['failed'] += 1

@@ -475,7 +475,7 @@ def _fill(part, project, systems, packages, extras, say, pip):
         say(f'packages for {PLATFORMS[p].title}, Python {v}')
         small = cpu_torch(p, v, part/'wheels', pip, packages.torch, say) if only is None else []
         pins = pin_versions(
-            [*(only or [f'usbook[video] @ {own.as_uri()}']), *small], p, v, pip, [*packages.source, '--find-links', str(part / 'wheels')]
+            [*(only or [f'usbook[dicom,video] @ {own.as_uri()}']), *small], p, v, pip, [*packages.source, '--find-links', str(part / 'wheels')]
         )
         pins = [q for q in pins if not q.startswith('usbook')]
         download_wheels(pins, p, v, part/'wheels', pip, packages.source, say)

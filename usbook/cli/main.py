@@ -17,7 +17,7 @@ from importlib import import_module
 
 from .show import as_csv, console, plain_output, say, show_json, tell
 from ..core.errors import BadInput, one_line
-from ..core.language import set_language, told, translated
+from ..core.language import language, set_language, told, translated
 from ..core.settings import PROFILES, SEEDS, read_settings
 
 
@@ -197,20 +197,16 @@ def _show_run(run):
 def _outside(args, run, settings, reading):
     "The networks of a run on the images of another place"
     from usbook.cli.show import show_table
-    from usbook.runs.outside import outside_test
+    from usbook.runs.outside import outside_rows, outside_test
     out = outside_test(run.folder, args.test, settings, reading, False if args.json else None)
     run.results['outside'] = out.as_dict()
     if args.json: return
     tell(f'Outside test: {out.where}, {out.images} images of {out.patients} patients')
     for arm, found in out.arms.items():
-        rows = [[m.replace('_', ' '), *map(str, v.values())] for m, v in found['metrics'].items()]
-        for c, t in found['thresholds'].items():
-            both = ('sensitivity', 'specificity')
-            rows += [[f'{k} of {c} at {t["value"]:.2f}', *map(str, t[k].values())] for k in both]
-        for c, t in found['calibration'].items():
-            rows += [[f'calibration {k} of {c}', *map(str, v.values())] for k, v in t.items()]
+        rows = [[what, *map(str, v.values())] for what, v in outside_rows(found)]
         show_table([arm, 'inside', 'outside', 'drop'], rows)
     for n in out.notes[:3]: tell(f'Note: {n}')
+    tell(f'Page: {_short(run.folder/"outside.html")}\n', flush=True)
 
 # %% ../../nbs/cli/04_main.ipynb #ca4960d3
 def _short(path):
@@ -221,23 +217,37 @@ def _short(path):
 
 # %% ../../nbs/cli/04_main.ipynb #ab09fdd7
 def _predict(args):
-    from pathlib import Path
     from usbook.core.progress import late_bar
-    from usbook.learn.predict import new_images, predict
-    from usbook.runs.networks import seen_before
+    from usbook.learn.predict import predict
+    from usbook.runs.networks import finds_boxes, read_run, run_films
     if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
+    alone = args.run_folder.lower().endswith('.safetensors')
+    results = {} if alone else read_run(args.run_folder)
+    if finds_boxes(results): return _mark(args)
     s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
     out = _new_file(name, 'name another file with --out')
-    e, why = _asked(args, s)
-    where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
-    images = new_images(where, e, table, args.patients, not args.no_labels)
-    seen = seen_before(args.run_folder, e.facts['arm'], images) if 'arm' in e.facts else ''
-    images.notes += [seen] if seen else []
-    say(f'Networks: {why}.', *(f'Note: {n}' for n in images.notes[:2]))
-    said = predict(e, images, args.views, None if args.json else late_bar())
+    bar = None if args.json else late_bar()
+    if results.get('made', {}).get('prepares'):
+        if args.views > 1: raise BadInput('--views is not for networks that see lungs alone', args.run_folder)
+        said, _ = run_films(args.run_folder, lambda e, why: _images(args, e, why), s, args.arm, bar)
+    else:
+        e, why = _asked(args, s)
+        said = predict(e, _images(args, e, why), args.views, bar)
     said.write(out)
     if args.json: return show_json(dict(file=str(out), counts=said.counts(), labelled=said.labelled) | said.meta)
     _show_predicted(said, out)
+
+def _images(args, ensemble, why):
+    "The new images; which networks are asked, and what should be known, is said before"
+    from pathlib import Path
+    from usbook.learn.predict import new_images
+    from usbook.runs.networks import seen_before
+    where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
+    images = new_images(where, ensemble, table, args.patients, not args.no_labels)
+    seen = seen_before(args.run_folder, ensemble.facts['arm'], images) if 'arm' in ensemble.facts else ''
+    images.notes += [seen] if seen else []
+    say(f'Networks: {why}.', *(f'Note: {n}' for n in images.notes[:2]))
+    return images
 
 # %% ../../nbs/cli/04_main.ipynb #19797cc5
 def _new_file(name, remedy='name another file'):
@@ -249,6 +259,30 @@ def _new_file(name, remedy='name another file'):
 def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
+
+def _mark(args):
+    "A detector's marks on other clips, as the tables that froc reads"
+    from usbook.core.files import write_folder
+    from usbook.data.clips import read_clips
+    from usbook.runs.networks import run_marks
+    if not args.images or args.views > 1:
+        raise BadInput('detectors look once at each frame of the clips in a folder', args.run_folder,
+                       remedy='name that folder, without --manifest and --views')
+    name = args.out or f'detections-{os.path.basename(os.path.abspath(args.images))}'
+    out = _new_file(name, 'name another folder with --out')
+    clips = read_clips(args.images, args.patients, unmarked=True)
+    truth = any(os.path.isfile(os.path.join(args.images, f)) for f in ('lesions.csv', 'boxes.csv'))
+    found, why = run_marks(args.run_folder, clips, read_settings(), args.arm)
+    say(f'Networks: {why}.')
+    with write_folder(out) as part:
+        found.write(part)
+        if not truth: (part/'lesions.csv').unlink()
+    if args.json: return show_json(dict(folder=str(out), scans=len(found), marks=len(found.detections), truth=truth))
+    tell(f'{_short(out)}: {len(found.detections)} marks on {len(found)} clips')
+    three = ' '.join(_short(out/f) for f in ('detections.csv', 'lesions.csv'))
+    judge = f'usbook froc {three} --scans {_short(out/"scans.csv")} --hit centre'
+    if truth: tell(f'How good that is: {judge}')
+    else: tell(f'The truth is not known: write lesions.csv (scan,frame,lesion,x,y,w,h) beside the marks, then {judge}')
 
 def _asked(args, settings):
     "The ensemble that a run, or a file, names; and why this one"
@@ -700,6 +734,29 @@ def _packs(args):
     if read: _show_class(*read)
 
 
+# %% ../../nbs/cli/04_main.ipynb #be9c1bab
+def _before_after(args):
+    from pathlib import Path
+    from usbook.classroom.before_after import gain_sentence, plot_before_after, read_before_after, write_sheets
+    from usbook.classroom.table import free_name
+    if not args.answers:
+        files = write_sheets(args.out, language())
+        if args.json: return show_json(dict(files=[str(f) for f in files]))
+        return tell(f"To print and to fill in: {', '.join(map(_short, files))}")
+    read, out = read_before_after(args.answers), Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    picture, each = free_name(out/'before-after.png'), read.each()
+    plot_before_after(read).savefig(picture, dpi=200, bbox_inches='tight')
+    if args.json: return show_json(_before_after_json(read, each, picture))
+    tell(gain_sentence(read))
+    _frame(each, 'question')
+    tell(f'Picture: {_short(picture)}')
+
+def _before_after_json(read, each, picture):
+    rows = [dict(question=q) | {k: v.as_dict() for k, v in r.items()} for q, r in each.iterrows()]
+    return dict(learners=len(read.learners), left_out=read.left_out, gain=read.gain().as_dict(), questions=rows,
+                files=[str(picture)])
+
 # %% ../../nbs/cli/04_main.ipynb #d52664ca
 def _tables_in(args, packs, book):
     "The class table of what readers and networks answered, where the packs hold that"
@@ -897,6 +954,9 @@ def _class_options(add):
     p.add_argument('--seconds', type=_whole(1, 86401), default=300, metavar='N', help='packs: for one notebook (300)')
     p.add_argument('--memory', type=_whole(1, 1025), default=4, metavar='GB', help='packs: for one notebook (4)')
 
+    p = add('before-after', _before_after, 'eight questions before and after a course: sheets to print, then a plot')
+    p.add_argument('answers', nargs='?', metavar='ANSWERS.csv', help='the table, filled in; without it: the sheets')
+    p.add_argument('--out', default='.', metavar='FOLDER', help='receives the sheets, or the plot (default: here)')
 
 # %% ../../nbs/cli/04_main.ipynb #ec530456
 def parser(): # argparse's parser

@@ -22,7 +22,7 @@ from PIL import Image
 from ..core.errors import BadInput, Problem, refuse
 from ..core.files import regular_file
 from ..core.progress import late_bar
-from ..core.tables import column_text, nearest, read_sheet
+from ..core.tables import Sheet, column_text, nearest, read_sheet
 
 # %% ../../nbs/data/05_clips.ipynb #ff494c83
 from .dicom import MAX_BYTES
@@ -188,12 +188,13 @@ def _box_problem(b, size):
 def read_clips(folder:Path|str,             # clips, lesions.csv (or boxes.csv), and scans.csv or a rule for patients
                patients:str|Path|None=None, # regular expression with a group, or a CSV with image,patient
                image_level:bool=False,      # go on without patients; the notes then say so first
-               same_patient:bool=False      # treat patients that share a clip as one
+               same_patient:bool=False,     # treat patients that share a clip as one
+               unmarked:bool=False          # whether lesions.csv may be missing: nobody knows yet what is in them
               )->Clips:                     # with the number of frames of each clip
     "Clips with checked boxes; a `BadInput` holds everything found"
     folder = Path(folder).parent if Path(folder).is_file() else Path(folder)
     if not folder.is_dir(): raise BadInput('there is no such folder', folder)
-    csv, files = _boxes_csv(folder), _clip_files(folder)
+    csv, files = _boxes_csv(folder, unmarked), _clip_files(folder)
     if not files:
         raise BadInput('holds no clip', folder, remedy='give videos, animated images, DICOM files or folders of frames')
     boxes = _read_boxes(csv)
@@ -254,16 +255,20 @@ def _n_frames(path):
     except BadInput: return 2 # it is said why when it is read
 
 # %% ../../nbs/data/05_clips.ipynb #89047a5e
-def _boxes_csv(folder):
-    "The table of boxes of a folder"
+def _boxes_csv(folder, unmarked=False):
+    "The table of boxes of a folder; None where there may be none"
     for name in ('lesions.csv', 'boxes.csv'):
         if (folder/name).is_file(): return folder/name
+    if unmarked: return None
     remedy = ('write one with scan,frame,x,y,w,h (pixels, frames from 0), '
               'with its header alone if no clip has a lesion')
     raise BadInput('holds no lesions.csv', folder, remedy=remedy)
 
 def _read_boxes(csv):
     "A `Sheet` with the boxes as numbers; a cell that is none is NaN and one of its problems"
+    if csv is None:
+        none = pd.DataFrame(columns=['scan', 'frame', *BOX, 'lesion'])
+        return Sheet(none.astype(dict.fromkeys(['frame', *BOX], float)))
     sheet = read_sheet(csv, ['scan', 'frame', *BOX], lower=True)
     t, ends = sheet.table, (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)
     for c in ('frame', *BOX):

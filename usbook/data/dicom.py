@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 
@@ -93,8 +94,9 @@ def stored_values(ds:pydicom.Dataset,   # what `read_dicom` gave
     try: return pixel_array(ds, index=index)
     except Exception as e: why = str(e)
     if how.is_compressed and ('missing dependencies' in why or 'plugins' in why):
+        more = '' if find_spec('gdcm') else ", or pip install 'usbook[dicom]'"
         raise BadInput(f'its pixels are compressed ({how.name}) and no decoder that can read them is installed', path,
-                       remedy='export uncompressed, or pip install pylibjpeg pylibjpeg-libjpeg pyjpegls')
+                       remedy=f'export uncompressed{more}')
     raise BadInput('its pixels are cut short or damaged', path, remedy='copy or export the file again')
 
 # %% ../../nbs/data/00_dicom.ipynb #2b0b6518

@@ -43,12 +43,23 @@ def region(rule:str,       # 'above', 'below' or 'within'
 def _missing(x): return x is None or isnan(x)
 
 def _place(low, high, lower, upper):
-    "The verdict and its words for an interval and an open region"
+    "The verdict for an interval and an open region, and what the interval does to the limit where that is open"
     inside = (lower < low or lower == -inf) and (high < upper or upper == inf)
-    if inside: return 'supported', 'lies {rule}'
-    if high < lower or low > upper: return 'not supported', 'does not reach a value {rule}'
-    edge = low in (lower, upper) or high in (lower, upper)
-    return 'inconclusive', 'touches' if edge else 'includes'
+    if inside: return 'supported', ''
+    if high < lower or low > upper: return 'not supported', ''
+    return 'inconclusive', 'touches' if low in (lower, upper) or high in (lower, upper) else 'includes'
+
+# %% ../../nbs/evidence/04_decide.ipynb #bd683798
+_REASONS = { # whole sentences, so that they can be translated
+    ('supported', 'above'): 'the interval {low} to {high} lies above {limit}',
+    ('supported', 'below'): 'the interval {low} to {high} lies below {limit}',
+    ('supported', 'within'): 'the interval {low} to {high} lies within {limit}',
+    ('not supported', 'above'): 'the interval {low} to {high} does not reach a value above {limit}',
+    ('not supported', 'below'): 'the interval {low} to {high} does not reach a value below {limit}',
+    ('not supported', 'within'): 'the interval {low} to {high} does not reach a value within {limit}',
+    ('inconclusive', 'touches'): 'the interval {low} to {high} touches {limit}',
+    ('inconclusive', 'includes'): 'the interval {low} to {high} includes {limit}',
+}
 
 # %% ../../nbs/evidence/04_decide.ipynb #ca105860
 def decide(interval,       # `Interval`, or (value, low, high); None where nothing was measured
@@ -66,7 +77,8 @@ def decide(interval,       # `Interval`, or (value, low, high); None where nothi
     if i.low > i.high: raise BadInput(f"interval {i.low:g} to {i.high:g}: its lower end lies above its upper end")
     verdict, how = _place(i.low, i.high, lower, upper)
     where = f'±{limit:g}' if rule == 'within' else f'{limit:g}'
-    return Decision(verdict, f'the interval {i.low:.3f} to {i.high:.3f} {how.format(rule=rule)} {where}', **rests)
+    reason = _REASONS[verdict, how or rule].format(low=f'{i.low:.3f}', high=f'{i.high:.3f}', limit=where)
+    return Decision(verdict, reason, **rests)
 
 # %% ../../nbs/evidence/04_decide.ipynb #7599ec22
 def sign(difference, # `Interval` of first minus second, or (value, low, high)

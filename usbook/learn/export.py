@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 # %% ../../nbs/learn/11_export.ipynb #fa2b2a6e
@@ -42,7 +42,7 @@ def save_network(given:Fit|Ensemble, # a trained network, or several that answer
     state = {f'{i}.{k}': v.detach().cpu().contiguous() for i, net in enumerate(e.networks)
              for k, v in net.state_dict().items()}
     (card or card_of(e)).write(path)  # the card comes first: where the network is, all is
-    write_file(path, lambda part: save_file(state, part, metadata=dict(usbook=json.dumps(facts))))
+    write_file(path, save(state, dict(usbook=json.dumps(facts))))
     return Path(path)
 
 def saved_ensemble(path:str|Path # what `save_network` wrote

@@ -9,7 +9,7 @@ __all__ = ['KINDS', 'DAY', 'BESIDE', 'LONG', 'code_version', 'fit_inputs', 'fit_
            'stored_fits', 'helped_through', 'help_others', 'share_pixels']
 
 # %% ../../nbs/learn/08_fits.ipynb #3fdd942f
-import hashlib, json, os, pickle, random, secrets, shutil, tempfile, time, warnings
+import hashlib, io, json, os, pickle, random, secrets, shutil, tempfile, time, warnings
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
@@ -24,7 +24,7 @@ import torch
 import usbook
 from joblib.externals.loky.backend.reduction import dumps
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from threadpoolctl import threadpool_limits
 
 # %% ../../nbs/learn/08_fits.ipynb #224f0fc4
@@ -230,7 +230,7 @@ def save_fit(fit:object,   # `Fit`, `DetectorFit` or `Segmenter`
     with write_folder(path, replace=True) as part:
         tensors, facts = KINDS[type(fit.recipe)].write(fit, part)
         fit.history.to_csv(part/'history.csv', index_label='epoch')
-        save_file(tensors, part/'network.safetensors')
+        (part/'network.safetensors').write_bytes(save(tensors))
         files = {f.name: digest(f) for f in sorted(part.iterdir())}
         made = dict(seconds=fit.seconds, notes=list(fit.notes), made=time.strftime('%Y-%m-%d'), study=study)
         write_file(part/'card.json', as_json(dict(inputs=inputs, files=files) | made | facts))
@@ -384,8 +384,9 @@ class Checkpoint(Callback):
     def _keep(self):
         try:
             with write_folder(self.folder, replace=True) as part:
-                save_file(_state(self.model), part/'network.safetensors')
-                torch.save(_state_of(self.learn), part/'state.pt')
+                (part/'network.safetensors').write_bytes(save(_state(self.model)))
+                torch.save(_state_of(self.learn), state := io.BytesIO())
+                (part/'state.pt').write_bytes(state.getvalue())
         except OSError as e: self.book.notes.append(f'No checkpoint could be kept ({e.strerror or e}).')
     def _go_on(self):
         self.model.load_state_dict(load_file(self.folder/'network.safetensors'))

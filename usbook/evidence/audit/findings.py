@@ -62,8 +62,9 @@ class Findings(list):
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #ec36ea7d
 def _share(key, name, k, n, digits=4): # a count out of a count -> Finding
     i = wilson(int(k), int(n))
-    text = f'{name} {k}/{n} = {both(i.value, digits)}, 95 % interval {both_range(i.low, i.high)}'
-    return Finding(key, text + ' if images were independent.', dict(value=i.value, low=i.low, high=i.high), 'interval')
+    value, span = both(i.value, digits), both_range(i.low, i.high)
+    text = f'{name} {k}/{n} = {value}, 95 % interval {span} if images were independent.'
+    return Finding(key, text, dict(value=i.value, low=i.low, high=i.high), 'interval')
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #1100d52a
 def _usable(x): # Numbers -> {(metric, class): printed} of the one test set
@@ -318,10 +319,11 @@ def _about_ratios(se, sp):
 def _about_curve(x, se, sp):
     "Areas under ROC curves through the point, and the printed one"
     b = auc_bounds(se, sp)
-    text = 'Through this operating point a monotone ROC curve has an AUC of {:.4f} to {:.4f}'.format(*b['monotone'])
-    if b['concave']: text += ', a concave one {:.4f} to {:.4f}'.format(*b['concave'])
-    if b['binormal']: text += f", an equal-variance binormal one {b['binormal']:.4f}"
-    yield Finding('auc_bounds', text + '.', b, 'derived')
+    low, high = b['monotone']
+    each = [f'Through this operating point a monotone ROC curve has an AUC of {low:.4f} to {high:.4f}']
+    if b['concave']: each.append(f"a concave one {b['concave'][0]:.4f} to {b['concave'][1]:.4f}")
+    if b['binormal']: each.append(f"an equal-variance binormal one {b['binormal']:.4f}")
+    yield Finding('auc_bounds', ', '.join(each) + '.', b, 'derived')
     if p := x.one('auc'): yield _printed_auc(p, b, (se + sp)/2)
 
 # %% ../../../nbs/evidence/audit/05_findings.ipynb #0cde648f
@@ -512,8 +514,9 @@ def _about_lesions(printed):
     "Which numbers of lesions the sensitivities allow"
     ns, by = common_n(printed)
     most = max([h for h in by if 0 < h < len(printed)], default=0)
-    text = f'The {len(printed)} sensitivities are shares of '
-    text += f'one number of lesions only from {ns[0]} on' if len(ns) else 'no common number of lesions up to 2000'
+    n = len(printed)
+    text = f'The {n} sensitivities are shares of no common number of lesions up to 2000'
+    if len(ns): text = f'The {n} sensitivities are shares of one number of lesions only from {ns[0]} on'
     if most: text += f'; {most} of them fit with {by[most][0]}'
     value = dict(all=list(map(int, ns[:20])), most=most, at=int(by[most][0]) if most else None)
     text += '. An interpolated FROC curve gives values that are no share of anything.'

@@ -110,10 +110,10 @@ function paper() {
     const n = fields.n.value.trim(), max = n ? Number(n) : 500, r = /^\d*$/.test(n) && max <= 3000 ? search.tables(Object.fromEntries(search.SHARES.map(o => [o, fields[o].value])), max, n ? max : null) : { problem: "Images: give a whole number up to 3000." };
     out.replaceChildren();
     if (r.problem) { out.append(el("p", { class: "small" }, r.problem)); return; }
-    const among = n ? `with ${n} images` : `of up to ${max} images`;
+    const among = n ? `with ${n} images` : `of up to ${max} images`, tables = plural(r.count || 0, "table");
     if (!r.between) out.append(el("p", { class: "note" }, "Impossible whatever the number of images: the accuracy lies outside sensitivity and specificity, of which it is a weighted mean."));
     else if (!r.count) out.append(el("p", { class: "note" }, `No table ${among} rounds to these numbers: at least one of them can't be right, or they were not rounded once from one table.`));
-    else out.append(el("p", {}, `${r.count.toLocaleString("en")} ${r.count === 1 ? "table" : "tables"} ${among} ${r.count === 1 ? "rounds" : "round"} to these numbers${r.count > 5 ? "; the smallest:" : ":"}`),
+    else out.append(el("p", {}, r.count === 1 ? `${tables} ${among} rounds to these numbers:` : r.count > 5 ? `${tables} ${among} round to these numbers; the smallest:` : `${tables} ${among} round to these numbers:`),
       el("table", { style: "max-width:30em" }, el("thead", {}, el("tr", {}, ["images", "TP", "FN", "FP", "TN"].map(o => el("th", { scope: "col" }, o)))), el("tbody", {}, r.first.map(o => el("tr", {}, [o.n, o.tp, o.fn, o.fp, o.tn].map(x => el("td", {}, String(x))))))));
   }
   look();
