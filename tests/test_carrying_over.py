@@ -151,13 +151,15 @@ def test_what_the_lesson_says_is_so(record):
     classified = [s for s in carry.SETS if s in carry.CHANCE]
     for s in classified:
         assert v(s, 'site', 'wide')['high'] < v(s, 'site', 'site')['low']           # lost abroad
-        assert v(s, 'wide', 'site')['low'] <= v(s, 'wide', 'wide')['high']          # little is lost on the way back
+        assert v(s, 'wide', 'site')['value'] > v(s, 'wide', 'wide')['value'] - .05  # little is lost on the way back
         for half in carry.HALVES:                                                   # not shown to be better
             assert v(s, 'wide', half)['low'] < v(s, 'site', half)['high'], (s, half)
+    assert {r['seeds'] for r in record.rows} == {1} and 'Every training was done once' in lesson('markdown')
     assert v('lung_signs', 'site', 'site')['low'] > v('lung_signs', 'site', 'development')['high']
     assert all(v('abdomen_organs', w, h)['low'] < .25 for w in ('site', 'wide') for h in carry.HALVES)
     said = {w: rows['abdomen_organs', w, 'development']['said'] for w in ('site', 'wide')}
-    assert said['site']['liver'] == said['wide']['liver'] == 0 and max(said['site'], key=said['site'].get) == 'gallbladder'
+    assert said['site']['liver'] == said['wide']['liver'] == 0
+    assert [max(s, key=s.get) for s in said.values()] == ['gallbladder', 'spleen']
 
 
 def test_no_aim_was_reached_and_the_lesson_says_so(record):
