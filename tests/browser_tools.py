@@ -42,6 +42,30 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope='session')
+def barriers(chromium):
+    "What axe-core finds serious or critical on a page, by light and in the dark"
+    from importlib.util import find_spec
+    found = find_spec('axe_playwright_python')
+    if found is None: missing('axe-core is not installed: pip install axe-playwright-python')
+    axe = (Path(found.origin).parent/'axe.min.js').read_text(encoding='utf-8')
+
+    def look(path, width=1200):
+        out = []
+        for scheme in ('light', 'dark'):
+            context = chromium.new_context(viewport=dict(width=width, height=900), color_scheme=scheme)
+            page = context.new_page()
+            page.goto(Path(path).as_uri())
+            page.wait_for_timeout(300)
+            page.evaluate(axe)
+            said = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")['violations']
+            out += [f"{scheme}: {v['id']}: {n['html'][:200]}" for v in said if v['impact'] in ('serious', 'critical')
+                    for n in v['nodes'][:2]]
+            context.close()
+        return out
+    return look
+
+
 @pytest.fixture
 def show(chromium, tmp_path):
     "Open a widget's standalone page; whatever the page complains of fails the test"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser_tools import chromium, live, module, show  # noqa: F401  fixtures of test_browser_*.py
+from browser_tools import barriers, chromium, live, module, show  # noqa: F401  fixtures of test_browser_*.py
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))

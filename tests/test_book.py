@@ -151,3 +151,12 @@ def test_a_switch_leads_to_the_same_page_and_back(tmp_path, monkeypatch):
     for p in ('a/b.html', 'zh/a/b.html'):
         [address] = re.findall('<a href="([^"]*)"', (tmp_path/p).read_text(encoding='utf-8'))
         assert (tmp_path/p).parent.joinpath(address).is_file()
+
+@pytest.mark.parametrize('name', ['names', 'evidence/02_resample', 'classroom/10_before_after'])
+def test_axe_finds_no_serious_barrier(book, barriers, name): assert barriers(book/f'{name}.html') == []
+
+def test_pictures_of_chapters_say_what_they_show(pages):
+    "Their names were the hashes of their files"
+    for nb in CHAPTERS:
+        alts = re.findall(r'<img alt="([^"]*)" src="[./]*_images/', pages[nb.with_suffix('.html').as_posix()])
+        assert alts and not [a for a in alts if len(a) < 10 or a.endswith('.png')], nb

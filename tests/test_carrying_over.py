@@ -1,7 +1,11 @@
 "The knob `machines`: its default leaves every image as it was; wide, masks stay in place"
 import hashlib
+import json
 import platform
+import re
+from pathlib import Path
 
+import carry
 import numpy as np
 import pytest
 
@@ -9,6 +13,7 @@ from usbook.core.errors import BadInput
 from usbook.phantoms.machines import Picture, cut_mask, draw_picture, photograph
 from usbook.phantoms.nuisance import INGREDIENTS, Knobs, is_wide
 from usbook.phantoms.samples import SAMPLES, make_image, make_sample, study_knobs
+from usbook.runs.record import Record, figures_of_rows
 
 USUAL = platform.libc_ver()[0] == 'glibc' and platform.machine() == 'x86_64'
 DIGESTS = {  # of image 1 of seed 0 at 64 pixels, before the knob existed
@@ -90,6 +95,75 @@ def test_a_crop_moves_image_and_mask_alike():
 
 
 def test_the_halves_are_those_declared():
-    from carry import half_of
-    halves = [half_of('lung_signs', p) for p in ('P1', 'P2', 'P3', 'P4')]
+    halves = [carry.half_of('lung_signs', p) for p in ('P1', 'P2', 'P3', 'P4')]
     assert halves == ['aside', 'development', 'aside', 'development']
+
+
+# The record and its lesson -------------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parents[1]
+LESSON = json.loads((ROOT/'nbs'/'phantoms'/'11_carrying_over.ipynb').read_text(encoding='utf-8'))['cells']
+
+
+@pytest.fixture(scope='module')
+def record(): return Record.read(ROOT/'nbs'/'records'/'carrying_over.json')
+
+
+def lesson(kind): return '\n'.join(''.join(c['source']) for c in LESSON if c['cell_type'] == kind)
+
+
+def test_rows_and_figures_of_the_record_tell_the_same(record):
+    assert record.figures == figures_of_rows(record.rows, 'set', ('world', 'mode', 'on'))
+    assert record.how['not_run'] == carry.not_run(record.rows) and record.how['wanted'] == carry.WANTED
+
+
+@pytest.mark.parametrize('name', carry.SETS)
+def test_the_record_is_of_the_simulation_as_it_is_now(record, name):
+    "Two images of each world as 4 x 4 means: whoever changes a phantom measures again"
+    for world in ('site', 'wide'):
+        assert np.allclose(record.how['thumbnails'][f'{name}, {world}'], carry.thumbnails(name, world), atol=3)
+
+
+def test_every_number_in_the_words_of_the_lesson_is_in_the_record(record):
+    "Written by hand, checked by machine"
+    known = {f'{v:.2f}' for v in _numbers(record.as_dict())} | {'0.25', '0.50'}
+    said = re.findall(r'(?<![\d.])\.\d+', lesson('markdown'))
+    assert said and {f'{float(x):.2f}' for x in said} <= known, {x for x in said if f'{float(x):.2f}' not in known}
+
+
+def _numbers(tree):
+    if isinstance(tree, dict): tree = [*tree.values()]
+    if isinstance(tree, list): return [v for t in tree for v in _numbers(t)]
+    if isinstance(tree, str): return [float(v) for v in re.findall(r'\.\d+', tree)]
+    return [tree] if isinstance(tree, float) else []
+
+
+def test_the_lesson_parts_patients_as_the_command_does():
+    "The lesson shows the rule; this is the rule"
+    cell = next(''.join(c['source']) for c in LESSON if 'def half_of' in ''.join(c['source']))
+    exec('import hashlib\n' + cell, here := {})
+    assert all(here['half_of']('head_ct', f'P{k}') == carry.half_of('head_ct', f'P{k}') for k in range(50))
+
+
+def test_what_the_lesson_says_is_so(record):
+    rows = {(r['set'], r['world'], r['on']): r for r in record.rows if r['mode'] == 'frozen'}
+    def v(*key): return rows[key]['balanced accuracy']
+    classified = [s for s in carry.SETS if s in carry.CHANCE]
+    for s in classified:
+        assert v(s, 'site', 'wide')['high'] < v(s, 'site', 'site')['low']           # lost abroad
+        assert v(s, 'wide', 'site')['value'] > v(s, 'wide', 'wide')['value'] - .05  # little is lost on the way back
+        for half in carry.HALVES:                                                   # not shown to be better
+            assert v(s, 'wide', half)['low'] < v(s, 'site', half)['high'], (s, half)
+    assert {r['seeds'] for r in record.rows} == {1} and 'Every training was done once' in lesson('markdown')
+    assert v('lung_signs', 'site', 'site')['low'] > v('lung_signs', 'site', 'development')['high']
+    assert all(v('abdomen_organs', w, h)['low'] < .25 for w in ('site', 'wide') for h in carry.HALVES)
+    said = {w: rows['abdomen_organs', w, 'development']['said'] for w in ('site', 'wide')}
+    assert said['site']['liver'] == said['wide']['liver'] == 0
+    assert [max(s, key=s.get) for s in said.values()] == ['gallbladder', 'spleen']
+
+
+def test_no_aim_was_reached_and_the_lesson_says_so(record):
+    aside = [r for r in record.rows if r['on'] == 'aside' and r['world'] != 'real']
+    reached = {(r['set'], m) for r in aside for m, w in record.how['wanted'][r['set']].items() if m in r
+               and (r[m]['value'] >= float(w[2:]) if w[0] == '≥' else r[m]['value'] < float(w[2:]))}
+    assert not reached and 'None of the aims' in lesson('markdown')

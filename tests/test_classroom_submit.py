@@ -1,5 +1,5 @@
 """What a learner hands in and what a teacher gets: packs made safely, read with care, graded in another process."""
-import copy, csv, io, json, zipfile
+import copy, csv, io, json, os, zipfile
 from pathlib import Path
 
 import pytest
@@ -239,3 +239,11 @@ def test_a_roster_gives_ids(book, tmp_path):
 def test_nothing_to_grade_is_one_sentence(tmp_path):
     with pytest.raises(BadInput, match='usbook submit'): write_gradebook(Gradebook([]), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='pipes and devices')
+def test_a_pipe_or_a_device_among_the_packs_stops_nobody(tmp_path):
+    os.mkfifo(tmp_path/'submission-Ada.zip')
+    (tmp_path/'submission-Ben.zip').symlink_to('/dev/zero')
+    packs, out = read_packs(tmp_path)
+    assert not packs and len(out) == 2 and all('a pipe or a device' in why for _, why in out)

@@ -382,3 +382,17 @@ def test_killed_between_the_two_steps_of_replacing_a_folder(tmp_path):
     assert len(files.sweep(tmp_path)) == 1 and (tmp_path/'x'/'f').read_text() == 'old'
     with files.write_folder(tmp_path/'x', replace=True) as part: (part/'f').write_text('new')
     assert (tmp_path/'x'/'f').read_text() == 'new' and [p.name for p in tmp_path.iterdir()] == ['x']
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='a backslash is no part of a name there')
+def test_a_folder_with_a_backslash_in_its_name_is_said(tmp_path):
+    for c in ('a', 'b\\c'):
+        for i in range(3): png(tmp_path/'own'/c/f'P{i}.png', i)
+    with pytest.raises(BadInput, match='has a backslash in its name; rename it'):
+        tree_manifest(tmp_path/'own', r'(P\d)')
+
+
+def test_the_way_to_a_set_does_not_bury_what_is_wrong(tmp_path):
+    png(tmp_path/'holiday.png', 0)
+    with pytest.raises(BadInput) as e: adapters.adapt('buv', tmp_path, image_level=True)
+    assert len(str(e.value)) - len(str(tmp_path)) < 300 and 'usbook data get buv' in str(e.value)

@@ -316,6 +316,17 @@ def test_the_top_takes_a_path_a_table_or_the_object(tmp_path):
     with pytest.raises(AttributeError): usbook.nothing
     assert usbook.Manifest.__name__ == 'Manifest' and usbook.reproduce.__doc__
 
+def test_the_top_audits_a_study_by_its_name(tmp_path):
+    import usbook
+    from usbook.evidence.audit.reading import EXAMPLE_NUMBERS
+    from usbook.studies.study import get_study
+    first = [str(f) for f in usbook.audit('head_ct')]
+    assert first == [str(f) for f in usbook.audit(get_study('head_ct'))]
+    (tmp_path/'n.toml').write_text(EXAMPLE_NUMBERS)
+    assert len(usbook.audit(str(tmp_path/'n.toml'))) == len(usbook.audit(tmp_path/'n.toml')) > 0
+    with pytest.raises(BadInput, match='head_ct'): usbook.audit('heda_ct')
+    with pytest.raises(BadInput, match='no such file'): usbook.audit('heda_ct.toml')
+
 def test_importing_the_package_is_light():
     code = "import sys, usbook; dir(usbook); assert not {'numpy', 'pandas', 'torch'} & set(sys.modules)"
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0

@@ -278,11 +278,13 @@ def judge(name, world, mode, halves, seeds, how):
         yield _row(name, world, mode, on, t, [o[first:first + len(t)] for o in outs])
         first += len(t)
     for half in halves:
-        rows = np.flatnonzero(m.table.half == half)
-        yield _row(name, world, mode, half, m.subset(rows), outs if name == 'breast' else [o[rows] for o in outs])
+        here = (m.table.half == half).to_numpy()
+        mine = outs if name == 'breast' else [o[:len(m)][here] for o in outs]
+        yield _row(name, world, mode, half, m.subset(here), mine)
 
 
 def _row(name, world, mode, on, m, outs):
+    assert name == 'breast' or all(len(o) == len(m) for o in outs)
     row = dict(set=name, world=world, mode=mode, on=on, n=len(m), patients=len(set(m.patients)), seeds=len(outs))
     if name in CHANCE: row |= dict(said=_shares(m, [o.argmax(1) for o in outs]), true=_shares(m, [m.targets]))
     return row | (found_masses(m, outs) if name == 'breast' else resampled(name, m, outs))

@@ -105,12 +105,20 @@ def _says(text): return dict(output_type='display_data', metadata={}, data={'tex
 
 def markdown(text:str, key:str)->dict: return dict(cell_type='markdown', metadata={}, id=key, source=text)
 
-def code(cell:dict, source:str, *tags, prompt='')->dict:
-    meta = dict(tags=[*tags]) | (dict(mystnb=dict(code_prompt_show=prompt, code_prompt_hide=prompt)) if prompt else {})
+def code(cell:dict, source:str, *tags, prompt='', alt='')->dict:
     outs = [o for o in map(output, cell['outputs']) if o]
+    more = dict(code_prompt_show=prompt, code_prompt_hide=prompt) if prompt else {}
+    if alt and any('image/png' in o.get('data', {}) for o in outs): more['image'] = dict(alt=alt)
+    meta = dict(tags=[*tags]) | (dict(mystnb=more) if more else {})
     if not outs and shows_widget(source): outs = [_says(ALONE)]
     if all(map(wraps, outs)): meta['tags'].append('wrap')
     return cell | dict(source=source, metadata=meta, outputs=outs, execution_count=None)
+
+def spoken(text:str)->str: # what a picture shows, for those who can't see it: the sentence that announces its cell
+    last = [p for p in re.split(r'\n\s*\n', text.strip()) if p.strip()][-1:]
+    plain = re.sub(r'!?\[([^\]]*)\]\([^)]*\)|<[^>]+>|[`*#|$]', r'\1', ' '.join(last))
+    plain = re.sub(r'\s+', ' ', plain).strip(' :-')
+    return plain if len(plain) <= 300 else plain[:299].rsplit(' ', 1)[0] + ' …'
 
 def exported(cell:dict, source:str, seen:dict, module:str)->list: # cells
     "A definition of the library: its entries, then its source, folded"
@@ -143,9 +151,11 @@ def merged(cells:list)->list:
 def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module name, {name: first line}
     from terms import PAGE, link_terms
     cells, seen, module, terms = [], {}, '', set()
+    announced = ''
     for i, c in enumerate(nb['cells']):
         c['id'], text = f'cell{i}', ''.join(c['source'])
         if c['cell_type'] != 'code':
+            if text.strip(): announced = spoken(text)
             if room in EXPLAINED: text = link_terms(text, terms, '../'*(room.count('/') + 1) + f'{PAGE}.html')
             if text.strip() and not (room == EXERCISES and text.startswith('**For the teacher')):
                 cells.append(markdown(text, c['id']))
@@ -159,11 +169,13 @@ def page(nb:dict, library:bool, room='')->tuple: # notebook for Sphinx, module n
             else ''
         )
         if room == 'chapters' and twin(nb['cells'], i): cells.append(code(c, source, 'hide-cell', prompt=
-            'The same as a picture'))
-        elif fold: cells.append(code(c, source, 'hide-cell' if c['outputs'] else 'hide-input', prompt=fold))
+            'The same as a picture', alt=announced))
+        elif fold:
+            how = 'hide-cell' if c['outputs'] else 'hide-input'
+            cells.append(code(c, source, how, prompt=fold, alt=announced))
         elif library and any(d.split()[0] in ('export', 'exporti', 'exports') for d in said if d):
             cells += exported(c, source, seen, module)
-        else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}))
+        else: cells.append(code(c, source, *{TAGS[d] for d in said if d in TAGS}, alt=announced))
     cells = merged(cells)
     if module and seen:
         at = next((i for i, c in enumerate(cells) if c['cell_type'] == 'markdown'), -1) + 1
@@ -248,8 +260,26 @@ def build_one(out, lang, jobs)->int:
         prepare(src, lang)
         with contextlib.redirect_stderr(said): code = main([*words, '-d', f'{d}/doctrees', str(src), str(out)])
         print(said.getvalue().replace(f'{src}/', 'nbs/'), end='', file=sys.stderr)
+    for page in out.rglob('*.html'): page.write_text(accessible(page.read_text(encoding='utf-8')), encoding='utf-8')
     write_page(out/'judge.html')                                 # the page that needs no installation
     return code
+
+LONG = 60 # characters of a line of code that may not fit, so that its box scrolls
+
+def accessible(html:str)->str:
+    "What the theme leaves out: levels of headings, names of folds, a way to scroll code by keys, signatures as text"
+    html = html.replace('class="caption" role="heading">', 'class="caption" role="heading" aria-level="2">')
+    html = html.replace('<summary aria-label="Toggle hidden content">', '<summary>')
+    html = re.sub(r'<dl>\s*((?:<dd><em class="sig-param">.*?</em>,?</dd>\s*)+)</dl>', _parameters, html, flags=re.S)
+    return re.sub(r'<pre>(.*?)</pre>', _scrolls, html, flags=re.S)
+
+def _parameters(m):
+    lines = m[1].replace('<dd>', '<span class="sig-line">').replace('</dd>', '</span>')
+    return f'<span class="sig-lines">{lines}</span>'
+
+def _scrolls(m):
+    lines = re.sub(r'<[^>]+>', '', m[1]).splitlines()
+    return f'<pre tabindex="0">{m[1]}</pre>' if len(lines) > 18 or max(map(len, lines), default=0) > LONG else m[0]
 
 def switch(out, lang):
     "On each page a link to the same page in the other language"

@@ -75,7 +75,10 @@ def expect_kind(answer,    # the learner's
     "Continue only if the answer is of a type"
     if not isinstance(answer, kind): raise NotYet(f'the answer should be {words}, and this is {_a(answer)}.')
 
-def _a(x): return 'nothing at all; does your function return something?' if x is None else f'a {type(x).__name__}'
+def _a(x):
+    if x is None: return 'nothing at all (does your function return something?)'
+    name = type(x).__name__
+    return f'an {name}' if name[:1] in 'aeiouAEIOU' else f'a {name}'
 
 # %% ../../nbs/classroom/00_answers.ipynb #d2aed4bf
 def number_of(answer # the learner's

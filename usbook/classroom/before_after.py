@@ -70,7 +70,8 @@ def sheet_page(test:CourseTest, # from `course_test`
     w, e = WORDS_ON_PAPER.get(test.lang, WORDS_ON_PAPER['en']), html.escape
     title = f"{test.title} · {w['key']}" if key else test.title
     head = f'<p>{e(test.intro)}</p><p>{w["word"]}: ……………………　☐ {w["before"]}　☐ {w["after"]}</p>'
-    items = ''.join(f'<li>{e(q.ask)}<ol>{"".join(_option(o, key) for o in q.options)}</ol></li>' for q in test.questions)
+    options = lambda q: ''.join(_option(o, key) for o in q.options)
+    items = ''.join(f'<li>{e(q.ask)}<ol>{options(q)}</ol></li>' for q in test.questions)
     return (f'<!DOCTYPE html><html lang="{test.lang}"><head><meta charset="utf-8"><title>{e(title)}</title>'
             f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body><main>'
             f'<h1>{e(title)}</h1>{"" if key else head}<ol>{items}</ol></main></body></html>')

@@ -19,7 +19,7 @@ from pathlib import Path
 # %% ../../nbs/classroom/07_pack.ipynb #b905269d
 from .table import free_name
 from ..core.errors import BadInput, one_line
-from ..core.files import as_json, write_file
+from ..core.files import as_json, regular_file, write_file
 from ..core.tables import read_table
 
 # %% ../../nbs/classroom/07_pack.ipynb #10a4a387
@@ -123,6 +123,7 @@ def read_pack(path:Path|str # a zip made by `submit`
              )->Pack:
     "Read a pack into memory; one that `submit` did not make so is refused in a sentence"
     path = Path(path)
+    regular_file(path, MOST_BYTES, 'a pack')
     try:
         with zipfile.ZipFile(path) as z: inside = _members(z, path)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError,

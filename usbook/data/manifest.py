@@ -397,6 +397,8 @@ def folder_table(folder:Path|str # one folder per class, or those inside train, 
     files = image_files(folder)
     if not files:
         raise BadInput('holds no image', folder, remedy='put a folder for each class into it, with the images inside')
+    if odd := next((f for f in files if '\\' in f), ''):
+        raise BadInput(f'{odd} has a backslash in its name', folder, remedy='rename it: a table reads it as a folder')
     tops = {f.split('/')[0].lower() for f in files}
     at = 1 if tops <= set(_SPLIT_FOLDERS) else 0
     loose = [f for f in files if f.count('/') < at + 1]

@@ -115,7 +115,7 @@ class Study:
     backbone: str            # the paper's network
     published: tuple         # of `Published`
     claims: tuple            # of `Claim`
-    unknown: tuple           # the gap ledger: what the paper does not say
+    unknown: tuple           # the gap ledger: what `source` does not say
     summary: str = ''        # two sentences for a reader in a hurry
     summary_zh: str = ''     # the chapter's summary in Chinese
     arms: dict = field(default_factory=dict)      # networks that a formula may name -> what they are
@@ -123,6 +123,7 @@ class Study:
     kind: str = ''           # of task, one of `KINDS_OF_TASK`; '' where the study has a module of its own
     run: dict = field(default_factory=dict)       # of a study with a kind: recipe, folds, images
     file: Path|None = None   # of a study with a kind: its study.toml
+    source: str = 'abstract' # what was read of the paper: abstract, full text ...
 
 # %% ../../nbs/studies/01_study.ipynb #8dfa3579
 @patch(as_prop=True)
@@ -170,7 +171,8 @@ def show(self:Study)->str: # Markdown
     ]
     claims = ['| claim | text | the paper | test |', '|---|---|---|---|', *claims]
     told = ['', 'Tests that were changed before any run with them:', '', *changed] if changed else []
-    return head + '\n'.join([*claims, *told, '', 'Not said in the paper:', '', *(f'- {u}' for u in self.unknown), ''])
+    gaps = ['', f'Not said in the {self.source}:', '', *(f'- {u}' for u in self.unknown), '']
+    return head + '\n'.join([*claims, *told, *gaps])
 
 @patch
 def _repr_markdown_(self:Study): return self.show()
@@ -316,6 +318,7 @@ def read_study(file,         # path of a TOML file
         kind=kind,
         run=d.get('run', {}),
         file=Path(file).absolute() if kind else None,
+        source=d.get('source', 'abstract'),
     )
     if names: _look_up(study, text, file)
     return study

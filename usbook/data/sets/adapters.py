@@ -105,7 +105,9 @@ class Unpacked:
     def _other(self, what):
         known = ' or '.join(self.facts.layouts)
         among = f'{what} among its {len(self.files)} files, so this is not the {self.facts.name} set'
-        return BadInput(f'{among} (known: {known})', self.folder, remedy=by_hand(self.facts, self.folder))
+        return BadInput(f'{among} (known: {known})', self.folder, remedy=_get(self.facts))
+
+def _get(s): return f'usbook data get {s.name} gets the whole set, or says how'
 
 JOINED = 'joined_masks' # folder of the masks that we make of several
 
@@ -327,7 +329,7 @@ def _buv_clip(u, top, name, images):
         inside = clean_path(im['file_name']).removeprefix('rawframes/')
         if why := path_problem(top, inside): raise BadInput(f'{one_line(inside)} in its JSON {why}', top)
         src, suffix = top/inside, Path(inside).suffix.lower()
-        if not src.is_file(): raise BadInput('is missing', src, remedy=by_hand(u.facts, u.folder))
+        if not src.is_file(): raise BadInput('is missing', src, remedy=_get(u.facts))
         if suffix not in IMAGE_SUFFIXES: raise BadInput('is named in its JSON and is no image', src)
         todo[f'frame_{k:04}{suffix}'] = src
         rows.append(dict(image=u.rel(out/f'frame_{k:04}{suffix}'), patient=f'clip {name}', scan=name, frame=k))

@@ -125,7 +125,7 @@ export function render({ model, el: host }) {
     for (const [b, i, j] of cells) {
       const v = r.confusion[i][j], row = r.per[i].n, col = r.per[j].called, base = how === "column" ? col : row, s = base ? v / base : 0;
       say(b, how === "counts" ? v.toLocaleString("en") : base ? (100 * s).toFixed(1) : "–");
-      b.style.background = v ? `rgba(var(${i === j ? "--shade" : "--shade-pos"}), ${(.07 + .5 * Math.sqrt(s)).toFixed(3)})` : "var(--bg)";
+      b.style.background = v ? `rgba(var(${i === j ? "--shade" : "--shade-pos"}), ${(.07 + .43 * Math.sqrt(s)).toFixed(3)})` : "var(--bg)";
       b.setAttribute("aria-label", `truth ${g.names[i]}, called ${g.names[j]}: ${v} images${base && how !== "counts" ? `, ${(100 * s).toFixed(1)} per cent` : ""}`);
     }
   }

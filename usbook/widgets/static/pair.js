@@ -73,7 +73,7 @@ export function render({ model, el: host }) {
   function count() {
     const o = only(), r = summary(cell, target, patient, people.length, o, folds);
     say(sub, `${plural(r.n, "image")} of ${plural(people.length, "patient")}${o < 0 ? "" : " (all classes)"}; they disagree about ${(r.count[1] + r.count[2]).toLocaleString("en")}`);
-    CELLS.forEach((c, i) => { say(tiles[c].num, r.count[i].toLocaleString("en")); const s = r.n ? r.count[i] / r.n : 0; tiles[c].b.style.background = i === 1 ? `rgba(var(--shade-pos), ${.1 + .45 * Math.sqrt(s)})` : i === 2 ? `rgba(var(--shade), ${.1 + .45 * Math.sqrt(s)})` : "var(--bg)"; });
+    CELLS.forEach((c, i) => { say(tiles[c].num, r.count[i].toLocaleString("en")); const s = r.n ? r.count[i] / r.n : 0; tiles[c].b.style.background = i === 1 ? `rgba(var(--shade-pos), ${.1 + .4 * Math.sqrt(s)})` : i === 2 ? `rgba(var(--shade), ${.1 + .4 * Math.sqrt(s)})` : "var(--bg)"; });
     for (const name of ["a", "b"]) { say(rows[name].v, fmt(r[name].value)); ends(rows[name].c, r[name]); }
     const sign = x => x === null ? "–" : (x < 0 ? "−" : "+") + Math.abs(100 * x).toFixed(1);
     say(rows.difference.v, `${sign(r.difference.value)} points`); ends(rows.difference.c, r.difference, sign, " to ");
