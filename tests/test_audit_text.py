@@ -112,3 +112,12 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert main(['audit', '--text', 'paper.txt', '--out', 'n.toml', '--json']) == 0
     found = json.loads(capsys.readouterr().out)
     assert {'spotted', 'findings', 'file'} <= set(found) and found['spotted'][0]['line'] == 1
+
+
+def test_a_number_that_nobody_prints_and_a_thicket_of_brackets_are_passed_over():
+    words = 'The network reached a sensitivity of 0.84 (55/66) on 158 images, and an AUC of .86.\n'
+    plain = [(n.name, n.printed) for n in spot_numbers(words)]
+    for old in ('0.84', '55', '158', '.86'):
+        assert isinstance(spot_numbers(words.replace(old, '9'*5000)), list)
+    thick = spot_numbers(words + '(“a”: '*20_000 + words)
+    assert [(n.name, n.printed) for n in thick[:len(plain)]] == plain

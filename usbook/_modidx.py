@@ -3171,6 +3171,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'usbook.runs.lesson.published_table': ('runs/lesson.html#published_table', 'usbook/runs/lesson.py')},
             'usbook.runs.networks': { 'usbook.runs.networks._last_able': ('runs/networks.html#_last_able', 'usbook/runs/networks.py'),
                                       'usbook.runs.networks._lungs_first': ('runs/networks.html#_lungs_first', 'usbook/runs/networks.py'),
+                                      'usbook.runs.networks._mean_of_folds': ( 'runs/networks.html#_mean_of_folds',
+                                                                               'usbook/runs/networks.py'),
                                       'usbook.runs.networks._misfit': ('runs/networks.html#_misfit', 'usbook/runs/networks.py'),
                                       'usbook.runs.networks._step': ('runs/networks.html#_step', 'usbook/runs/networks.py'),
                                       'usbook.runs.networks._unets': ('runs/networks.html#_unets', 'usbook/runs/networks.py'),

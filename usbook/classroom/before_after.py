@@ -156,7 +156,8 @@ def _letters(sheet, name):
 def gain_sentence(read:BeforeAfter # from `read_before_after`
                  )->str:
     "What changed, in one line"
-    b, a, g = read.before.mean(), read.after.mean(), read.gain()
+    b, a = read.before.mean(), read.after.mean()
+    g = read.gain()
     n = len(read.learners)
     once = f'; left out, with one sheet only: {", ".join(read.left_out)}' if read.left_out else ''
     return f'{n} learners: {b:.2f} right before, {a:.2f} after, difference {interval_text(g, 2)}{once}'

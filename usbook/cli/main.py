@@ -237,6 +237,7 @@ def _predict(args):
     if args.json: return show_json(dict(file=str(out), counts=said.counts(), labelled=said.labelled) | said.meta)
     _show_predicted(said, out)
 
+# %% ../../nbs/cli/04_main.ipynb #27cbe601
 def _images(args, ensemble, why):
     "The new images; which networks are asked, and what should be known, is said before"
     from pathlib import Path
@@ -284,6 +285,7 @@ def _mark(args):
     if truth: tell(f'How good that is: {judge}')
     else: tell(f'The truth is not known: write lesions.csv (scan,frame,lesion,x,y,w,h) beside the marks, then {judge}')
 
+# %% ../../nbs/cli/04_main.ipynb #2faa37a3
 def _asked(args, settings):
     "The ensemble that a run, or a file, names; and why this one"
     if args.run_folder.lower().endswith('.safetensors'):

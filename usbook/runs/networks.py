@@ -183,25 +183,22 @@ def run_films(folder:str|Path,   # of a run whose networks see lungs alone
              )->tuple:           # (`Predicted`, which arm and why)
     "Films cut to their lungs by each fold's U-Net, and classified by that fold's network; the mean over the folds"
     from usbook.learn.fits import fits_folder
-    from usbook.learn.predict import Predicted, stored_ensemble, stored_unet
+    from usbook.learn.predict import stored_ensemble, stored_unet
     folder, store, say = Path(folder), fits_folder(settings), Progress.of(progress)
     results = read_run(folder)
     fits, nets = kept_networks(results, folder), _unets(folder, results)
     arm, why = choose_arm(fits, store, arm)
     facts = dict(run=folder.absolute().name, arm=arm, study=results['study'],
                  pictures=results['data'].get('pictures', {}), learned_from=results['data'].get('sha256', ''))
-    films, said, none = images(stored_ensemble([store/k for k in fits[arm]], settings, **facts), why), [], []
-    for k, unet in enumerate(nets):
+    films = images(stored_ensemble([store/k for k in fits[arm]], settings, **facts), why)
+    def ask(k):
         part = say.part(k/len(nets), (k + 1)/len(nets), f'fold {k + 1} of {len(nets)}')
         mine = stored_ensemble([store/key for key in fits[arm][k::len(nets)]], settings, **facts)
-        one, lost = _lungs_first(stored_unet(store/unet, settings), mine, films, settings, part)
-        said, none = [*said, one], [*none, *lost]
-    columns = [f'p_{c}' for c in said[0].classes]
-    table = said[0].table.assign(**dict(zip(columns, np.mean([o.table[columns] for o in said], axis=0).T)))
-    note = [f'no lung was found in {f}; it was looked at whole' for f in sorted(set(none))[:3]]
-    meta = said[0].meta | dict(networks=len(fits[arm]), stage_one=nets, lungs_not_found=sorted(set(none)))
-    return Predicted(table, said[0].classes, meta, [*films.notes, *note]), why
+        return _lungs_first(stored_unet(store/nets[k], settings), mine, films, settings, part)
+    said, lost = zip(*map(ask, range(len(nets))))
+    return _mean_of_folds(said, sorted(set().union(*lost)), films, dict(networks=len(fits[arm]), stage_one=nets)), why
 
+# %% ../../nbs/runs/04_networks.ipynb #bb028dc3
 def _unets(folder, results):
     "Keys of the U-Nets, one per fold; they are in the JSON of the first arm"
     told = read_meta(folder/f"predictions-{next(iter(results['runs']))}.json").get('stage_one') or {}
@@ -222,6 +219,13 @@ def _lungs_first(unet, ensemble, films, settings, say):
     table = said.table.assign(image=t.image.to_numpy())
     return replace(said, table=table[[c for c in table if c in t or c.startswith('p_') or c == 'target']]), list(
         found.image[found.found == 'none'])
+
+def _mean_of_folds(said, lost, films, more):
+    "What the folds say together"
+    columns = [f'p_{c}' for c in said[0].classes]
+    table = said[0].table.assign(**dict(zip(columns, np.mean([o.table[columns] for o in said], axis=0).T)))
+    notes = [*films.notes, *(f'no lung was found in {f}; it was looked at whole' for f in lost[:3])]
+    return replace(said[0], table=table, meta=said[0].meta | more | dict(lungs_not_found=lost), notes=notes)
 
 # %% ../../nbs/runs/04_networks.ipynb #9ce9d9b2
 def card_facts(results:dict, # of `read_run`

@@ -132,7 +132,8 @@ def outside_test(folder:Path|str,          # of a run
     results = read_run(folder)
     more = dict(image_level=reading.image_level, same_patient=reading.same_patient)
     m = Manifest.open(where, reading.patients, **more).with_split(None)
-    arms, sides, notes = {}, {}, list(m.notes)
+    arms, sides = {}, {}
+    notes = list(m.notes)
     for k, arm in enumerate(results['runs']):
         inside = Predictions.read(folder/f'predictions-{arm}.csv')
         if extra := sorted(set(m.classes) - set(inside.classes)):
