@@ -608,6 +608,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'usbook.core.language._Pattern._gap': ('core/language.html#_pattern._gap', 'usbook/core/language.py'),
                                       'usbook.core.language._Pattern.match': ( 'core/language.html#_pattern.match',
                                                                                'usbook/core/language.py'),
+                                      'usbook.core.language._forms': ('core/language.html#_forms', 'usbook/core/language.py'),
                                       'usbook.core.language._sentences': ('core/language.html#_sentences', 'usbook/core/language.py'),
                                       'usbook.core.language.catalogue': ('core/language.html#catalogue', 'usbook/core/language.py'),
                                       'usbook.core.language.language': ('core/language.html#language', 'usbook/core/language.py'),

@@ -57,7 +57,7 @@ def _list(args):
                  chapter=has_machinery(s.id), sample=bool(samples_folder(s.id))) for s in STUDIES.values()]
     if args.json: return show_json(rows)
     text = [[r['id'], r['title'], r['modality'], r['classes'], 'yes' if r['chapter'] else '-'] for r in rows]
-    show_table(['study', 'what it is about', 'modality', 'classes', 'chapter'], text, fold=(1, 2))
+    show_table(['study', 'what it is about', 'modality', 'classes', 'chapter'], text, fold=(1, 2), names=(0,))
 
 
 # %% ../../nbs/cli/04_main.ipynb #31828223
@@ -261,6 +261,7 @@ def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
 
+# %% ../../nbs/cli/04_main.ipynb #5adc4070
 def _mark(args):
     "A detector's marks on other clips, as the tables that froc reads"
     from usbook.core.files import write_folder
@@ -345,6 +346,7 @@ a2.png,007,mass,0.35,0.65
 b1.png,008,mass,0.58,0.42
 """
 
+# %% ../../nbs/cli/04_main.ipynb #8f868017
 def _given(args, *names):
     "Refuse a call that names no file, and say how to see one"
     if missing := [o for o in names if not getattr(args, o)]:

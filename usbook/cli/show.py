@@ -131,13 +131,14 @@ def show_table(head:list,  # names of the columns; the first column names the ro
                rows:list,  # lists of texts as long as `head`
                out=None,   # a console; None: a new one
                turn=False, # whether rows and columns may change places to fit
-               fold=(0,)   # positions of the columns that may run over several lines
+               fold=(0,),  # positions of the columns that may run over several lines
+               names=()    # positions of the columns that hold ids or files: they are the same in every language
               ):
     "Print a table in which nothing is ever cut off"
     from rich.table import Table
     out = out or console()
     head = [translated(one_line(str(o), 2000)) for o in head]
-    rows = [[translated(one_line(str(o), 2000)) for o in r] for r in rows]
+    rows = [[(str if i in names else translated)(one_line(str(o), 2000)) for i, o in enumerate(r)] for r in rows]
     if turn and not _fits(head, rows, out, fold):
         across = [list(r) for r in zip(head, *rows)]
         if _fits(across[0], across[1:], out, fold): head, *rows = across

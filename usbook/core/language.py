@@ -39,6 +39,7 @@ _SLOT = re.compile(r'(?<!\{)\{([A-Za-z_]\w*)\}(?!\})')
 _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patient|name|column|lost|image|id|study)\d*')
 _COLUMNS = re.compile(r'(has|missing|known)\d*')  # names of columns, classes and options: as they are in the file
 _FIGURES = re.compile(r'[-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan')
+_NEXT = re.compile(r'[.!?] (?=[A-Z][a-z]+ )')  # where a sentence ends and another begins
 
 class _Pattern:
     "A source text with gaps"
@@ -63,11 +64,20 @@ class _Pattern:
         "What fills the gaps, or None; a pattern of few letters takes only short fillings, of very few only known ones"
         if self.key not in text or not (m := self.expression.fullmatch(text)): return None
         values = m.groups()
+        if any(_NEXT.search(v) for v in values): return None
         if self.weight >= 12: return values
         if self.weight < 6 and not all(_FIGURES.fullmatch(v) or v.lower() in known for v in values): return None
         if any(n in ('n', 'm', 'low', 'high') and not _FIGURES.fullmatch(v) for n, v in zip(self.names, values)):
             return None
         return None if any(len(v) >= 60 or re.search(r'[.;:!?] ', v) for v in values) else values
+
+# %% ../../nbs/core/08_language.ipynb #b103b645
+def _forms(source, target):
+    "A text, and what is left of it where a sentence is taken apart: without its last sign, without its brackets"
+    yield source, target
+    if source[-1:] == ';' and target[-1:] in '；;': yield source[:-1], target[:-1]
+    if source[:1] == '(' and source[-1:] == ')' and target[:1] in '（(' and target[-1:] in '）)':
+        yield source[1:-1], target[1:-1]
 
 # %% ../../nbs/core/08_language.ipynb #cac47fa7
 _SPLITS = ((r'(?<=[.!?]) (?=[^a-z])', ''), (r'; ', '；'), (r': ', '：'), (r', ', '，'))
@@ -81,7 +91,8 @@ class Sentences:
         self.lang, self.exact = lang, {}
         patterns = {}
         for name in names:
-            for source, (target, stale) in catalogue(lang, name).items():
+            told = ((o, (t, stale)) for s, (t, stale) in catalogue(lang, name).items() for o, t in _forms(s, t))
+            for source, (target, stale) in told:
                 if _SLOT.search(source): patterns.setdefault(source, _Pattern(source, target, stale))
                 else: self.exact.setdefault(source, source + MARK.get(lang, '') if stale else target)
         self.patterns = sorted(patterns.values(), key=lambda p: (-p.weight, len(p.names)))

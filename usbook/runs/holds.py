@@ -79,11 +79,13 @@ def outdated(record:Record,     # of `record_of`
 def read_verdicts(folder:str|Path # nbs/records
                  )->dict:         # profile -> {study: `Record`}
     "The recorded runs, in the order of profiles and studies"
-    found = {}
+    from usbook.studies.study import STUDIES
+    found, order = {}, list(STUDIES)
     for f in sorted(Path(folder).glob('verdicts_*.json')):
         r = Record.read(f)
         found.setdefault(r.how['profile'], {})[next(iter(r.data))] = r
-    return {p: found[p] for p in ('test', 'quick', 'workshop', 'full') if p in found}
+    def ordered(o): return dict(sorted(o.items(), key=lambda kv: order.index(kv[0]) if kv[0] in order else len(order)))
+    return {p: ordered(found[p]) for p in ('test', 'quick', 'workshop', 'full') if p in found}
 
 def verdict_table(recorded:dict # of `read_verdicts`
                  )->pd.DataFrame: # one row per claim: claim, paper, and for each profile the verdict and its support

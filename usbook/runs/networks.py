@@ -184,7 +184,8 @@ def run_films(folder:str|Path,   # of a run whose networks see lungs alone
     "Films cut to their lungs by each fold's U-Net, and classified by that fold's network; the mean over the folds"
     from usbook.learn.fits import fits_folder
     from usbook.learn.predict import stored_ensemble, stored_unet
-    folder, store, say = Path(folder), fits_folder(settings), Progress.of(progress)
+    folder, store = Path(folder), fits_folder(settings)
+    say = Progress.of(progress)
     results = read_run(folder)
     fits, nets = kept_networks(results, folder), _unets(folder, results)
     arm, why = choose_arm(fits, store, arm)

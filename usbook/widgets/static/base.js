@@ -75,7 +75,7 @@ function toldOne(text) {
   if (words.exact.has(text)) return words.exact.get(text);
   for (const p of words.patterns) {
     const m = text.includes(p.key) ? text.match(p.re) : null;
-    if (!m || (p.weight < 12 && !modest(p, m.slice(1)))) continue;
+    if (!m || m.slice(1).some(v => /[.!?] (?=[A-Z][a-z]+ )/.test(v)) || (p.weight < 12 && !modest(p, m.slice(1)))) continue;
     const given = Object.fromEntries(p.names.map((n, i) => [n, COLUMNS.test(n) ? m[i + 1] : told(m[i + 1])]));
     return p.target.replace(/\{([A-Za-z_]\w*)\}/g, (_, n) => given[n] ?? "");
   }
