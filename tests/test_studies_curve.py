@@ -53,3 +53,17 @@ def test_a_run_keeps_its_curve(tmp_path):
     assert '--curve' in out.made['command']
     with pytest.raises(BadInput, match='--curve: breast_cine'):
         reproduce(machinery_of('breast_cine'), s, ('frozen',), progress=False, curve=True)
+
+
+def test_patients_who_show_many_classes_leave_room_for_small_numbers():
+    from types import SimpleNamespace
+    import pandas as pd
+    from usbook.studies.curve import numbers_of_patients
+    def work(classes, per_patient, patients=40):
+        rows = [(f'p{i}', f'c{(i + k) % classes}') for i in range(patients) for k in range(per_patient)]
+        m = SimpleNamespace(table=pd.DataFrame(rows, columns=['patient', 'label']).assign(split='train'),
+                            classes=[f'c{k}' for k in range(classes)])
+        return SimpleNamespace(images=m, parts=[m])
+    assert numbers_of_patients(work(11, 1)) == [40]
+    assert numbers_of_patients(work(11, 8)) == [8, 16, 40]
+    assert numbers_of_patients(work(4, 1)) == [16, 40]

@@ -31,9 +31,10 @@ def fewer_to_learn(m,        # `Manifest` with a split
 # %% ../../nbs/studies/11_curve.ipynb #c556ba1b
 def numbers_of_patients(work:Work # images, folds, plan
                        )->list:   # of numbers, ascending
-    "8, 16, 32 ... up to all patients that the smallest part trains on"
+    "8, 16, 32 ... up to all patients that the smallest part trains on; some four patients a class at least"
     most = min(p.table.patient[p.table.split == 'train'].nunique() for p in work.parts)
-    least = 4*len(work.images.classes)
+    shown = work.images.table.groupby('patient').label.nunique().mean()  # classes that a patient's images show
+    least = 4*len(work.images.classes)/shown
     return [n for n in 2**np.arange(3, 16) if least <= n < .8*most] + [most]
 
 def learning_curve(work:Work,      # images, folds, plan
