@@ -67,3 +67,12 @@ def test_a_language_that_is_not_there_is_shown_in_english(): assert short_questi
 
 def test_an_unknown_name_is_answered_with_those_there_are():
     with pytest.raises(BadInput, match='lung_signs'): short_questions('weather')
+
+
+def test_the_language_in_use_is_the_one_that_is_shown():
+    from usbook.core.language import language, set_language
+    before = language()
+    try:
+        set_language('zh')
+        assert short_questions('split').lang == 'zh' and short_questions('split', 'en').lang == 'en'
+    finally: set_language(before)

@@ -16,6 +16,7 @@ except ImportError: import tomli as tomllib # Python 3.10
 
 # %% ../../nbs/classroom/06_questions.ipynb #ff6d4f4b
 from ..core.errors import BadInput
+from ..core.language import language
 
 # %% ../../nbs/classroom/06_questions.ipynb #68f2b2fb
 @dataclass(frozen=True)
@@ -101,11 +102,12 @@ def _folder(): return files('usbook.classroom')/'short_questions'
 
 # %% ../../nbs/classroom/06_questions.ipynb #0d1b83ff
 def short_questions(name:str,     # a chapter's study, or a lesson: one of `question_names`
-                    lang:str='en' # language; a text that is not there in it is shown in English
+                    lang:str|None=None # a text that is not there in it is shown in English; None: the language in use
                    )->ShortQuestions:
     "The questions of a chapter or lesson"
     if name not in question_names():
         raise BadInput(f'no short questions for {name!r}', remedy=f"there are some for {', '.join(question_names())}")
+    lang = lang or language()
     there = (_folder()/f'{name}.{lang}.toml').is_file()
     file = _folder()/(f'{name}.{lang}.toml' if there else f'{name}.toml')
     made = tomllib.loads(file.read_text(encoding='utf-8'))
