@@ -496,6 +496,12 @@ def word_units():
     for word, zh in COUNTED.items():
         yield f'{{n}} {word}', 'tools/translate.py', zh
     yield 'Plots', 'tools/translate.py', '图'
+    means = {'macro': '宏平均', 'micro': '微平均', 'weighted': '加权平均'}
+    of = {'precision': '精确率', 'recall': '召回率', 'specificity': '特异度', 'f1': ' F1', 'auc': ' AUC'}
+    for k, v in ((f'{m} {o}', zh + of[o]) for m, zh in means.items() for o in of):
+        yield k, 'tools/translate.py', v
+    yield 'kappa linear', 'tools/translate.py', '线性加权 Kappa'
+    yield 'kappa quadratic', 'tools/translate.py', '二次加权 Kappa'
     yield 'called', 'tools/translate.py', '判为阳性'
     for w in ARGPARSE:
         yield w.strip(), 'tools/translate.py', ''
@@ -582,7 +588,8 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     chapter yes no train valid test target predicted reader readers model models accuracy sensitivity
     specificity precision recall support frozen finetuned fine-tuned answered partly open inside outside drop
     difference positive negative sample phantom own quick workshop full random left right kind set size note
-    question'''.split()
+    question counts everybody independent table columns Precision-recall macro_average_precision
+    1_-_specificity p_predicted'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 

@@ -128,7 +128,9 @@ def _find(self:Sentences, text):
 
 @patch
 def _bracketed(self:Sentences, text):
-    "Text (remark)"
+    "Text (remark), or a remark alone"
+    alone = re.fullmatch(r'\(([^()]+)\)', text)
+    if alone and (told := self._known(alone[1])) is not None: return f'（{told}）'
     m = re.fullmatch(r'(.+?) \((.+)\)(\.?)', text, re.S)
     told = [self._known(p) for p in m.groups()[:2]] if m else [None]
     if all(t is None for t in told): return None

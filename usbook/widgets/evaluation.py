@@ -208,8 +208,8 @@ def _embedded(data, kind='svg+xml'):
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #5c9e95d4
 def _extent(p):
-    return f'{counted(len(p), "images")} of {counted(p.n_patients, "patients")}: ' + ', '.join(
-        f'{c} {int(n)}' for c, n in zip(p.classes, np.bincount(p.target, minlength=len(p.classes))))
+    each = ', '.join(f'{c}: {int(n)}' for c, n in zip(p.classes, np.bincount(p.target, minlength=len(p.classes))))
+    return f'{counted(len(p), "images")} of {counted(p.n_patients, "patients")} ({each})'
 
 def _rendered(name, context):
     "The page; its parts are named for the bar at the top"
