@@ -115,6 +115,13 @@ def test_one_and_two_workers_and_any_number_of_threads_give_the_same_numbers(ima
     assert any(text.startswith('1 of 2 fits') for text in seen) and not any(x.notes for x in both)
     third = f.stored_fits(tasks('two'), workers=2)
     assert all(x.notes[-1].startswith('trained before') for x in third)
+    others_may_use_joblib_after_us()
+
+
+def others_may_use_joblib_after_us():
+    "Our processes are not those that joblib keeps for everybody: scikit-learn's n_jobs failed after a training"
+    from joblib import Parallel, delayed
+    assert Parallel(2)(delayed(abs)(-k) for k in range(3)) == [0, 1, 2]
 
 
 CODE = '''

@@ -653,17 +653,24 @@ def _light(t):
     return t._replace(images=m, job=t.job.but(progress=False))
 
 # %% ../../nbs/learn/08_fits.ipynb #2426f620
+_KEPT = {}  # the processes of the last time, by their number; not joblib's, which others in this process may use
+
 @contextmanager
 def _other_processes(n):
     "n processes that are kept for the next time; ended at once where something goes wrong"
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import ProcessPoolExecutor
     names = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
-    pool = get_reusable_executor(n, timeout=60, env=dict.fromkeys(names, '1'), initializer=_start)
-    pool.submit(os.getpid)  # they load torch while we get ready
+    pool = _KEPT.pop(n, None)
+    try: pool.submit(os.getpid)
+    except (AttributeError, RuntimeError):  # there are none, or they have died
+        while _KEPT: _KEPT.popitem()[1].shutdown(wait=False)
+        pool = ProcessPoolExecutor(n, timeout=60, env=dict.fromkeys(names, '1'), initializer=_start)
+        pool.submit(os.getpid)  # they load torch while we get ready
     try: yield pool
     except BaseException:
         pool.shutdown(wait=True, kill_workers=True)
         raise
+    _KEPT[n] = pool
 
 def _start():
     "The first thing in another process: Ctrl-C is for the one that asked"
