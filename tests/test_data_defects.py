@@ -294,8 +294,8 @@ def test_the_rule_sees_the_path_below_the_class_folder(tmp_path):
         for p in range(2): png(tmp_path/c/f'P{p}{c}'/'1.png', 10*ord(c) + p)
     assert set(Manifest.open(tmp_path, r'^(P\d.)/').patients) == {'P0a', 'P1a', 'P0b', 'P1b'}
     from pathlib import Path
-    readme = (Path(__file__).parents[1]/'README.md').read_text(encoding='utf-8')
-    for text in (NO_RULE, readme, said(Manifest.open, tmp_path)): assert 'path below the class folder' in text
+    guide = (Path(__file__).parents[1]/'nbs'/'guide.ipynb').read_text(encoding='utf-8')
+    for text in (NO_RULE, guide, said(Manifest.open, tmp_path)): assert 'path below the class folder' in text
 
 def test_one_class_folder_is_noticed_before_an_image_is_opened(tmp_path, monkeypatch):
     for p in range(3): png(tmp_path/'cyst'/f'{p}.png', p)

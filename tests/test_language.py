@@ -123,8 +123,8 @@ def test_each_pattern_finds_its_own_example():
         if p.stale or p.weight < 12: continue
         example = re.sub(r'\{([^{}]*)\}', lambda m: '' if m[1].startswith('_') else 'Q7', p.source)
         example = example.replace('{{', '{').replace('}}', '}')
-        own = s._filled(p, p.match(example) or ())
-        if p.match(example) is None or s._one(example) != own: lost.append((p.source, s._one(example), own))
+        own = lg._filled(s, p, p.match(example) or ())
+        if p.match(example) is None or lg._one(s, example) != own: lost.append((p.source, lg._one(s, example), own))
     assert len(lost) <= len(s.patterns)//50, lost[:20]
 
 # ---- the border

@@ -7,10 +7,9 @@ __all__ = ['LOCALE', 'MARK', 'catalogue', 'Sentences', 'set_language', 'language
 
 # %% ../../nbs/core/08_language.ipynb #b7897e7b
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
-from fastcore.basics import patch
 
 import usbook
 from .errors import NOTES
@@ -96,7 +95,7 @@ class Sentences:
                 if _SLOT.search(source): patterns.setdefault(source, _Pattern(source, target, stale))
                 else: self.exact.setdefault(source, source + MARK.get(lang, '') if stale else target)
         self.patterns = sorted(patterns.values(), key=lambda p: (-p.weight, len(p.names)))
-        self._known = lru_cache(maxsize=4096)(self._find)
+        self._known = lru_cache(maxsize=4096)(partial(_find, self))
 
     def __call__(self,
                  text:str # a sentence, several, or part of one
@@ -109,10 +108,9 @@ class Sentences:
         return text if found is None else text[:lead] + found + text[lead + len(bare):]
 
 # %% ../../nbs/core/08_language.ipynb #42f776c6
-@patch
-def _find(self:Sentences, text):
+def _find(self, text):
     "The translation of a text without blanks around it; None where there is none"
-    whole = self._whole(text)
+    whole = _whole(self, text)
     if whole is not None: return whole
     if '\n' in text: return '\n'.join(map(self, text.split('\n')))
     for sign, joiner in _SPLITS:
@@ -124,10 +122,9 @@ def _find(self:Sentences, text):
         if loose and any(t is None and re.search('[a-z]{3}', p) and ' ' in p for t, p in zip(told, pieces)): continue
         if joiner == '' and not all(t and not t[-1].isascii() for t in told[:-1]): joiner = ' '
         return joiner.join(t if t is not None else p for t, p in zip(told, pieces))
-    return self._bracketed(text)
+    return _bracketed(self, text)
 
-@patch
-def _bracketed(self:Sentences, text):
+def _bracketed(self, text):
     "Text (remark), or a remark alone"
     alone = re.fullmatch(r'\(([^()]+)\)', text)
     if alone and (told := self._known(alone[1])) is not None: return f'（{told}）'
@@ -139,26 +136,23 @@ def _bracketed(self:Sentences, text):
 
 
 # %% ../../nbs/core/08_language.ipynb #e88e61c0
-@patch
-def _whole(self:Sentences, text):
+def _whole(self, text):
     "One source text that is this text: exactly, with a full stop, or with a capital"
     if not text: return None
-    if (found := self._one(text)) is not None: return found
-    if text.endswith('.') and (found := self._one(text[:-1])) is not None: return found + '。'
+    if (found := _one(self, text)) is not None: return found
+    if text.endswith('.') and (found := _one(self, text[:-1])) is not None: return found + '。'
     small = text[0].lower() + text[1:]
     if small != text:
-        if (found := self._one(small)) is not None: return found
-        if text.endswith('.') and (found := self._one(small[:-1])) is not None: return found + '。'
+        if (found := _one(self, small)) is not None: return found
+        if text.endswith('.') and (found := _one(self, small[:-1])) is not None: return found + '。'
 
-@patch
-def _one(self:Sentences, text):
+def _one(self, text):
     if text in self.exact: return self.exact[text]
     for p in self.patterns:
         if (values := p.match(text, self.exact)) is not None:
-            return text + MARK.get(self.lang, '') if p.stale else self._filled(p, values)
+            return text + MARK.get(self.lang, '') if p.stale else _filled(self, p, values)
 
-@patch
-def _filled(self:Sentences, pattern, values):
+def _filled(self, pattern, values):
     "A translation with its gaps filled"
     def one(name, value):
         own = _COLUMNS.fullmatch(name) or _AS_IT_IS.fullmatch(name) and ' ' not in value
