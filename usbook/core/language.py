@@ -125,7 +125,9 @@ def _find(self, text):
     return _bracketed(self, text)
 
 def _bracketed(self, text):
-    "Text (remark), or a remark alone"
+    "Text (remark), a remark alone, or a name and its number"
+    if (m := re.fullmatch(r'(\D+) ([-−+]?\d*\.\d+)', text)) and (told := self._known(m[1])) is not None:
+        return f'{told} {m[2]}'
     alone = re.fullmatch(r'\(([^()]+)\)', text)
     if alone and (told := self._known(alone[1])) is not None: return f'（{told}）'
     m = re.fullmatch(r'(.+?) \((.+)\)(\.?)', text, re.S)
