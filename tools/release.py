@@ -84,13 +84,13 @@ def environment(folder, wheel): # the environment's folder of programs
     "An empty environment with the wheel and what it asks for, and nothing of the checkout"
     from usbook.classroom.workshop import CPU_TORCH
     cpu = sys.platform == 'linux' and reachable(CPU_TORCH + '/torch/')
-    if uv := shutil.which('uv'):
-        subprocess.run([uv, 'venv', '--quiet', '--python', sys.executable, str(folder)], check=True)
-        words = [uv, 'pip', 'install', '--quiet', '--python', str(folder), *(['--torch-backend=cpu'] if cpu else [])]
+    uv = shutil.which('uv')
+    if uv: subprocess.run([uv, 'venv', '--quiet', '--python', sys.executable, str(folder)], check=True)
     else:
         venv.create(folder, with_pip=True)
-        words = [str(programs(folder)/'python'), '-m', 'pip', 'install', '--quiet',
-                 *(['--extra-index-url', CPU_TORCH] if cpu else [])]
+        subprocess.run([str(programs(folder)/'python'), '-m', 'pip', 'install', '--quiet', 'uv'], check=True)
+        uv = str(programs(folder)/'uv')
+    words = [uv, 'pip', 'install', '--quiet', '--python', str(folder), *(['--torch-backend=cpu'] if cpu else [])]
     subprocess.run([*words, str(wheel)], check=True)
     return programs(folder)
 

@@ -81,8 +81,10 @@ def _kept(path, settings):
     if made['kind'] != 'Recipe':
         raise BadInput(f'{_KINDS.get(made["kind"], "it")}, and only networks that classify images can be asked so')
     with _as_it_was(path): job, classes = _job(made, Recipe, settings), made['classes']
-    blank = Manifest(pd.DataFrame(columns=['image', 'patient', 'label']), path, classes)
-    return read_fit(path, blank, job)
+    return read_fit(path, _no_images(path, classes), job)
+
+def _no_images(path, classes): # what a network is read without
+    return Manifest(pd.DataFrame(columns=['image', 'patient', 'label']), path, classes)
 
 def _inputs(path):
     "What a fit of the store was made from"
@@ -91,7 +93,8 @@ def _inputs(path):
                        remedy='make it again with usbook rerun, or name the cache that holds it in settings.ini')
     with _as_it_was(path):
         made = read_json(path/'card.json')['inputs']
-        return made | dict(kind=made['kind'])
+        made['kind']  # or it is no fit
+        return made
 
 @contextmanager
 def _as_it_was(path):
@@ -317,4 +320,4 @@ def stored_unet(path:Path|str,    # of the fit, in the store
     made = _inputs(path)
     if made['kind'] != 'SegRecipe': raise BadInput('this network outlines nothing', path.name)
     with _as_it_was(path): job = _job(made, SegRecipe, settings)
-    return read_fit(path, Manifest(pd.DataFrame(columns=['image', 'patient', 'label']), path, made['classes']), job)
+    return read_fit(path, _no_images(path, made['classes']), job)

@@ -103,6 +103,13 @@ def valid_recall(folders:list # of fits
     right, true = (np.concatenate(x) for x in zip(*[(p.pred == p.target, p.target) for p in parts]))
     return float(pd.Series(right).groupby(true).mean().mean())
 
+# %% ../../nbs/runs/04_networks.ipynb #1aacbfe4
+def _as_run(folder, results, settings, arm):
+    "The settings with the weights that a run asked for, and what is known of its networks"
+    settings = replace(settings, weights=results.get('made', {}).get('options', {}).get('weights', settings.weights))
+    return settings, dict(run=Path(folder).absolute().name, arm=arm, study=results['study'],
+                          pictures=results['data'].get('pictures', {}), learned_from=results['data'].get('sha256', ''))
+
 # %% ../../nbs/runs/04_networks.ipynb #4f831f41
 def run_ensemble(folder:str|Path,     # of a run
                  settings:Settings,   # whose cache holds the fits
@@ -115,9 +122,7 @@ def run_ensemble(folder:str|Path,     # of a run
     store = fits_folder(settings)
     fits = networks_of(results, folder)
     arm, why = choose_arm(fits, store, arm)
-    settings = replace(settings, weights=results.get('made', {}).get('options', {}).get('weights', settings.weights))
-    facts = dict(run=Path(folder).absolute().name, arm=arm, study=results['study'],
-                 pictures=results['data'].get('pictures', {}), learned_from=results['data'].get('sha256', ''))
+    settings, facts = _as_run(folder, results, settings, arm)
     return stored_ensemble([store/k for k in fits[arm]], settings, **facts), why
 
 def seen_before(folder:str|Path,  # of a run
@@ -151,7 +156,8 @@ def run_marks(folder:str|Path,     # of a run of detectors
     from usbook.learn.fits import fits_folder
     from usbook.learn.predict import mark_clips, stored_detector
     from usbook.studies.breast_cine import STEPS
-    fits = networks_of(read_run(folder), folder)
+    results = read_run(folder)
+    fits = networks_of(results, folder)
     steps = {a: STEPS[s][1] if (s := _step(folder, a)) in STEPS else s for a in fits}
     able = {'places': merge_places, 'link': link}
     if arm: arm, why = choose_arm(fits, Path(), arm)
@@ -159,6 +165,7 @@ def run_marks(folder:str|Path,     # of a run of detectors
     if steps[arm] not in able:
         raise BadInput(f'{arm} ends with a network that looks along a clip, and that one is not kept', folder,
                        remedy='ask another with --arm: ' + ', '.join(a for a in steps if steps[a] in able))
+    settings, _ = _as_run(folder, results, settings, arm)
     fit = stored_detector(fits_folder(settings)/fits[arm][0], clips, settings)
     marks = able[steps[arm]](mark_clips(fit))
     meta = dict(made_by='usbook predict', run=Path(folder).absolute().name, arm=arm, step=_step(folder, arm))
@@ -189,8 +196,7 @@ def run_films(folder:str|Path,   # of a run whose networks see lungs alone
     results = read_run(folder)
     fits, nets = kept_networks(results, folder), _unets(folder, results)
     arm, why = choose_arm(fits, store, arm)
-    facts = dict(run=folder.absolute().name, arm=arm, study=results['study'],
-                 pictures=results['data'].get('pictures', {}), learned_from=results['data'].get('sha256', ''))
+    settings, facts = _as_run(folder, results, settings, arm)
     films = images(stored_ensemble([store/k for k in fits[arm]], settings, **facts), why)
     def ask(k):
         part = say.part(k/len(nets), (k + 1)/len(nets), f'fold {k + 1} of {len(nets)}')
