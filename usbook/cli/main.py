@@ -514,7 +514,8 @@ def _new_options(p):
     p.add_argument('folder', help="a new folder; its name becomes the study's")
     p.add_argument('--classes', metavar='A,B', help='names of the classes (asked for if it is missing)')
     p.add_argument('--title', help='of the study')
-    p.add_argument('--kind', default='classes', help='classes (one label per image) or grades (the same, in an order)')
+    p.add_argument('--kind', default='classes', help='classes (one label per image), grades (the same, in an order), '
+                   'labels (several per image), detection or segmentation')
     p.add_argument('--images', metavar='WHERE', help='a folder or manifest, as seen from FOLDER')
     p.add_argument('--patients', metavar='RULE', help="a regular expression: how a file's name tells whose image it is")
 
