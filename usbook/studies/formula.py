@@ -18,7 +18,7 @@ from ..core.errors import BadInput
 from ..core.interval import Interval
 from ..evidence.decide import region
 from ..evidence.resample import weakest
-from ..evidence.scored import LABEL_METRICS, MARK_RATES, OUTLINE_METRICS, interval_over
+from ..evidence.scored import LABEL_METRICS, MARK_RATES, OUTLINE_METRICS, drawn_interval, interval_over
 
 # %% ../../nbs/studies/00_formula.ipynb #d9f54982
 _TOKEN = re.compile(r'\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([^\W\d]\w*(?:\.\w+)*)|([-+*/(),<>]))')
@@ -379,6 +379,7 @@ class ScoredArms:
                        for k in ('values', 'left'))
         heard = max(a.heard.get(m, len(a.patients)) for a, m in found.values())
         support = weakest([a.supports[m] for a, m in found.values()])
+        if self.arms[self.first].boot: return drawn_interval(float(value), np.asarray(left), support)
         return interval_over(float(value), np.asarray(left), support, scale_of(condition.tree), heard)
 
 # %% ../../nbs/studies/00_formula.ipynb #d7211243
