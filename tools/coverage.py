@@ -107,10 +107,10 @@ def held(intervals, truth):
     there = [i for i in intervals if i.low is not None and i.low != 0 and i.high != 1]
     one, n = [i for i in intervals if i.low is not None and (i.low == 0 or i.high == 1)], len(intervals)
     def share(o): return float(np.mean(o)) if o else None
-    hold = [i.low <= truth <= i.high for i in there]
+    hold = [bool(i.low <= truth <= i.high) for i in there]
     length = share([i.high - i.low for i in there])
     return dict(coverage=share(hold), length=length, above=share([i.low > truth for i in there]), simulations=n,
-                below=share([i.high < truth for i in there]), given=len(there) / n, wrong=(len(hold) - sum(hold)) / n,
+                below=share([i.high < truth for i in there]), given=len(there) / n, wrong=hold.count(False) / n,
                 bounds=len(one) / n, bounds_hold=share([i.low <= truth <= i.high for i in one]))
 
 
@@ -267,7 +267,7 @@ def run(grid, longer, sims=1000, seed=0):
     for case in cases(longer):
         m, icc, model = sizes(case['patients'], case['sizes']), case['icc'], case['model']
         for p in longer['levels']: add(averages(rng, m, p, icc, max(sims * 2 // 5, 2), model), level=p, **case)
-        print(*case.values(), 'done', flush=True)
+        if sims > 20: print(*case.values(), 'done', flush=True)
     return rows
 
 

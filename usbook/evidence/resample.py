@@ -228,14 +228,14 @@ def _one_end(value, s, scale):
     if scale not in ('share', 'signed'): return ''
     p = value if scale == 'share' else (value + 1) / 2
     if not 1e-12 < p < 1 - 1e-12: return 'every resample gives the same'
-    what = 'errors' if p >= .5 else 'hits'
     if not (s.uneven or s.lopsided):
         if s.carriers > CARRIERS - 1e-9: return ''
-        return (f'one end only: its {what} lie with {s.unit} who count as {s.carriers:.1f}, and both ends need '
-                f'{CARRIERS:g}')
+        return (f'one end only: the fewer of its errors and hits lie with {s.unit} who count as {s.carriers:.1f}, and '
+                f'both ends need {CARRIERS:g}')
     n = min(p, 1 - p) * (s.images if s.rarest is None else s.rarest)
     if n > ERRORS - 1e-6: return ''
-    return f'one end only: a few {s.unit} hold most images, and of {ERRORS} {what} that both ends need it has {n:.0f}'
+    return (f'one end only: a few {s.unit} hold most images, and both ends need {ERRORS} errors and as many hits; '
+            f'it has {n:.0f} of the fewer')
 
 def _warnings(s):
     "What a reader has to know"

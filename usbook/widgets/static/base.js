@@ -166,10 +166,10 @@ const CARRIERS = 2.5, ERRORS = 20, DIFFER = 6;
 function oneEnd(value, s, two = 1) {               // why a metric has one end at most; "" where it may have both (`_one_end`)
   const p = (value + two - 1) / two;
   if (!(p > 1e-12 && p < 1 - 1e-12)) return "every resample gives the same";
-  const what = p >= .5 ? "errors" : "hits", n = Math.min(p, 1 - p) * (s.rarest ?? s.images);
-  if (!(s.effective < s.patients / 2 || s.lopsided)) return s.carriers > CARRIERS - 1e-9 ? "" : `one end only: its ${what} lie with ${s.unit} who count as ${tenth(s.carriers)}, and both ends need ${CARRIERS}`;
+  const n = Math.min(p, 1 - p) * (s.rarest ?? s.images);
+  if (!(s.effective < s.patients / 2 || s.lopsided)) return s.carriers > CARRIERS - 1e-9 ? "" : `one end only: the fewer of its errors and hits lie with ${s.unit} who count as ${tenth(s.carriers)}, and both ends need ${CARRIERS}`;
   if (n > ERRORS - 1e-6) return "";
-  return `one end only: a few ${s.unit} hold most images, and of ${ERRORS} ${what} that both ends need it has ${whole(n)}`;
+  return `one end only: a few ${s.unit} hold most images, and both ends need ${ERRORS} errors and as many hits; it has ${whole(n)} of the fewer`;
 }
 function bound(value, s, why, folds, two = 1) {    // one end of a share, both where each patient has one image (`_bound`)
   const warn = warning(s), join = (...o) => o.filter(Boolean).join("; ");
