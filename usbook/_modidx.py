@@ -52,6 +52,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'usbook/classroom/before_after.py'),
                                                'usbook.classroom.before_after._option': ( 'classroom/before_after.html#_option',
                                                                                           'usbook/classroom/before_after.py'),
+                                               'usbook.classroom.before_after._same': ( 'classroom/before_after.html#_same',
+                                                                                        'usbook/classroom/before_after.py'),
                                                'usbook.classroom.before_after.course_test': ( 'classroom/before_after.html#course_test',
                                                                                               'usbook/classroom/before_after.py'),
                                                'usbook.classroom.before_after.gain_sentence': ( 'classroom/before_after.html#gain_sentence',
