@@ -622,6 +622,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'usbook/core/progress.py'),
                                       'usbook.core.progress.Progress.of': ('core/progress.html#progress.of', 'usbook/core/progress.py'),
                                       'usbook.core.progress.Progress.part': ('core/progress.html#progress.part', 'usbook/core/progress.py'),
+                                      'usbook.core.progress._tick': ('core/progress.html#_tick', 'usbook/core/progress.py'),
+                                      'usbook.core.progress.alive': ('core/progress.html#alive', 'usbook/core/progress.py'),
                                       'usbook.core.progress.bar': ('core/progress.html#bar', 'usbook/core/progress.py'),
                                       'usbook.core.progress.late_bar': ('core/progress.html#late_bar', 'usbook/core/progress.py'),
                                       'usbook.core.progress.lines': ('core/progress.html#lines', 'usbook/core/progress.py'),
