@@ -73,7 +73,8 @@ def test_reading_comparing_and_resampling_show_that_they_live(usbook, tmp_path, 
     toy_detections(n_patients=20).write(tmp_path)
     assert usbook('evaluate', 'a.csv').returncode == usbook('compare', 'a.csv', 'a.csv').returncode == 0
     assert usbook('froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', 10).returncode == 0
-    assert said == ['reading a.csv']*3 + ['comparing the two', 'reading the three tables', 'drawing patients again and again']
+    assert said == ['reading a.csv']*3 + ['comparing the two', 'reading the three tables',
+                                          'drawing patients again and again']
 
 def test_phantom(usbook, tmp_path):
     r = usbook('phantom', 'lung_signs', '--n', 6, '--out', 'p', '--size', 64, '--json')
