@@ -184,3 +184,37 @@ def test_at_the_top_results_write_reports(tmp_path):
             'assert "read_predictions" in dir(usbook) and not {"torch", "fastai"} & set(sys.modules)')
     r = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
     assert r.returncode == 0 and (tmp_path/'o.html').is_file(), r.stderr[-500:]
+
+
+def test_subgroups_of_a_detector(tmp_path, monkeypatch, capsys):
+    "`usbook froc --by` says what each group reaches, tests differences, and puts them on the page"
+    import json
+    from usbook.cli.main import main
+    from usbook.evidence.scored import mark_subgroups
+    from usbook.predictions.detections import Detections
+    d = toy_detections(36)
+    people = {p: i for i, p in enumerate(dict.fromkeys(d.scans.patient))}
+    k = d.scans.patient.map(people)
+    bad = set(d.scans.scan[k % 2 == 1])
+    scans = d.scans.assign(site=['A' if i % 2 == 0 else 'B' for i in k], age=40 + k)
+    lost = d.detections.scan.isin(bad) & (np.arange(len(d.detections)) % 20 > 0) # most marks at B are lost
+    d = Detections(scans, d.lesions, d.detections[~lost].reset_index(drop=True))
+    d.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ['froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', '50', '--hit', 'centre']
+    assert main([*words, '--by', 'site,age:20', '--report', 'out.html', '--json']) == 0
+    said = json.loads(capsys.readouterr().out)['subgroups']
+    groups = [('site', 'A'), ('site', 'B'), ('age', '40 to 59'), ('age', '60 to 79')]
+    assert [(g['by'], g['name']) for g in said] == groups
+    a, b = (g['differences']['sensitivity_at_0.2'] for g in said[:2])
+    assert a['value'] == pytest.approx(-b['value']) and b['high'] < 0 and a['low'] == pytest.approx(-b['high'])
+    assert all(0 <= p <= g['p_holm'][m] <= 1 for g in said for m, p in g['p'].items())
+    alone = froc(Detections(scans[scans.site == 'B'], d.lesions[d.lesions.scan.isin(bad)],
+                            d.detections[d.detections.scan.isin(bad)]), hit='centre', n_boot=50)
+    assert said[1]['sensitivity_at_0.2']['value'] == alone.overall['sensitivity_at_0.2'].value
+    page = (tmp_path/'out.html').read_text(encoding='utf-8')
+    assert 'id="groups"' in page and '60 to 79' in page and 'Holm' in page
+    assert main([*words, '--by', 'site']) == 0
+    assert 'differences were tested' in ' '.join(capsys.readouterr().out.split())
+    assert main([*words, '--by', 'sit']) == 2 and "no column 'sit'" in capsys.readouterr().err
+    with pytest.raises(BadInput, match='12'): mark_subgroups(d, 'age')

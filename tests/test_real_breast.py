@@ -20,7 +20,7 @@ from usbook.core.settings import Settings
 from usbook.runs.record import Record, figures_of_arms
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_breast.json'
-QUICK = DetectRecipe('squeezenet1_0', size=128, epochs=6, every=1, views=2, lr=2e-3)
+QUICK = DetectRecipe('squeezenet1_0', size=96, epochs=5, every=1, views=1, lr=2e-3)
 FULLER = DetectRecipe('squeezenet1_0', size=160, epochs=12, every=1, lr=2e-3)
 
 

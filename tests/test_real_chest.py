@@ -34,7 +34,7 @@ from usbook.runs.record import Record, figures_of_arms, figures_of_rows
 
 CLASSES = ['normal', 'tuberculosis']
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_chest.json'
-QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=128, epochs=6, views=1, flip=True), unet=SegRecipe(size=64, epochs=2))
+QUICK = TwoStagePlan(Recipe('squeezenet1_0', size=96, epochs=3, views=1, flip=True), unet=SegRecipe(size=64, epochs=1))
 FULLER = TwoStagePlan(
     Recipe('squeezenet1_0', size=192, epochs=8, flip=True), folds=3, unet=SegRecipe(size=96, epochs=8)
 )
@@ -82,7 +82,7 @@ def test_short(realdata, tmp_path):
     check_leaks(m)
     test = np.flatnonzero(m.table.split == 'test')
     simulated = find_all_lungs(replace(m, table=m.table.drop(columns='mask')), [m], job(QUICK.unet, own))
-    real = find_all_lungs(m, [m], job(replace(QUICK.unet, epochs=8), own))
+    real = find_all_lungs(m, [m], job(replace(QUICK.unet, epochs=5), own))
     assert (
         'trained on simulated films' in simulated.note
         and real.nets[0].films == (m.table.split == 'train').sum()

@@ -33,7 +33,7 @@ from usbook.runs.record import Record, figures_of_arms
 
 CLASSES = list(STUDY.classes)
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_head_ct.json'
-QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=5, views=1)
+QUICK = Recipe(arch='squeezenet1_0', size=96, epochs=2, views=1)
 FULLER = Recipe(arch='squeezenet1_0', size=128, epochs=6, flip=True)
 
 

@@ -21,7 +21,7 @@ from usbook.runs.record import Record, figures_of_arms
 
 CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'real_lung_signs.json'
-QUICK = Recipe(arch='squeezenet1_0', size=128, epochs=6, views=1)
+QUICK = Recipe(arch='squeezenet1_0', size=96, epochs=2, views=1)
 FULLER = Recipe(arch='squeezenet1_0', size=224, epochs=12)
 
 

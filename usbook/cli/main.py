@@ -356,10 +356,8 @@ def _read(args, path):
     "The predictions in a file, one row for each scan or patient where that is asked for"
     from usbook.predictions.combined import combine
     from usbook.predictions.reading import read_predictions
-    from usbook.core.progress import alive
-    with alive(f'reading {_short(path)}'):
-        p = read_predictions(path, args.columns or '', getattr(args, 'independent', False), args.truth)
-        return combine(p, args.per, args.how) if args.per else p
+    p = read_predictions(path, args.columns or '', getattr(args, 'independent', False), args.truth)
+    return combine(p, args.per, args.how) if args.per else p
 
 def _names(paths):
     "Short names of files, where these differ"
@@ -417,12 +415,12 @@ def _evaluated(done, groups, page):
     if groups: out['subgroups'] = [g.as_dict() for g in groups]
     return out | (dict(report=str(page)) if page else {})
 
-def _show_groups(groups):
+def _show_groups(groups, table=None):
     "Subgroups in a terminal"
     if not groups: return
     from usbook.cli.show import show_notes, show_table
     from usbook.evidence.subgroups import about_many, subgroup_table
-    t = subgroup_table(groups)
+    t = (table or subgroup_table)(groups)
     print()
     show_table([str(c) for c in t.columns], t.astype(str).values.tolist())
     show_notes([o for o in [about_many(groups)] if o])
@@ -431,7 +429,6 @@ def _show_groups(groups):
 # %% ../../nbs/cli/04_main.ipynb #b55cf62f
 def _compare(args):
     from usbook.cli.show import show_comparison
-    from usbook.core.progress import alive
     from usbook.evidence.compare import compare
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'a')
@@ -439,8 +436,8 @@ def _compare(args):
         raise BadInput(
             'compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both'
         )
-    a, b = _read(args, args.a), _read(args, args.b) if args.b else args.reader
-    with alive('comparing the two'): c = compare(a, b)
+    a = _read(args, args.a)
+    c = compare(a, _read(args, args.b) if args.b else args.reader)
     page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
     if args.json: return show_json(c.as_dict() | (dict(report=str(page)) if page else {}))
     show_comparison(c)
@@ -471,19 +468,27 @@ s2,3,20,20,15,15,0.21
 
 def _froc(args):
     from usbook.cli.show import show_froc
-    from usbook.core.progress import alive
     from usbook.evidence.froc import froc
+    from usbook.evidence.scored import mark_subgroup_table
     from usbook.predictions.detections import Detections
     if args.example: return print(EXAMPLE_DETECTIONS, end='')
     _given(args, 'detections', 'lesions', 'scans')
-    with alive('reading the three tables'): d = Detections.read(args.detections, args.lesions, args.scans)
+    d = Detections.read(args.detections, args.lesions, args.scans)
     rates = tuple(_number(r, '--rates') for r in args.rates.split(','))
-    with alive('drawing patients again and again'):
-        f = froc(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
-    page, r = f.report(args.report) if _reported(args) else None, f.as_dict()
+    f = froc(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
+    groups = _mark_groups(args, d, rates)
+    page, r = f.report(args.report, groups=groups) if _reported(args) else None, f.as_dict()
+    if groups: r['subgroups'] = [g.as_dict() for g in groups]
     if args.json: return show_json(r | (dict(report=str(page)) if page else {}))
-    show_froc(r)
+    show_froc(f)
+    if groups: _show_groups(groups, mark_subgroup_table)
     if page: tell(f'Report: {_short(page)}')
+
+def _mark_groups(args, dets, rates):
+    "Subgroups of scans, where they are asked for"
+    if not args.by: return []
+    from usbook.evidence.scored import mark_subgroups
+    return mark_subgroups(dets, args.by, rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
 
 def _number(text, where):
     try: return float(text)
@@ -519,7 +524,8 @@ def _new_options(p):
     p.add_argument('folder', help="a new folder; its name becomes the study's")
     p.add_argument('--classes', metavar='A,B', help='names of the classes (asked for if it is missing)')
     p.add_argument('--title', help='of the study')
-    p.add_argument('--kind', default='classes', help='classes (one label per image) or grades (the same, in an order)')
+    p.add_argument('--kind', default='classes', help='classes (one label per image), grades (the same, in an order), '
+                   'labels (several per image), detection or segmentation')
     p.add_argument('--images', metavar='WHERE', help='a folder or manifest, as seen from FOLDER')
     p.add_argument('--patients', metavar='RULE', help="a regular expression: how a file's name tells whose image it is")
 
@@ -1016,6 +1022,7 @@ def parser(): # argparse's parser
     p.add_argument(
         '--scans', metavar='SCANS.csv', help='CSV of all scans, also those without a lesion: scan, patient, n_frames'
     )
+    p.add_argument('--by', metavar='COLUMNS', help='subgroups, by columns of SCANS.csv: site,age:10')
     p.add_argument('--rates', default='0.1,0.2,0.5', help='false positives per scan (0.1,0.2,0.5)')
     p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='what counts as a hit')
     _new_options(add('new', _new, 'a folder for a study of your own: text file, chapter, exercises, tests'))

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..core.errors import BadInput, refuse
 from ..core.palette import HUES
 from .duplicates import SPLITS, alike_notes, alike_pairs, patient_leaks, pixel_leaks
-from .manifest import Manifest
+from .manifest import Manifest, has_label
 
 # %% ../../nbs/data/04_split.ipynb #65f85194
 def shuffled(ids,       # texts, in any order, repeats allowed
@@ -30,8 +30,8 @@ def shuffled(ids,       # texts, in any order, repeats allowed
 def _patient_counts(m, seed):
     "(patients in random order, their images of each class (patients, classes))"
     who = shuffled(m.patients, seed)
-    t = pd.crosstab(m.table.patient, m.table.label).reindex(index=who, columns=m.classes, fill_value=0)
-    return who, t.to_numpy()
+    t = pd.DataFrame({c: has_label(m, c).astype(int) for c in m.classes}).groupby(m.patients).sum()
+    return who, t.reindex(index=who, fill_value=0).to_numpy()
 
 # %% ../../nbs/data/04_split.ipynb #50a6f395
 def _tightest(has, part, n_parts):
@@ -116,7 +116,7 @@ def _allocate(m, fractions, names, seed):
 # %% ../../nbs/data/04_split.ipynb #5aeb4e51
 def _why_not(m, names):
     "(why no split exists, what to do)"
-    n = m.table.groupby('label').patient.nunique()
+    n = {c: len(set(m.patients[has_label(m, c)])) for c in m.classes}
     few = [c for c in m.classes if 0 < n.get(c, 0) < len(names)]
     if few:
         has = f"class {few[0]} has {n[few[0]]} patient{'' if n[few[0]] == 1 else 's'}"
@@ -196,10 +196,11 @@ def some_patients(m:Manifest,  # images
     "At most `n` patients, drawn class by class so that each class keeps some"
     ids = np.unique(m.patients.astype(str))
     if n is None or len(ids) <= n: return m
-    order, labels = np.random.default_rng(seed).permutation(ids), np.asarray(m.table['label'])
+    order = np.random.default_rng(seed).permutation(ids)
     pairs = len(m.table[['patient', 'label']].drop_duplicates())
     n = max(n, round(4*len(m.classes)*len(ids)/pairs)) # four patients per class, if each has but one
-    queues = [[p for p in order if (labels[m.patients == p] == c).any()] for c in m.classes]
+    queues = [[p for p in order if p in mine] for c in m.classes for mine in [set(m.patients[has_label(m, c)])]]
+    if m.several: queues.append([p for p in order if not any(p in q for q in queues)])
     return m.subset(np.isin(m.patients.astype(str), _deal(queues, n)))
 
 def _deal(queues, n):

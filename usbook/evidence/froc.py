@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BOX', 'iou', 'centre_inside', 'Marks', 'match', 'froc_points', 'poisson_interval', 'jafroc', 'Froc', 'froc',
-           'froc_summary', 'toy_detections', 'compare_froc']
+           'froc_summary', 'toy_detections', 'marks_resampled', 'compare_froc']
 
 # %% ../../nbs/evidence/07_froc.ipynb #08c0c2c0
 from dataclasses import dataclass
@@ -391,6 +391,16 @@ def toy_detections(n_patients:int=60, # patients
     false = _toy_boxes(names[wrong], own, frames, (300, 400)).assign(score=.3*hard[wrong] + own.normal(size=len(wrong)))
     table = pd.DataFrame(dict(scan=names, patient=[f'p{i:03d}' for i in who], n_frames=frames))
     return Detections(table, les, pd.concat([hits.drop(columns='lesion'), false], ignore_index=True))
+
+# %% ../../nbs/evidence/07_froc.ipynb #3a72862e
+def marks_resampled(m:Marks,        # from `match`
+                    rates,          # false positives per scan (or image)
+                    w:np.ndarray,   # (patients, b) how often each patient counts
+                    per:str='scan'  # 'scan' or 'image'
+                   )->np.ndarray:   # (rates + 2, b) sensitivity at each rate, JAFROC, wAFROC; NaN where undefined
+    "The metrics of a curve in resamples of its patients"
+    at = _at(tuple(rates), *_curves(m, per, w)[1:])
+    return np.vstack([at, _jafroc(m, w, _jafroc_kernel(m))])
 
 # %% ../../nbs/evidence/07_froc.ipynb #afb56b9a
 def _same_scans(a, b):

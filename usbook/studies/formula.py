@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LONGEST', 'Condition', 'read_expression', 'read_condition', 'calculate', 'metric_names', 'split_name', 'check_names',
-           'aligned', 'Resamples', 'scale_of', 'interval_of']
+           'aligned', 'Resamples', 'scale_of', 'ScoredArms', 'interval_of']
 
 # %% ../../nbs/studies/00_formula.ipynb #82426722
 import re
@@ -17,6 +17,8 @@ from fastcore.basics import patch
 from ..core.errors import BadInput
 from ..core.interval import Interval
 from ..evidence.decide import region
+from ..evidence.resample import weakest
+from ..evidence.scored import LABEL_METRICS, MARK_RATES, OUTLINE_METRICS, drawn_interval, interval_over
 
 # %% ../../nbs/studies/00_formula.ipynb #d9f54982
 _TOKEN = re.compile(r'\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|([^\W\d]\w*(?:\.\w+)*)|([-+*/(),<>]))')
@@ -152,8 +154,14 @@ def calculate(tree:tuple,  # of `read_expression`
     return np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)
 
 # %% ../../nbs/studies/00_formula.ipynb #a82f83db
-def metric_names()->tuple: # (names of overall metrics, names of metrics of a class)
+_NAMES = dict(labels=(('exact_match', *(f'macro_{m}' for m in LABEL_METRICS)), LABEL_METRICS),
+              detection=((*(f'sensitivity_at_{r:g}' for r in MARK_RATES), 'jafroc', 'wafroc'), ()),
+              segmentation=(OUTLINE_METRICS, OUTLINE_METRICS))
+
+def metric_names(kind:str='' # of task, as a study names it
+                )->tuple:    # (names of overall metrics, names of metrics of a class)
     "Every metric that a formula may name"
+    if kind in _NAMES: return _NAMES[kind]
     from usbook.evidence.resample import Resampler
     target, prob = np.arange(4), np.eye(4)
     overall, each = Resampler(target, target, 4, target, prob).values()
@@ -173,10 +181,11 @@ def split_name(name:str,      # as in a formula: precision.a_lines
 def check_names(condition:Condition, # a condition
                 classes:tuple,       # the study's classes
                 arms:tuple=(),       # networks that may be named
-                measures:tuple=()    # names that the study's module measures
+                measures:tuple=(),   # names that the study's module measures
+                kind:str=''          # of task, as a study names it
                ):
     "Refuse a name that nobody knows, and offer the nearest ones"
-    overall, each = metric_names()
+    overall, each = metric_names(kind)
     known = [*measures, *overall, *(f'{m}.{c}' for m in each for c in classes)]
     for name in condition.names:
         arm, metric, label = split_name(name, arms)
@@ -293,7 +302,7 @@ def scale_of(tree:tuple  # of `read_expression`
     if kind in (*_FUNCTIONS, '*'): return 'share' if all(scale_of(o) == 'share' for o in parts) else 'any'
     return 'any'
 
-_UNBOUNDED = re.compile(r'(^|\.)(kappa\w*|mcc|youden|lr_\w+|brier|log_loss)(\.|$)')
+_UNBOUNDED = re.compile(r'(^|\.)(kappa\w*|mcc|youden|lr_\w+|brier|log_loss|hd95)(\.|$)')
 
 # %% ../../nbs/studies/00_formula.ipynb #ef9df97b
 def _moved(i, by):
@@ -336,6 +345,42 @@ def _formula(self:Resamples, tree):
         return Interval(float(value[0]), note='no interval: it exists only thanks to one of the patients', **base)
     se = Spread(value[0], scale, support.images).add(left).se_over(max(*heard, 1))
     return interval_from(float(value[0]), se, support, scale)
+
+# %% ../../nbs/studies/00_formula.ipynb #a9522556
+class ScoredArms:
+    "Several networks of another task (labels, marks, outlines), with each patient left out in turn"
+    def __init__(self,
+                 arms:dict # name -> `Scored`; the first one is meant where a formula names none
+                ):
+        if len({tuple(a.patients) for a in arms.values()}) > 1:
+            raise BadInput('the networks were tested on different patients')
+        self.arms, self.first = arms, next(iter(arms))
+
+    def place(self,
+              name:str    # as in a formula
+             )->tuple:    # (arm, metric)
+        "Take a name apart"
+        first, _, rest = name.partition('.')
+        return (first, rest) if first in self.arms and rest else (self.first, name)
+
+    def has(self,
+            condition:Condition # what is to be measured
+           )->bool:             # whether all of its names can be
+        "Look up every name"
+        return all(m in self.arms[a].values for a, m in map(self.place, condition.names))
+
+    def measure(self,
+                condition:Condition # what is to be measured
+               )->Interval:         # value and 95 % interval over patients
+        "The interval of a condition's expression"
+        found = {n: (self.arms[a], m) for n in condition.names for a, m in [self.place(n)]}
+        if condition.tree[0] == 'name': return next(a.interval(m) for a, m in found.values())
+        value, left = (calculate(condition.tree, lambda n: getattr(found[n][0], k)[found[n][1]])
+                       for k in ('values', 'left'))
+        heard = max(a.heard.get(m, len(a.patients)) for a, m in found.values())
+        support = weakest([a.supports[m] for a, m in found.values()])
+        if self.arms[self.first].boot: return drawn_interval(float(value), np.asarray(left), support)
+        return interval_over(float(value), np.asarray(left), support, scale_of(condition.tree), heard)
 
 # %% ../../nbs/studies/00_formula.ipynb #d7211243
 def interval_of(expression:str,  # a formula without a comparison: 'macro_auc', 'recall.effusion - precision.effusion'

@@ -29,7 +29,7 @@ from .study import get_study
 STUDY = get_study('head_ct')
 
 PLANS = {
-    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=40),
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=24),
     'quick': Plan(Recipe('resnet10t', size=128, epochs=4, flip=True), folds=3),
     'workshop': Plan(
         Recipe('resnet34', size=192, epochs=15, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)

@@ -15,7 +15,7 @@ STUDY = get_study('lung_signs')
 
 _PHANTOM = dict(flip=True)
 PLANS = {
-    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=48),
+    'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=36),
     'quick': Plan(Recipe('resnet10t', size=160, epochs=4, **_PHANTOM), folds=3),
     'workshop': Plan(
         Recipe('resnet34', size=192, epochs=12, **_PHANTOM), folds=5, seeds=3, phantom=dict(n=1600, size=192)

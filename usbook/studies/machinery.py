@@ -18,9 +18,11 @@ from ..core.settings import Settings
 from ..data.manifest import Manifest
 from ..data.split import check_leaks, folds_by_patient, split_by_patient
 from ..learn.recipe import MODE_NAMES, MODES, Job
+from ..evidence.scored import Scored
 from ..predictions.detections import Detections
 from ..predictions.predictions import Predictions
-from .formula import Resamples
+from ..predictions.several import LabelPredictions, OutlineScores
+from .formula import Resamples, ScoredArms
 from .study import Study, Verdict
 
 # %% ../../nbs/studies/03_machinery.ipynb #89e98a86
@@ -77,7 +79,7 @@ class Arm:
 class Trained:
     "What came of an arm: predictions of images it never saw, and what was learned beside them"
     arm: Arm
-    test: Predictions|Detections
+    test: Predictions|Detections|LabelPredictions|OutlineScores
     valid: Predictions|Detections|None = None  # of the first fold
     weights: dict = field(default_factory=dict) # what the backbone started from
     evaluation: object = None # `Evaluation` or `Froc`; None: not evaluated yet
@@ -128,7 +130,9 @@ def decide_claims(study:Study,       # a `Study`
                  measured:Measured  # of the study's `measure`
                 )->list: # of `Verdict`, one per claim
     "Work out every condition of every claim, and decide"
-    same = Resamples(measured.tables, measured.evaluations) if measured.tables else None
+    tables = measured.tables
+    if any(isinstance(t, Scored) for t in tables.values()): same = ScoredArms(tables)
+    else: same = Resamples(tables, measured.evaluations) if tables else None
     found = {c.expression: measured.interval(c, same) for claim in study.claims for c in claim.conditions}
     known = {k: v for k, v in found.items() if v is not None}
     return [c.decide(known, measured.remarks.get(c.id, '')) for c in study.claims]

@@ -24,6 +24,7 @@ from ..core.shown import translated_page
 from ..evidence.compare import Comparison, compare, compare_all
 from ..evidence.froc import Froc
 from ..evidence.metrics import Evaluation, evaluate, folds_of
+from ..evidence.scored import mark_subgroup_table
 from ..evidence.subgroups import about_many, subgroup_table, subgroups
 from ..predictions.predictions import Predictions, paired
 from ..runs.report import draw_all, page_template, shaded
@@ -180,10 +181,10 @@ def _compared(models):
     return dict(comparisons=said, pairs=_as_table(pairs, 'pair'), pair_widget=alive)
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #5d4f4f15
-def _group_tables(groups):
+def _group_tables(groups, table=subgroup_table):
     "Subgroups, a table for each column"
     if not groups: return []
-    t, out = subgroup_table(groups), []
+    t, out = table(groups), []
     for by in t['column'].unique():
         own = t[t['column'] == by].drop(columns='column')
         out.append(_as_table(own, words := by.replace('_', ' ')) | dict(by=words))
@@ -375,7 +376,8 @@ def report(
 # %% ../../nbs/widgets/07_evaluation.ipynb #cd2164d9
 def froc_page(
     results:dict,   # name of a detector -> its `Froc`; all on the same scans
-    title:str=''    # heading; '': the names of the detectors
+    title:str='',   # heading; '': the names of the detectors
+    groups=()       # of `mark_subgroups`, of the first detector
 )->str:             # HTML
     "The report on one detector, or on several"
     from usbook.evidence.froc import compare_froc
@@ -405,6 +407,8 @@ def froc_page(
         figures=shaded(plots),
         failed=failed,
         each='Operating points',
+        groups=_group_tables(groups, mark_subgroup_table),
+        many=about_many(groups),
         checklists=_checklists(known),
         made=_made_froc(results),
         **_missed(first, names[0]),
@@ -430,7 +434,8 @@ def _missed(f, name):
 def report(
     self:Froc,
     path:str|Path,   # an .html file
-    title:str=''     # heading; '': the name of the file of marks
+    title:str='',    # heading; '': the name of the file of marks
+    groups=()        # of `mark_subgroups`
 )->Path:             # the same
     "Write the report on a detector"
-    return write_file(path, froc_page({_short(self.dets.names[2]): self}, title))
+    return write_file(path, froc_page({_short(self.dets.names[2]): self}, title, groups))
