@@ -195,6 +195,8 @@ def test_printed_numbers_against_every_table(module):
         dict(sensitivity='.88', specificity='.87', accuracy='.895'),
         dict(sensitivity='.857', specificity='.75'),
         dict(sensitivity='.9', specificity='.8', accuracy='.85', ppv='.82', npv='.89'),
+        dict(sensitivity='.9', specificity='.8', f1='.86'),
+        dict(sensitivity='.9', specificity='.8', ppv='.82', f1='.95'),
     ):
         count = 0
         for n1, n0 in itertools.product(range(1, 40), repeat=2):
@@ -204,9 +206,32 @@ def test_printed_numbers_against_every_table(module):
                 if 'accuracy' in printed and not fits(printed['accuracy'], tp + tn, n1 + n0): continue
                 if 'ppv' in printed and not fits(printed['ppv'], tp, tp + n0 - tn): continue
                 if 'npv' in printed and not fits(printed['npv'], tn, tn + n1 - tp): continue
+                if 'f1' in printed and not fits(printed['f1'], 2*tp, n1 + tp + n0 - tn): continue
                 count += 1
         js = module('search')('m.tables(x, 40)', printed)
         assert js['count'] == count and js['between'] == (printed.get('accuracy') != '.895')
+        assert js['harmonic'] == (printed.get('f1') != '.95')
+
+
+PRINTED = [ # as a paper prints them, of 60 images at most
+    dict(sensitivity='.90', specificity='.80', accuracy='.85', ppv='.82', npv='.89', f1='.86'),
+    dict(sensitivity='.90', specificity='.80', ppv='.82', f1='.95'),
+    dict(sensitivity='.95', specificity='.94', accuracy='.90'),
+    dict(sensitivity='.933', specificity='.867', ppv='.875'), dict(sensitivity='.933', specificity='.867', npv='.95'),
+    dict(sensitivity='.5', specificity='.25', f1='.4', accuracy='.4'), dict(sensitivity='.93', specificity='.87', ppv='.2'),
+]
+
+
+@pytest.mark.parametrize('n', [40, 60])
+@pytest.mark.parametrize('printed', PRINTED, ids=lambda p: ' '.join(p.values()))
+def test_printed_numbers_as_the_audit_of_the_library_sees_them(module, printed, n):
+    "The page finds a table where the library's search does, and as many"
+    from usbook.evidence.audit.search import find_margins
+    names = dict(sensitivity=('recall', 'sick'), specificity=('specificity', 'sick'), accuracy=('accuracy', ''),
+                 ppv=('precision', 'sick'), npv=('npv', 'sick'), f1=('f1', 'sick'))
+    known = find_margins({names[k]: v for k, v in printed.items()} | {('n', ''): str(n)}, ('sick', 'well'))
+    js = module('search')(f'm.tables(x, {n}, {n})', printed)
+    assert js['count'] == len(known)
 
 
 def test_a_hundred_thousand_rows_in_three_seconds(opened):

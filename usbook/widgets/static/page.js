@@ -105,13 +105,14 @@ function paper() {
   const host = el("div", { style: "margin-top:18px" }), f = frame(host, "Printed numbers"), out = el("div", { role: "status", "data-name": "audit" }), fields = {};
   const field = (name, text) => { const input = el("input", { type: "text", inputmode: "decimal", "data-name": `printed-${name}`, "aria-label": text, style: "width:6.4em" }); fields[name] = input; input.addEventListener("input", look); return el("div", { class: "ctl" }, el("label", {}, text), input); };
   f.root.append(el("div", { class: "head" }, el("div", {}, el("h3", {}, "Can these printed numbers be true?"), el("p", { class: "sub" }, "Type what a paper prints for two classes, exactly as printed: the last digit counts. Which tables of whole images round to it?"))),
-    el("div", { class: "bar" }, field("sensitivity", "Sensitivity"), field("specificity", "Specificity"), field("accuracy", "Accuracy"), field("ppv", "PPV"), field("npv", "NPV"), field("n", "Images, if printed")), out, f.live);
+    el("div", { class: "bar" }, field("sensitivity", "Sensitivity"), field("specificity", "Specificity"), field("accuracy", "Accuracy"), field("ppv", "PPV"), field("npv", "NPV"), field("f1", "F1"), field("n", "Images, if printed")), out, f.live);
   function look() {
     const n = fields.n.value.trim(), max = n ? Number(n) : 500, r = /^\d*$/.test(n) && max <= 3000 ? search.tables(Object.fromEntries(search.SHARES.map(o => [o, fields[o].value])), max, n ? max : null) : { problem: "Images: give a whole number up to 3000." };
     out.replaceChildren();
     if (r.problem) { out.append(el("p", { class: "small" }, r.problem)); return; }
     const among = n ? `with ${n} images` : `of up to ${max} images`, tables = plural(r.count || 0, "table");
     if (!r.between) out.append(el("p", { class: "note" }, "Impossible whatever the number of images: the accuracy lies outside sensitivity and specificity, of which it is a weighted mean."));
+    else if (!r.harmonic) out.append(el("p", { class: "note" }, "Impossible whatever the number of images: F1 is not the harmonic mean of sensitivity and PPV."));
     else if (!r.count) out.append(el("p", { class: "note" }, `No table ${among} rounds to these numbers: at least one of them can't be right, or they were not rounded once from one table.`));
     else out.append(el("p", {}, r.count === 1 ? `${tables} ${among} rounds to these numbers:` : r.count > 5 ? `${tables} ${among} round to these numbers; the smallest:` : `${tables} ${among} round to these numbers:`),
       el("table", { style: "max-width:30em" }, el("thead", {}, el("tr", {}, ["images", "TP", "FN", "FP", "TN"].map(o => el("th", { scope: "col" }, o)))), el("tbody", {}, r.first.map(o => el("tr", {}, [o.n, o.tp, o.fn, o.fp, o.tn].map(x => el("td", {}, String(x))))))));

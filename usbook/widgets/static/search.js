@@ -1,7 +1,7 @@
 // Which tables of counts a paper's printed shares allow (two classes, every share rounded once). Hand-written source.
 import { printedShare } from "./base.js";
 
-export const SHARES = ["sensitivity", "specificity", "accuracy", "ppv", "npv"];
+export const SHARES = ["sensitivity", "specificity", "accuracy", "ppv", "npv", "f1"];
 export function fits(r, k, n) { return 2 * Math.abs(k * 10 ** r.decimals - r.scaled * n) <= n; }
 function counts(r, max) {                          // [n, k] with k of n as printed
   const out = [], unit = 10 ** r.decimals;
@@ -21,14 +21,19 @@ export function tables(printed, max = 500, only = null) {   // -> {count, first,
     if (r.accuracy && !fits(r.accuracy, tp + tn, n)) continue;
     if (r.ppv && !(said && fits(r.ppv, tp, said))) continue;
     if (r.npv && !(not && fits(r.npv, tn, not))) continue;
+    if (r.f1 && !fits(r.f1, 2 * tp, n1 + said)) continue;
     count++;
     first.push({ tp, fn: n1 - tp, fp: n0 - tn, tn, n });
     if (first.length > 4000) { first.sort((a, b) => a.n - b.n || a.tp - b.tp); first.length = 10; }
   }
   first.sort((a, b) => a.n - b.n || a.tp - b.tp);
-  return { count, first: first.slice(0, 5), between: r.accuracy ? between(r) : true };
+  return { count, first: first.slice(0, 5), between: r.accuracy ? between(r) : true, harmonic: r.f1 && r.ppv ? harmonic(r) : true };
 }
 function between(r) {                              // accuracy is a weighted mean of the two
   const low = o => (r[o].scaled - .5) / 10 ** r[o].decimals, high = o => (r[o].scaled + .5) / 10 ** r[o].decimals;
   return high("accuracy") >= Math.min(low("sensitivity"), low("specificity")) && low("accuracy") <= Math.max(high("sensitivity"), high("specificity"));
+}
+function harmonic(r) {                             // F1 is the harmonic mean of sensitivity and PPV
+  const end = (o, by) => Math.max(0, (r[o].scaled + by) / 10 ** r[o].decimals), mean = (a, b) => a + b ? 2 * a * b / (a + b) : 0;
+  return end("f1", .5) >= mean(end("sensitivity", -.5), end("ppv", -.5)) - 1e-12 && end("f1", -.5) <= mean(end("sensitivity", .5), end("ppv", .5)) + 1e-12;
 }
