@@ -881,7 +881,8 @@ def _table_options(p):
         '--truth', metavar='TABLE', help='a table with image, patient and target, where the predictions lack them'
     )
     p.add_argument('--per', metavar='COLUMN', help='one answer for each scan, patient ...: the column that names them')
-    p.add_argument('--how', default='max', choices=('max', 'mean', 'any'), help='how images are brought together (max)')
+    p.add_argument('--how', default='max', choices=('max', 'top3', 'mean', 'any'),
+                   help='how images are brought together (max)')
     p.add_argument('--report', metavar='OUT.html', help='write a page with everything, which needs no other file')
     p.add_argument('--by', metavar='COLUMNS', help='subgroups: site,sex,age:10')
     p.add_argument('--images', metavar='FOLDER', help='where the images are, for the report')

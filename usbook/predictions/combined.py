@@ -14,7 +14,7 @@ from ..core.tables import Sheet, column_text
 from .predictions import Predictions
 
 # %% ../../nbs/predictions/03_combined.ipynb #431a666e
-HOW = ('max', 'mean', 'any') # the rules of `combine`
+HOW = ('max', 'top3', 'mean', 'any') # the rules of `combine`
 
 # %% ../../nbs/predictions/03_combined.ipynb #283af0cf
 def combine(
@@ -76,15 +76,6 @@ def _truth(sheet, preds, code, n, two):
     sheet.done()
     return low, 0
 
-def _together(preds, code, n, how, two):
-    "(n, k) probabilities"
-    def over(what): return pd.DataFrame(preds.prob).groupby(code).agg(what).to_numpy()
-    if how == 'mean': return over('mean')
-    if two is None: return (best := over('max'))/best.sum(1, keepdims=True)
-    found = preds.prob[:, two] if how == 'max' else (preds.pred == two).astype(float)
-    p = pd.Series(found).groupby(code).max().to_numpy()
-    return np.stack([p, 1 - p] if two == 0 else [1 - p, p], 1)
-
 def _constant(table, code, first, names, per):
     "Columns that are alike within each scan or patient, in its first row"
     own = ('image', 'frame', 'target', per)
@@ -92,3 +83,18 @@ def _constant(table, code, first, names, per):
     same = [c for c in text if (table[c].groupby(code).nunique(dropna=False) == 1).all()]
     kept = table.iloc[first][same].reset_index(drop=True).assign(**{per: names, 'image': names})
     return kept if 'patient' in kept else kept.assign(patient=names)
+
+# %% ../../nbs/predictions/03_combined.ipynb #130074dc
+def _highest(p, code, n):
+    "(groups,) mean of the `n` highest of each group, or of all where there are fewer"
+    order = np.lexsort((-p, code))
+    rank = pd.Series(code[order]).groupby(code[order]).cumcount().to_numpy()
+    return pd.Series(p[order][rank < n]).groupby(code[order][rank < n]).mean().to_numpy()
+
+def _together(preds, code, n, how, two):
+    "(n, k) probabilities"
+    if how == 'mean': return pd.DataFrame(preds.prob).groupby(code).mean().to_numpy()
+    def top(p): return _highest(p, code, 3 if how == 'top3' else 1)
+    if two is None: return (best := np.stack([top(p) for p in preds.prob.T], 1))/best.sum(1, keepdims=True)
+    p = top((preds.pred == two).astype(float) if how == 'any' else preds.prob[:, two])
+    return np.stack([p, 1 - p] if two == 0 else [1 - p, p], 1)
