@@ -30,11 +30,21 @@ def usbook(tmp_path, monkeypatch, capsys):
         for k, v in env.items(): monkeypatch.setenv(k, v)
         monkeypatch.chdir(tmp_path)
         from usbook.cli.main import main
+        why = remembered(monkeypatch)
         capsys.readouterr()
         code = main([str(w) for w in words])
         out = capsys.readouterr()
+        if code == 70: pytest.fail(f'{words[0]}: a defect of its own\n{out.err}{why()}')
         return SimpleNamespace(returncode=code, stdout=out.out, stderr=out.err)
     return run
+
+def remembered(monkeypatch):
+    "A function that tells the last exception that a command explained, with its traceback: a rare one comes once"
+    import traceback
+    from usbook.cli import main as m
+    last, explain = [], m._explain
+    monkeypatch.setattr(m, '_explain', lambda args, e: last.append(e) or explain(args, e))
+    return lambda: ''.join(traceback.format_exception(last[-1])) if last else ''
 
 @pytest.fixture(scope='session')
 def realdata():

@@ -130,7 +130,7 @@ def test_differing_on_two_patients_is_said_as_compare_says_it(show):
     prob[wrong] = prob[wrong][:, ::-1]
     b = Predictions.from_arrays(a.table['image'], a.patient, a.target, prob, list(a.classes))
     page, note = show(explore_pair(a, b)), compare(a, b).differences['accuracy'].note
-    assert note == 'no interval: the two differ on 2 of the patients only'
+    assert note == 'no interval: the two differ on 2 of the patients only, and an interval needs 6'
     assert page.locator('[data-name=difference-ci]').text_content() == note
 
 

@@ -83,6 +83,22 @@ def test_figures_are_of_the_one_form():
     assert {r['metric']: r['value'] for r in rows} == dict(kills=3, failed=0) and rows[0]['arm'] == 'kills: phantom'
 
 
+def test_the_record_does_not_change_while_its_own_campaign_copies_it(tmp_path, monkeypatch):
+    import sys
+    from collections import Counter
+    from campaign import __main__ as m
+    record, seen = tmp_path/'campaign.json', []
+    def each(part, folder, share, only):
+        yield 'a', Counter(read=1), []
+        seen.append(record.exists())
+        yield 'b', Counter(read=2), []
+    monkeypatch.setattr(m, 'each', each)
+    monkeypatch.setattr(m, 'SO_FAR', tmp_path/'build'/'campaign.json')
+    monkeypatch.setattr(m.children, 'load', lambda: None)
+    monkeypatch.setattr(sys, 'argv', ['campaign', 'disks', '--record', str(record)])
+    assert not m.main() and seen == [False] and '"b"' not in record.read_text() and 'disks: b' in record.read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('part', PARTS)
 def test_the_whole_campaign(part, loaded, tmp_path):

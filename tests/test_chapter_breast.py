@@ -198,6 +198,39 @@ def asked_about_other_clips(usbook, clips, run, arm):
     assert made == ['detections.csv', 'detections.json', 'scans.csv']
 
 
+def test_the_network_along_a_clip_is_kept_and_can_be_asked(usbook, clips, monkeypatch):
+    "It is trained on top of a detector, so no fit holds it: the run does"
+    from usbook.studies import breast_cine
+    monkeypatch.setattr(breast_cine, 'choose', lambda s: ('c: temporal network', breast_cine.pd.DataFrame()))
+    monkeypatch.setattr(breast_cine, 'train_temporal', some_network)
+    r = usbook('reproduce', 'breast_cine', '--data', clips, '--weights', 'random', '--modes', 'frozen', '--json')
+    assert r.returncode == 0, r.stderr
+    run, arm = Path(json.loads(r.stdout[r.stdout.index('{'):])['folder']), 'resnet10t-frozen_sequence'
+    r = usbook('predict', run, clips, '--out', 'all')
+    assert r.returncode == 0 and arm in r.stderr, r.stderr
+    before, now = (Detections.read(*(d/f'{k}.csv' for k in ('detections', 'lesions', 'scans')))
+                   for d in (run/f'detections-{arm}', Path('all')))
+    mine = now.detections[now.detections.scan.isin(set(before.scans.scan))].reset_index(drop=True)
+    assert now.meta['step'] == 'c: temporal network' and len(mine) and mine.equals(before.detections)
+    kept = run/f'{arm}-temporal.safetensors'
+    kept.write_bytes(kept.read_bytes()[:-9])
+    r = usbook('predict', run, clips, '--arm', arm, '--out', 'again')
+    assert r.returncode == 2 and 'is damaged' in r.stderr and 'usbook rerun' in r.stderr and not Path('again').exists()
+    kept.unlink()
+    r = usbook('predict', run, clips, '--arm', arm, '--out', 'again')
+    assert r.returncode == 2 and 'that one is not kept' in r.stderr
+
+
+def some_network(fit, seed=0):
+    "A network along clips that changes every score, learned from nothing"
+    import torch
+    from usbook.learn.detect import Temporal, TrackNet, linked
+    torch.manual_seed(seed)
+    net = TrackNet().eval()
+    torch.nn.init.normal_(net.last.weight, 0, .3)
+    return Temporal(net, linked(fit.marks['valid']).drop(columns=['own', 'start']), 9, 4, 1.)
+
+
 def test_own_stills_have_no_sequence(usbook, tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path/'own').mkdir()

@@ -81,6 +81,13 @@ def test_sheets_replace_nothing(tmp_path):
     with pytest.raises(BadInput, match='there already'): write_sheets(tmp_path/'p')
     assert 'lang="zh"' in files[0].read_text(encoding='utf-8')
 
+def test_sheets_interrupted_halfway_are_completed(tmp_path):
+    sheet, key, empty = write_sheets(tmp_path/'p')
+    key.unlink()
+    assert write_sheets(tmp_path/'p') == [sheet, key, empty] and key.is_file()
+    empty.write_text(empty.read_text() + 'owl,before,a,a,a,a,a,a,a,a\n')
+    with pytest.raises(BadInput, match='before-after.csv is there already'): write_sheets(tmp_path/'p')
+
 def test_the_plot_shows_each_question_twice():
     read = BeforeAfter(np.eye(8, dtype=bool), np.ones((8, 8), bool), list('abcdefgh'), ['late'])
     ax = plot_before_after(read).axes[0]

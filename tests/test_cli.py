@@ -52,6 +52,30 @@ def test_froc(usbook, tmp_path):
     (tmp_path/'scans.csv').write_text('\n'.join(rows[:3]) + '\n')
     assert 'scan' in sentence(usbook(*words))
 
+def test_a_clock_runs_where_a_task_says_nothing(monkeypatch, capsys):
+    "A million rows were read for half a minute without a sign of life"
+    from usbook.core import progress
+    monkeypatch.setattr(progress, 'watched', lambda: True)
+    with progress.alive('reading a', .01), progress.alive('reading b', .01): time.sleep(.3)
+    with progress.alive('reading c'): pass
+    said = capsys.readouterr().err
+    assert 'reading a' in said and 'reading b' not in said and 'reading c' not in said
+    assert not progress._CLOCKS and not said.rsplit('\r', 1)[-1].strip()
+
+def test_reading_comparing_and_resampling_show_that_they_live(usbook, tmp_path, monkeypatch):
+    from contextlib import nullcontext
+    from usbook.core import progress
+    from usbook.evidence.froc import toy_detections
+    from usbook.predictions.predictions import toy_predictions
+    said = []
+    monkeypatch.setattr(progress, 'alive', lambda text: said.append(text) or nullcontext())
+    toy_predictions(10, 2).write(tmp_path/'a.csv')
+    toy_detections(n_patients=20).write(tmp_path)
+    assert usbook('evaluate', 'a.csv').returncode == usbook('compare', 'a.csv', 'a.csv').returncode == 0
+    assert usbook('froc', 'detections.csv', 'lesions.csv', '--scans', 'scans.csv', '--n-boot', 10).returncode == 0
+    assert said == ['reading a.csv']*3 + ['comparing the two', 'reading the three tables',
+                                          'drawing patients again and again']
+
 def test_phantom(usbook, tmp_path):
     r = usbook('phantom', 'lung_signs', '--n', 6, '--out', 'p', '--size', 64, '--json')
     assert (

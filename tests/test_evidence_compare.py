@@ -23,7 +23,7 @@ from usbook.evidence.compare import (
 )
 from usbook.evidence.decide import decide, sign
 from usbook.evidence.metrics import evaluate
-from usbook.evidence.resample import Support, difference, kish
+from usbook.evidence.resample import DIFFER, Support, difference, kish
 from usbook.predictions.predictions import Predictions, toy_predictions
 from usbook.studies.formula import Condition
 from usbook.studies.study import Claim
@@ -68,12 +68,13 @@ def test_two_patients_who_differ_are_too_few():
 def test_unequal_patients_widen_the_interval():
     sizes = np.array([50] + [1] * 24)
     assert kish(sizes) == pytest.approx(74**2 / (2500 + 24)) and kish([4] * 9) == 9
-    even, odd = (difference_interval(0., .1, Support(25, o, o, 74)) for o in (25, 3.5))
+    even, odd = (difference_interval(0., .1, Support(k, o, o, 74)) for k, o in ((25, 25), (6, 3.5)))
     assert (odd.high - odd.low) / (even.high - even.low) == pytest.approx(
         stats.t.ppf(0.975, 2.5) / stats.t.ppf(0.975, 24)
     )
     assert difference_interval(0., .1, Support(25, kish(sizes), 2., 74)).low is None
-    assert difference_interval(0., .1, Support(25, 25, 25, 74), differ=2).low is None
+    assert 'an interval needs 10' in difference_interval(0., .1, Support(50, 6.9, 6.9, 295)).note
+    assert difference_interval(0., .1, Support(25, 25, 25, 74), differ=5).low is None
 
 
 def test_the_interval_of_the_accuracy_is_the_t_interval_over_patients():
@@ -180,7 +181,7 @@ def test_pages_and_reports_have_one_interval_of_a_difference(seed):
     rng = np.random.default_rng(seed)
     who = np.repeat(np.arange(9), rng.integers(1, 9, 9))
     right, other = (rng.random(len(who)) < p for p in (.8, .5))
-    if len(np.unique(who[right != other])) < 3: return
+    if len(np.unique(who[right != other])) < DIFFER: return
     one, two = compare(table(right, who), table(other, who)).differences['accuracy'], difference(other, right, who)
     assert one.value == pytest.approx(two.value) and one.events == two.events
     if two.low is not None: assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=1e-9)

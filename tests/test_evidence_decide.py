@@ -155,3 +155,13 @@ def test_every_interval_holds_its_own_value():
             seen += 1
             assert i.low <= i.value + 1e-12 and i.value - 1e-12 <= i.high, i
     assert seen > 500
+
+
+def test_wilsons_interval_at_another_level_is_wilsons():
+    "The ends were moved in proportion, and a bound would have moved at the end of the scale"
+    for k in (0, 3, 18, 20):
+        for alpha in (.01, .05 / 18, .2):
+            got, want = widened(wilson(k, 20))(alpha), wilson(k, 20, alpha)
+            assert tuple(got) == pytest.approx(tuple(want), abs=1e-9)
+    bound = Interval(.995, .95, 1., 'Wilson with 30 patients as the effective number of images')
+    assert widened(bound)(.01).low < .95 and widened(bound)(.01).high == 1

@@ -351,4 +351,5 @@ def test_a_merit_near_one_stays_below_one_and_covers():
     from usbook.evidence.froc import jafroc, match
     truth = jafroc(match(fr.toy_detections(n_patients=1500, skill=3., seed=99)))[0]
     seen = [fr.froc(fr.toy_detections(n_patients=25, skill=3., seed=s), n_boot=200).jafroc for s in range(60)]
-    assert np.mean([i.low <= truth <= i.high for i in seen]) > .88 and max(i.high for i in seen) < 1
+    assert np.mean([i.low <= truth <= i.high for i in seen]) > .88
+    assert max(i.high for i in seen if not i.note.startswith('one end only')) < 1

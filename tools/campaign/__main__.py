@@ -14,7 +14,8 @@ from pathlib import Path
 from . import children, ends, inputs, kills
 
 RECORD = children.ROOT/'nbs'/'records'/'campaign.json'
-KILLS = {'phantom': 20, 'exercises': 24, 'class': 24, 'cutting': 24, 'workshop': 8, 'reproduce': 6}  # 12 of the others
+SO_FAR = children.ROOT/'build'/'campaign.json'  # while it runs: `usbook lab` copies the records, which must not change
+KILLS = {'phantom': 14, 'exercises': 14, 'class': 14, 'cutting': 14, 'workshop': 8, 'reproduce': 5}  # 12 of the others
 PARTS = ('inputs', 'terminals', 'kills', 'disks', 'two')
 
 
@@ -78,10 +79,11 @@ def main():
                 found += failures
                 total += counts
                 seconds[part] = round(time.monotonic() - began)
-                if a.record: write(Path(a.record), all_figures, this, found, before)
+                if a.record: write(SO_FAR, all_figures, this, found, before)
             total.pop('slowest', None)
             say(f'{part}: {dict(total)}, {seconds.get(part, 0)} s')
             shutil.rmtree(Path(d)/part, ignore_errors=True)
+    if a.record: shutil.move(SO_FAR, a.record)
     for f in found: print('FAILED', *map(str, f), sep=' | ')
     return bool(found)
 

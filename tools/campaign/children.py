@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Callable
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 300  # seconds that any command may take here
+LIMIT = 600  # seconds that any command may take here
 
 
 def load():
@@ -370,6 +370,7 @@ def writers():
         Writer('page', command('page', 'out/page.html'), in_a_folder),
         Pages('report of an evaluation', command('evaluate', 'p.csv', '--report', 'out/r.html'), table, same=False),
         Pages('look', command('look', IMAGES.parent, '--out', 'out/look.html'), in_a_folder, same=False),
+        Writer('before-after', command('before-after', '--out', 'out')),
         Packs('submit', command('submit', 'class/reader_s00.csv', '--name', 'Ada', '--out', 'out'), class_files,
               same=False),
         Box('workshop', box, shop, same=False, again=(0, 2)),

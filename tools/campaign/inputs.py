@@ -23,7 +23,7 @@ from usbook.core.errors import BadInput
 from .mutations import BYTES, TABLE, TEXT, TREE, mutate
 
 SECONDS, MEGABYTES, LETTERS = 10, 3000, 500  # of a processor's time, of memory, and how long a sentence may be
-PATIENCE = 60                                # seconds on the clock: other work may go on beside this
+PATIENCE = 240                               # seconds on the clock: other work may go on beside this
 
 
 def pixels(seed, shape=(16, 16)): return np.random.default_rng(seed).integers(0, 255, shape, dtype='uint8')

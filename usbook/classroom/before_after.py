@@ -87,15 +87,17 @@ WHEN = ('before', 'after')
 def write_sheets(folder:Path|str, # receives them; made where it is missing
                  lang:str='en'    # language of the sheets
                 )->list:          # paths: sheet, key, empty table
-    "What a teacher prints, and the table to fill in; what is there already is kept"
+    "What a teacher prints, and the table to fill in; what is there with other words in it is kept"
     test, folder = course_test(lang), Path(folder)
     head = ','.join(['learner', 'when', *(f'q{i + 1}' for i in range(len(test)))]) + '\n'
     made = {'before-after.html': sheet_page(test), 'before-after-key.html': sheet_page(test, key=True),
             'before-after.csv': head}
     folder.mkdir(parents=True, exist_ok=True)
-    if (there := [n for n in made if (folder/n).exists()]):
+    if (there := [n for n, text in made.items() if (folder/n).exists() and not _same(folder/n, text)]):
         raise BadInput(f'{there[0]} is there already', folder, remedy='name another folder with --out')
     return [write_file(folder/n, text) for n, text in made.items()]
+
+def _same(path, text): return path.is_file() and path.read_bytes() == text.encode('utf-8')
 
 # %% ../../nbs/classroom/10_before_after.ipynb #7df1e93a
 @dataclass(frozen=True, eq=False)

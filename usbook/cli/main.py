@@ -356,8 +356,10 @@ def _read(args, path):
     "The predictions in a file, one row for each scan or patient where that is asked for"
     from usbook.predictions.combined import combine
     from usbook.predictions.reading import read_predictions
-    p = read_predictions(path, args.columns or '', getattr(args, 'independent', False), args.truth)
-    return combine(p, args.per, args.how) if args.per else p
+    from usbook.core.progress import alive
+    with alive(f'reading {_short(path)}'):
+        p = read_predictions(path, args.columns or '', getattr(args, 'independent', False), args.truth)
+        return combine(p, args.per, args.how) if args.per else p
 
 def _names(paths):
     "Short names of files, where these differ"
@@ -429,6 +431,7 @@ def _show_groups(groups, table=None):
 # %% ../../nbs/cli/04_main.ipynb #b55cf62f
 def _compare(args):
     from usbook.cli.show import show_comparison
+    from usbook.core.progress import alive
     from usbook.evidence.compare import compare
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'a')
@@ -436,8 +439,8 @@ def _compare(args):
         raise BadInput(
             'compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both'
         )
-    a = _read(args, args.a)
-    c = compare(a, _read(args, args.b) if args.b else args.reader)
+    a, b = _read(args, args.a), _read(args, args.b) if args.b else args.reader
+    with alive('comparing the two'): c = compare(a, b)
     page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
     if args.json: return show_json(c.as_dict() | (dict(report=str(page)) if page else {}))
     show_comparison(c)
@@ -468,15 +471,17 @@ s2,3,20,20,15,15,0.21
 
 def _froc(args):
     from usbook.cli.show import show_froc
+    from usbook.core.progress import alive
     from usbook.evidence.froc import froc
     from usbook.evidence.scored import mark_subgroup_table
     from usbook.predictions.detections import Detections
     if args.example: return print(EXAMPLE_DETECTIONS, end='')
     _given(args, 'detections', 'lesions', 'scans')
-    d = Detections.read(args.detections, args.lesions, args.scans)
+    with alive('reading the three tables'): d = Detections.read(args.detections, args.lesions, args.scans)
     rates = tuple(_number(r, '--rates') for r in args.rates.split(','))
-    f = froc(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
-    groups = _mark_groups(args, d, rates)
+    with alive('drawing patients again and again'):
+        f = froc(d, rates=rates, hit=args.hit, n_boot=args.n_boot, seed=args.seed or 0)
+        groups = _mark_groups(args, d, rates)
     page, r = f.report(args.report, groups=groups) if _reported(args) else None, f.as_dict()
     if groups: r['subgroups'] = [g.as_dict() for g in groups]
     if args.json: return show_json(r | (dict(report=str(page)) if page else {}))

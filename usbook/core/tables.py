@@ -227,7 +227,7 @@ def column_text(sheet:Sheet, # any table
     "A column as text; whole numbers lose their point"
     col = sheet.table[column]
     out = np.empty(len(col), dtype=object)
-    out[:] = [_plain(v) for v in col.astype(object)]
+    out[:] = [v.strip() if v.__class__ is str else _plain(v) for v in col.astype(object).tolist()]
     return out
 
 def _plain(v):

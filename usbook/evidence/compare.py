@@ -20,7 +20,7 @@ from ..core.errors import BadInput
 from ..core.interval import Interval, counted
 from .decide import Decision, decide, holm, sign
 from .metrics import folds_of, rests_on
-from .resample import (Resampler, Spread, Support, difference, few, interval_from, jackknife,
+from .resample import (DIFFER, Resampler, Spread, Support, difference, few, interval_from, jackknife,
                                       jackknife_interval, kish, support_of, weakest)
 from .scores import kappa
 from ..predictions.predictions import Predictions, paired
@@ -221,7 +221,8 @@ def difference_interval(value:float,         # the difference
     if value is None or not np.isfinite(value): return Interval(note='does not exist')
     why = ''
     if differ == 0: why = 'no interval: the two give the same answers, and that says nothing about other images'
-    elif differ is not None and differ < 3: why = f'no interval: the two differ on {differ} of the patients only'
+    elif differ is not None and differ < DIFFER:
+        why = f'no interval: the two differ on {differ} of the patients only, and an interval needs {DIFFER}'
     if why: return Interval(float(value), note=why, patients=support.patients, events=support.events)
     return interval_from(float(value), se, support, 'any')
 
@@ -236,7 +237,7 @@ def right_difference(first,        # (n,) booleans: where the first is right
     "The difference of two shares on the same images, as pages, comparisons and claims show it"
     first, second = np.asarray(first, bool), np.asarray(second, bool)
     gap, differ = difference(second, first, patients, folds), len(np.unique(np.asarray(patients)[first != second]))
-    if gap.value is None or differ > 2: return gap
+    if gap.value is None or differ >= DIFFER: return gap
     return difference_interval(gap.value, 0., Support(gap.patients or 0, 0, 0, len(first), gap.events), differ)
 
 # %% ../../nbs/evidence/06_compare.ipynb #caac6dbb

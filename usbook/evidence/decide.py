@@ -129,11 +129,18 @@ def _quantile(alpha, df):
     from scipy.special import stdtrit
     return float(stdtrit(df, 1 - alpha / 2))
 
-def _at_an_end(interval, ratio):
-    "Wilson's interval of 0 or 1: the odds of its other end grow with the square of the quantile"
-    far = interval.low if interval.value == 1 else 1 - interval.high
-    far = 1 / (1 + (1 - far) / far * ratio**2) if far > 0 else far
-    return interval.replace(low=far) if interval.value == 1 else interval.replace(high=1 - far)
+def _wilson_at(interval, ratio):
+    "Wilson's interval at a quantile `ratio` times as large, an end at 0 or 1 stays; None for what was moved since"
+    p, low, high = interval
+    end = low if 0 < low < p else high
+    if not 0 < end < 1 or not 0 <= p <= 1: return interval
+    def ends(a):
+        mid, half = (p + a / 2) / (1 + a), (a * (p * (1 - p) + a / 4))**.5 / (1 + a)
+        return mid - half if low > 0 else low, mid + half if high < 1 else high
+    square = (p - end)**2 / (end * (1 - end))
+    if abs(ends(square)[1] - high) > 1e-9: return None
+    first, second = ends(square * ratio**2)
+    return interval.replace(low=first, high=second)
 
 
 # %% ../../nbs/evidence/04_decide.ipynb #82ab847e
@@ -142,11 +149,11 @@ def widened(interval:Interval, # at the level 1 - `alpha`
            ):                  # function: another alpha -> `Interval`
     "The same interval at other levels, moved on its own scale and by the quantiles of its own distribution"
     v, low, high = interval
-    end = interval.method.startswith('Wilson') and v in (0, 1)
+    wilson = interval.method.startswith('Wilson')
     there, back = _SCALES[interval.scale]
     def at(other):
         ratio = _quantile(other, interval.df) / _quantile(alpha, interval.df)
-        if end: return _at_an_end(interval, ratio)
+        if wilson and (found := _wilson_at(interval, ratio)): return found
         try: x, y, z = (there(min(max(o, low), high)) for o in (v, low, high))
         except (ValueError, ZeroDivisionError):
             return interval.replace(low=v - (v - low) * ratio, high=v + (high - v) * ratio)

@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from ..core.errors import BadInput
 from ..core.interval import Interval
 from ..core.progress import Progress
-from .resample import (LEAST_OF_CLASS, Resampler, Spread, Support, few, freedom, interval_from,
+from .resample import (LEAST_OF_AVERAGE, LEAST_OF_CLASS, Resampler, Spread, Support, few, freedom, interval_from,
                                       likelihood_interval, proportion_of, kish, wilson)
 from .scores import calibration_error, class_metrics, ratio, table_metrics
 from ..predictions.predictions import Predictions
@@ -118,6 +118,7 @@ class _Counts:
                           tn=self.without(truth + fp), wrong=self.of(fn + fp))
         right = np.asarray(tp.sum(0)).ravel()
         self.carriers = float(min(kish(right), kish(self.m - right)))
+        self.lopsided = bool(kish(self.m) < (self.m > 0).sum() / 2)
         self.wrong, self.right = float(self.m.sum() - right.sum()), float(right.sum())
 
     def of(self, a):
@@ -157,7 +158,11 @@ def _support(counts, name, c, loss, unit, folds):
     carriers = loss if loss is not None else float(min(max(s['fn'][2][c], s['fp'][2][c]),
                                                        max(s['tp'][2][c], s['tn'][2][c])))
     return Support(int(weak[1][c]), float(weak[2][c]), carriers, int(weak[0][c]), int(weak[0][c]),
-                   freedom=float(weak[3][c]), **more)
+                   freedom=float(weak[3][c]), **_of_average(counts, int(weak[0][c]), unit), **more)
+
+def _of_average(counts, rarest, unit):
+    "What averages and rankings ask for beside"
+    return dict(least=LEAST_OF_AVERAGE if unit == 'patients' else 3, rarest=rarest, lopsided=counts.lopsided)
 
 # %% ../../nbs/evidence/03_metrics.ipynb #4b3f3ff9
 def _support_overall(counts, name, loss, unit, folds):
@@ -171,10 +176,9 @@ def _support_overall(counts, name, loss, unit, folds):
     rarely = ('auc', 'average_precision', 'specificity')
     sides = ('true', 'other') if name.endswith(rarely) else ('true',)
     on, c = min(((s[o], c) for o in sides for c in range(counts.k)), key=lambda o: o[0][2][o[1]])
-    least = LEAST_OF_CLASS if name.endswith(('precision', 'f1', 'averages')) and unit == 'patients' and not \
-        name.endswith('average_precision') else 3
-    return Support(int(on[1][c]), float(on[2][c]), carriers, n, int(s['true'][0].min()), least=least,
-                   freedom=float(on[3][c]), **more)
+    rarest = int(s['true'][0].min())
+    return Support(int(on[1][c]), float(on[2][c]), carriers, n, rarest, freedom=float(on[3][c]),
+                   **_of_average(counts, rarest, unit), **more)
 
 # %% ../../nbs/evidence/03_metrics.ipynb #2d4cbcda
 def rests_on(

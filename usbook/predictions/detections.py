@@ -16,6 +16,7 @@ from fastcore.basics import patch
 # %% ../../nbs/predictions/01_detections.ipynb #fff48abf
 from ..core.errors import BadInput, refuse
 from ..core.files import write_file
+from ..core.progress import alive
 from ..core.tables import (Sheet, column_filled, column_numbers, column_text, need_columns, no_doubles,
                                 read_sheet)
 from .predictions import read_meta, write_meta
@@ -128,7 +129,8 @@ def read(cls:Detections,
         )->Detections:
     "Read the three tables and check them"
     paths = [Path(o) for o in (scans, lesions, detections)]
-    return cls(*map(read_sheet, paths), read_meta(paths[2].with_suffix('.json')), tuple(map(str, paths)))
+    with alive(f'reading {paths[2].name}'):
+        return cls(*map(read_sheet, paths), read_meta(paths[2].with_suffix('.json')), tuple(map(str, paths)))
 
 # %% ../../nbs/predictions/01_detections.ipynb #4bca0bbb
 @patch

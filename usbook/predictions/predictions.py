@@ -18,6 +18,7 @@ from fastcore.basics import patch
 # %% ../../nbs/predictions/00_predictions.ipynb #9bab3f7c
 from ..core.errors import BadInput
 from ..core.files import read_json, write_file
+from ..core.progress import alive
 from ..core.tables import (Sheet, column_codes, column_filled, column_numbers, column_text, need_columns,
                                 no_doubles, read_sheet)
 
@@ -195,9 +196,11 @@ def read(cls:Predictions,
          independent=False # a table without a column patient is taken, and every image is a patient of its own
         )->Predictions:
     "Read predictions and check them"
-    path, sheet = Path(path), any_sheet(path)
-    notes = _alone(sheet) if independent and 'patient' not in sheet else ()
-    return cls(sheet, None, read_meta(path.with_suffix('.json')), str(path), notes)
+    path = Path(path)
+    with alive(f'reading {path.name}'):
+        sheet = any_sheet(path)
+        notes = _alone(sheet) if independent and 'patient' not in sheet else ()
+        return cls(sheet, None, read_meta(path.with_suffix('.json')), str(path), notes)
 
 def _alone(sheet):
     "Give a table without patients one patient per image; the note says so"

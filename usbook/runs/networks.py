@@ -152,33 +152,55 @@ def run_marks(folder:str|Path,     # of a run of detectors
               arm:str|None=None    # which networks; None: the last whose step can be repeated
              )->tuple:             # (`Detections`, which arm and why)
     "What a run's detector marks on other clips, with the step that the run put on top of it"
-    from usbook.learn.detect import as_detections, link, merge_places
+    from usbook.learn.detect import as_detections
     from usbook.learn.fits import fits_folder
     from usbook.learn.predict import mark_clips, stored_detector
-    from usbook.studies.breast_cine import STEPS
     results = read_run(folder)
     fits = networks_of(results, folder)
-    steps = {a: STEPS[s][1] if (s := _step(folder, a)) in STEPS else s for a in fits}
-    able = {'places': merge_places, 'link': link}
-    if arm: arm, why = choose_arm(fits, Path(), arm)
-    else: arm, why = _last_able(steps, able)
-    if steps[arm] not in able:
+    steps = {a: _repeated(folder, a) for a in fits}
+    arm, why = choose_arm(fits, Path(), arm) if arm else _last_able(steps)
+    if not steps[arm]:
         raise BadInput(f'{arm} ends with a network that looks along a clip, and that one is not kept', folder,
-                       remedy='ask another with --arm: ' + ', '.join(a for a in steps if steps[a] in able))
+                       remedy='ask another with --arm: ' + ', '.join(a for a in steps if steps[a]))
     settings, _ = _as_run(folder, results, settings, arm)
     fit = stored_detector(fits_folder(settings)/fits[arm][0], clips, settings)
-    marks = able[steps[arm]](mark_clips(fit))
+    marks = steps[arm](mark_clips(fit), fit.frames)
     meta = dict(made_by='usbook predict', run=Path(folder).absolute().name, arm=arm, step=_step(folder, arm))
     return as_detections(fit.frames.clips, 'test', marks, **meta, detector=fit.meta), why
 
+# %% ../../nbs/runs/04_networks.ipynb #ea9e347e
 def _step(folder, arm): # what a run put on top of a detector
     return read_meta(Path(folder)/f'detections-{arm}'/'detections.json').get('step', '')
 
-def _last_able(steps, able):
-    "The fine-tuned sequence, unless it can't be repeated"
-    some = [a for a in steps if steps[a] in able]
+def _repeated(folder, arm):
+    "The step of an arm, as a function of marks and frames; `None` where its network is not there"
+    from usbook.learn.detect import link, linked, merge_places, score_tracks
+    from usbook.studies.breast_cine import STEPS
+    how = STEPS.get(_step(folder, arm), (0, ''))[1]
+    if how != 'temporal': return dict(places=lambda m, _: merge_places(m), link=lambda m, _: link(m)).get(how)
+    net = _clip_network(Path(folder)/f'{arm}-temporal.safetensors')
+    return net and (lambda m, frames: score_tracks(net, linked(m), frames))
+
+def _clip_network(path):
+    "The network that looks along a clip, as its run kept it; `None` where there is no such file"
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    from usbook.learn.detect import TrackNet
+    if not path.is_file(): return None
+    try:
+        state = load_file(path)
+        net = TrackNet(*reversed(state['first.weight'].shape[:2]))
+        net.load_state_dict(state)
+    except (SafetensorError, KeyError, RuntimeError, OSError, ValueError, TypeError) as e:
+        raise BadInput(f'is no network along a clip, or is damaged ({type(e).__name__})', path,
+                       remedy='make the run again: usbook rerun') from None
+    return net.eval()
+
+def _last_able(steps):
+    "The last arm whose step can be repeated"
+    some = [a for a, able in steps.items() if able]
     if not some: raise BadInput(f'none of the networks ({", ".join(steps)}) can be asked about other clips')
-    return some[-1], f'{some[-1]}, the last of the run' + ('' if steps[list(steps)[-1]] in able else
+    return some[-1], f'{some[-1]}, the last of the run' + ('' if steps[list(steps)[-1]] else
                                                            ' whose step can be repeated')
 
 # %% ../../nbs/runs/04_networks.ipynb #fe5c5e29

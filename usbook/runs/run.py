@@ -239,7 +239,7 @@ def conclude(machinery:Machinery, # the study's machinery
 def save(out:Outcome,  # what was found
          folder:Path   # an existing empty folder
         )->Path:
-    "results.json, predictions (detections in a folder of three tables), settings and environment"
+    "results.json, predictions (detections in a folder of three tables), steps, settings and environment"
     folder = Path(folder)
     for name, obj in (('results', out.results), ('settings', out.settings.as_dict()), ('environment', environment())):
         write_file(folder/f'{name}.json', as_json(obj))
@@ -247,9 +247,18 @@ def save(out:Outcome,  # what was found
         for k, p in enumerate([a.test, *a.repeats], 1):
             name = f'{a.name}-seed{k}' if k > 1 else a.name
             p.write(folder/(f'detections-{name}' if isinstance(p, Detections) else f'predictions-{name}.csv'))
+        for net in _clip_networks(a): write_file(folder/f'{a.name}-temporal.safetensors', _as_safetensors(net))
     return folder
 
 def draw(out:Outcome   # with its folder, where the numbers are
         )->Path|None:  # the report; None where not even that could be written
     "report.html and its figures, into the folder where the numbers already are"
     return write_report(out, out.folder, environment())
+
+def _clip_networks(a):
+    "Networks that learned along clips on top of an arm's detector: they are in no fit of the store"
+    return [t.net for s in a.fits for n, t in getattr(s, 'temporal', {}).items() if t and s.fits[n].key in a.keys]
+
+def _as_safetensors(net):
+    from safetensors.torch import save as as_bytes
+    return as_bytes({k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()})

@@ -145,6 +145,7 @@ export function freedom(a) { return Math.max(kish(Float64Array.from(a, x => x * 
 function logit(p) { const s = 2 * (p - .5); return p < .3 || p > .65 ? Math.log(p / (1 - p)) : Math.log1p(s) - Math.log1p(-s); }
 function expit(x) { return 1 / (1 + Math.exp(-x)); }
 function tenth(x) { return (x % 1 === .25 ? x - .05 : x).toFixed(1); }   // a tie goes to the even digit, as in Python
+function whole(x) { return String(x % 1 === .5 ? 2 * Math.round(x / 2) : Math.round(x)); }   // the same for whole numbers
 function none(value, note) { return { value, low: null, high: null, note }; }
 function counted(n, unit) { return `${n} ${n === 1 ? unit.replace(/s(?= |$)/, "") : unit}`; }
 function missing(s) {                              // why there is no interval; "" if there can be one
@@ -161,15 +162,21 @@ function warning(s) {                              // what a reader has to know
 }
 const SAME = s => `no interval: it is the same without any one of the ${s.unit}, so every resample gives the same`;
 function jackknife(value, n, first, second) { return Math.sqrt((n - 1) / n * Math.max(second - first * first / n, 0)); }
-// Wilson's ends with a moderated variance, where few patients carry the metric; null elsewhere (`_floor`)
-const ALIKE = .4, ASSUMED = 4;
-function floor(value, se, s, folds, two = 1) {     // two: 2 for a metric from -1 to 1, whose ends are those of (value + 1) / 2
-  if (s.carriers >= Math.min(12, (s.effective < s.patients / 2 ? .85 : .6) * s.effective)) return null;
-  const n = s.images, p = (value + two - 1) / two, middle = (p * n + .5) / (n + 1), seen = 1 / (middle * (1 - middle) * (two * se) ** 2);
-  const assumed = Math.min(1 / ((1 - ALIKE) / n + ALIKE / s.effective), n), d = Math.min(s.df, s.carriers), d0 = ASSUMED / Math.max(1 - assumed / n, 1e-6);
-  const votes = Math.min((d + d0) / (d / seen + d0 / assumed), n) / (folds > 1 ? 2 : 1);
-  const w = wilson(p * votes, votes, tQuantile(d + d0));
-  return { low: two * w.low - two + 1, high: two * w.high - two + 1 };
+const CARRIERS = 2.5, ERRORS = 20, DIFFER = 6;
+function oneEnd(value, s, two = 1) {               // why a metric has one end at most; "" where it may have both (`_one_end`)
+  const p = (value + two - 1) / two;
+  if (!(p > 1e-12 && p < 1 - 1e-12)) return "every resample gives the same";
+  const n = Math.min(p, 1 - p) * (s.rarest ?? s.images);
+  if (!(s.effective < s.patients / 2 || s.lopsided)) return s.carriers > CARRIERS - 1e-9 ? "" : `one end only: the fewer of its errors and hits lie with ${s.unit} who count as ${tenth(s.carriers)}, and both ends need ${CARRIERS}`;
+  if (n > ERRORS - 1e-6) return "";
+  return `one end only: a few ${s.unit} hold most images, and both ends need ${ERRORS} errors and as many hits; it has ${whole(n)} of the fewer`;
+}
+function bound(value, s, why, folds, two = 1) {    // one end of a share, both where each patient has one image (`_bound`)
+  const warn = warning(s), join = (...o) => o.filter(Boolean).join("; ");
+  if (two === 2) return none(value, join(`no interval: ${why.replace("one end only: ", "")}`, warn));
+  const votes = s.effective / (folds > 1 ? 2 : 1), w = wilson(value * votes, votes);
+  if (s.images === s.patients && s.rarest === undefined && value > 0 && value < 1) return { value, low: w.low, high: w.high, note: warn };
+  return { value, low: value >= .5 ? w.low : 0, high: value >= .5 ? 1 : w.high, note: join(why, warn) };
 }
 // Scales of metrics (`SCALES`): there, back, and the ends, kept half an image away, and clear of the value (`_inside`)
 const off = (n, away) => away > 1e-12 ? Math.min(.5 / n, away / 2) : .5 / n;   // how far off the ends
@@ -184,19 +191,12 @@ export function intervalFrom(value, se, s, scale = "share", folds = 1) {   // `i
   if (value === null || Number.isNaN(value)) return none(null, "does not exist");
   const why = missing(s), two = scale === "signed" ? 2 : 1;
   if (why) return none(value, why);
-  if (scale !== "positive" && !(value > 1e-12 - (two - 1) && value < 1 - 1e-12)) {
-    const note = ["every resample gives the same", warning(s)].filter(Boolean).join("; ");
-    if (two === 2) return none(value, `no interval: ${note}`);
-    const votes = s.effective / (folds > 1 ? 2 : 1), w = wilson(value * votes, votes);
-    return { value, low: w.low, high: w.high, note };
-  }
+  const one = scale === "positive" ? "" : oneEnd(value, s, two);
+  if (one) return bound(value, s, one, folds, two);
   if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
-  const df = scale === "positive" ? Math.max(Math.min(s.df, s.carriers), 1) : s.df, reach = tQuantile(df) * se * (folds > 1 ? Math.SQRT2 : 1);
+  const df = scale === "positive" ? Math.max(Math.min(s.df, s.carriers), 1) : s.rarest === undefined ? s.effective - 1 : s.df, reach = tQuantile(df) * se * (folds > 1 ? Math.SQRT2 : 1);
   const [there, back, range] = SCALES[scale], [lo, hi] = range(Math.max(s.images, 1), value), at = there(clamp(value, lo, hi));
-  let low = back(at - reach), high = back(at + reach);
-  const least = scale === "positive" ? null : floor(value, se, s, folds, two);
-  if (least) { low = Math.min(low, least.low); high = Math.max(high, least.high); }
-  return { value, low, high, note: warning(s) };
+  return { value, low: back(at - reach), high: back(at + reach), note: warning(s) };
 }
 // A proportion from what each patient brings (`proportion_of`): hits and misses; `beside`, for a precision: images of the class.
 export function proportion(hits, misses, { beside = null, folds = 1 } = {}) {
@@ -212,17 +212,15 @@ export function proportion(hits, misses, { beside = null, folds = 1 } = {}) {
   }
   const why = missing(s);
   if (why) return none(value, why);
-  const votes = s.effective / (folds > 1 ? 2 : 1), w = wilson(value * votes, votes), warn = warning(s);
-  if (!(value > 1e-12 && value < 1 - 1e-12)) return { value, low: w.low, high: w.high, note: ["every resample gives the same", warn].filter(Boolean).join("; ") };
+  const one = oneEnd(value, s);
+  if (one) return bound(value, s, one, folds);
   const e = .5 / M, at = logit(clamp(value, e, 1 - e));
   let first = 0, second = 0;
   for (let i = 0; i < K; i++) if (size[i] > 0) { const a = logit(clamp((H - hits[i]) / (M - size[i]), e, 1 - e)) - at; first += a; second += a * a; }
   const se = jackknife(value, patients, first, second);
   if (!(se > 0) || !Number.isFinite(se)) return none(value, SAME(s));
-  const reach = tQuantile(s.df) * se * (folds > 1 ? Math.SQRT2 : 1), least = floor(value, se, s, folds);
-  let low = expit(at - reach), high = expit(at + reach);
-  if (least) { low = Math.min(low, least.low); high = Math.max(high, least.high); }
-  return { value, low, high, note: warn };
+  const reach = tQuantile(s.effective - 1) * se * (folds > 1 ? Math.SQRT2 : 1);
+  return { value, low: expit(at - reach), high: expit(at + reach), note: warning(s) };
 }
 // A paired difference from each patient's sum of differences (`difference`, and where there is one: `difference_interval`).
 export function difference(gap, size, differ, { folds = 1 } = {}) {
@@ -230,8 +228,9 @@ export function difference(gap, size, differ, { folds = 1 } = {}) {
   for (let i = 0; i < size.length; i++) { D += gap[i]; M += size[i]; if (size[i] > 0) patients++; }
   if (!M) return none(null, "no image");
   const value = D / M, s = { patients, effective: kish(size), df: freedom(size), images: M, unit: "patients", least: 3 };
+  if (s.effective < patients / 2) s.least = 10;
   if (!differ) return none(value, "no interval: the two give the same answers, and that says nothing about other images");
-  if (differ < 3) return none(value, `no interval: the two differ on ${differ} of the patients only`);
+  if (differ < DIFFER) return none(value, `no interval: the two differ on ${differ} of the patients only, and an interval needs ${DIFFER}`);
   const why = missing(s);
   if (why) return none(value, why);
   let first = 0, second = 0;

@@ -86,10 +86,11 @@ export function evaluateTable({ prob, n, k, target, patient, patients: K, folds 
   for (const t of tp) for (let i = 0; i < K; i++) right[i] += t[i];
   const carriers = Math.min(kish(right), kish(less(m, right))), unit = "patients";
   const support = (w, more) => ({ patients: w.patients, effective: w.effective, df: w.df, unit, least: 3, ...more });
+  const lopsided = kish(m) < m.reduce((c, x) => c + (x > 0), 0) / 2;
   const weaker = (a, b) => b.effective < a.effective ? b : a;
   function ofClass(name, j, loss) {
     const s = sides[j];
-    if (!SIDES[name]) { const w = weaker(s.on, s.other); return support(w, { carriers: loss, images: w.images }); }
+    if (!SIDES[name]) { const w = weaker(s.on, s.other); return support(w, { carriers: loss, images: w.images, least: 10, rarest: w.images, lopsided }); }
     const [on, hit, miss] = SIDES[name].map(o => s[o]), least = name === "precision" || name === "npv" || name === "f1" ? 5 : 3;
     const w = least > 3 ? weaker(on, name === "npv" ? s.other : s.on) : on;
     return support(w, { carriers: Math.min(hit.effective, miss.effective), images: on.images, least });
@@ -98,7 +99,7 @@ export function evaluateTable({ prob, n, k, target, patient, patients: K, folds 
     if (!/^(macro|balanced)/.test(name)) return { patients: m.reduce((c, x) => c + (x > 0), 0), effective: kish(m), df: freedom(m), carriers: loss, images: n, unit, least: 3 };
     const both = /(auc|specificity)$/.test(name) ? ["on", "other"] : ["on"];
     const w = both.flatMap(o => sides.map(s => s[o])).reduce((a, b) => weaker(a, b));
-    return support(w, { carriers: loss, images: n, least: /(precision|f1)$/.test(name) ? 5 : 3 });
+    return support(w, { carriers: loss, images: n, least: 10, rarest: Math.min(...Q), lopsided });
   }
   // without each patient in turn
   const left = {}, each = Array.from({ length: k }, () => ({}));
