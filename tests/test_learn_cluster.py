@@ -46,8 +46,8 @@ def tasks(m, cache, on='', n=2):
     return [(m, Job(RECIPE, 'finetuned', settings=s, seed=k, progress=False)) for k in range(n)]
 
 
-def dask(*words):
-    env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+def dask(*words, cache=''):
+    env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', USBOOK_CACHE=str(cache))
     return subprocess.Popen([sys.executable, '-m', 'dask', *map(str, words)], env=env,
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -71,7 +71,7 @@ def cluster(tmp_path_factory):
         address = json.loads(where.read_text())['address']
         for k in 'ab':
             ours.append(dask('worker', address, '--no-nanny', '--nthreads', 1, '--no-dashboard', '--local-directory',
-                             folder/k, '--name', k))
+                             folder/k, '--name', k, cache=folder/'away'))
         wait(lambda: len(workers_at(address)) == 2)
         yield address, ours[1:]
     finally:
