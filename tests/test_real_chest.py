@@ -73,9 +73,9 @@ def stage_one(m, parts, plan, settings):
 
 
 def test_short(realdata, tmp_path):
-    "40 films, one split: what must hold of any honest result"
+    "50 films, one split: what must hold of any honest result"
     m = read(realdata)
-    m = m.subset(np.isin(np.arange(len(m)), np.concatenate([np.flatnonzero(m.targets == k)[:20] for k in (0, 1)])))
+    m = m.subset(np.isin(np.arange(len(m)), np.concatenate([np.flatnonzero(m.targets == k)[:25] for k in (0, 1)])))
     assert check_films(m).notes == m.notes, 'real films from the front look like films from the front'
     own, two = settings_for(realdata, tmp_path)
     m = split_by_patient(m, (.6, 0., .4), seed=0)

@@ -15,10 +15,8 @@ from fastcore.basics import patch
 from ..core.errors import BadInput
 from ..core.interval import Interval
 from ..core.progress import Progress
-from usbook.evidence.resample import (
-    LEAST_OF_AVERAGE, LEAST_OF_CLASS, Resampler, Spread, Support, few, freedom, interval_from, likelihood_interval,
-    proportion_of, kish, wilson
-)
+from .resample import (LEAST_OF_AVERAGE, LEAST_OF_CLASS, Resampler, Spread, Support, few, freedom,
+                                      interval_from, likelihood_interval, proportion_of, kish, wilson)
 from .scores import calibration_error, class_metrics, ratio, table_metrics
 from ..predictions.predictions import Predictions
 
