@@ -207,12 +207,17 @@ def score_marks(f:Froc    # from `froc`
     m, names = f.marks, list(f.overall)
     w = np.hstack(list(draws(m.n_patients, RESAMPLES, 0, 256)))
     left = dict(zip(names, marks_resampled(m, tuple(f.sensitivity), w, f.per)))
-    values = {k: np.nan if i.value is None else i.value for k, i in f.overall.items()}
+    values, support = _marks_say(f)
+    ids = list(dict.fromkeys(f.dets.scans.patient)) if f.dets is not None else list(range(m.n_patients))
+    return Scored(values, left, dict.fromkeys(names, support), ids, [], len(m.scan_patient),
+                  list(f.notes), f.overall, boot=True)
+
+def _marks_say(f):
+    "(metric -> number, the support of them all)"
+    m, values = f.marks, {k: np.nan if i.value is None else i.value for k, i in f.overall.items()}
     n = np.bincount(m.scan_patient[m.lesion_scan], minlength=m.n_patients)
     hit = np.bincount(m.scan_patient[m.lesion_scan[np.isfinite(m.lesion_score)]], minlength=m.n_patients)
-    ids = list(dict.fromkeys(f.dets.scans.patient)) if f.dets is not None else list(range(m.n_patients))
-    return Scored(values, left, dict.fromkeys(names, support_of(hit, n - hit)), ids, [], len(m.scan_patient),
-                  list(f.notes), f.overall, boot=True)
+    return values, support_of(hit, n - hit)
 
 RESAMPLES = 1000 # of the patients of a detector
 
@@ -260,12 +265,11 @@ def _mark_gaps(sides, dets, metrics, seed):
     for f in sides:
         mine = [people[p] for p in dict.fromkeys(f.dets.scans.patient)]
         drawn = marks_resampled(f.marks, tuple(f.sensitivity), w[mine], f.per)
-        both.append((score_marks(f), dict(zip(f.overall, drawn))))
-    (a, drawn_a), (b, drawn_b) = both
-    found = {}
+        both.append((*_marks_say(f), dict(zip(f.overall, drawn))))
+    (a, rest_a, drawn_a), (b, rest_b, drawn_b) = both
+    found, support = {}, replace(weakest([rest_a, rest_b]), events=None)
     for m in metrics:
-        support = replace(weakest([a.supports[m], b.supports[m]]), events=None)
-        value, drawn = a.values[m] - b.values[m], drawn_a[m] - drawn_b[m]
+        value, drawn = a[m] - b[m], drawn_a[m] - drawn_b[m]
         d = drawn_interval(value, drawn, support)
         se = np.nanstd(drawn)
         p = float(2*stats.t.sf(abs(value)/se, support.effective - 1)) if d.low is not None and se > 0 else None

@@ -59,11 +59,14 @@ class LabelPredictions:
               path:Path|str # CSV
              )->Path:       # the same
         "Write the table, and the metadata into a JSON of the same name"
-        write_file(path, self.table.to_csv(index=False, lineterminator='\n'))
-        write_meta(self.meta, Path(path).with_suffix('.json'))
-        return Path(path)
+        return _write(self, path)
 
 # %% ../../nbs/predictions/06_several.ipynb #c2767b2a
+def _write(it, path):
+    write_file(path, it.table.to_csv(index=False, lineterminator='\n'))
+    write_meta(it.meta, Path(path).with_suffix('.json'))
+    return Path(path)
+
 def _marked(texts, classes):
     "(n, labels) booleans from texts with ; between labels"
     return np.array([[c in t.split(';') for c in classes] for t in texts], dtype=bool).reshape(len(texts), len(classes))
@@ -110,6 +113,4 @@ class OutlineScores:
               path:Path|str # CSV
              )->Path:       # the same
         "Write the table, and the metadata into a JSON of the same name"
-        write_file(path, self.table.to_csv(index=False, lineterminator='\n'))
-        write_meta(self.meta, Path(path).with_suffix('.json'))
-        return Path(path)
+        return _write(self, path)

@@ -120,7 +120,7 @@ def _labels_of(m, tests, at):
 def _draw_label_intervals(arms:list # of `Trained`
                         )->dict:   # caption -> function that draws it
     "Recall, specificity and AUC of each label"
-    rows = {f'{c}: {k}'.replace('_', ' '): {t.arm.title: t.evaluation.per_class[c][k] for t in arms}
+    rows = {f'{c}: {k}'.replace('_', ' '): {t.arm.title: t.evaluation.interval(f'{k}.{c}') for t in arms}
             for c in arms[0].evaluation.classes for k in ('recall', 'specificity', 'auc')}
     return {'Each label with its 95 % intervals over patients': partial(plot_intervals, rows, reference=.5)}
 
@@ -309,7 +309,7 @@ def _draw_outlined(arms:list # of `Trained` by the U-Net
                  )->dict:   # caption -> function that draws it
     "Dice of each structure, and the images with the lowest"
     e = arms[0].evaluation
-    rows = {f'{k} of {c}': e.per_class[c][k] for c in e.classes for k in ('dice', 'iou', 'found')}
+    rows = {f'{k} of {c}': e.interval(f'{k}.{c}') for c in e.classes for k in ('dice', 'iou', 'found')}
     return {'Means over patients with 95 % intervals': partial(plot_intervals, rows),
             'The images with the lowest Dice; blue: truth, orange: network': partial(_draw_worst, arms[0])}
 
