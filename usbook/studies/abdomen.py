@@ -55,8 +55,8 @@ _PAPER = dict(size=256, epochs=30)
 PLANS = {'test': NetsPlan(**_sizes('resnet10t', 48, 64, epochs=2, views=1), patients=13),
          'quick': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=4, views=3), folds=3, more=True,
                            phantom=dict(n=800, size=128, images_per_patient=10)),
-         'workshop': NetsPlan(**_sizes('resnet10t', 128, 192, epochs=12), folds=5, seeds=3,
-                              phantom=dict(n=1500, size=192)),
+         'workshop': NetsPlan(**_sizes('resnet10t', 96, 128, epochs=4, views=3), folds=5, seeds=3, more=True,
+                              phantom=dict(n=2400, size=128, images_per_patient=8)),
          'full': NetsPlan(Recipe('alexnet', **_PAPER), others=(Recipe('vgg16', **_PAPER), Recipe('vgg19', **_PAPER)),
                           phantom=dict(n=5517, size=256))}
 

@@ -68,7 +68,7 @@ _LONG = dict(n=240, size=128)
 PLANS = {
     'test': Plan(DetectRecipe(size=64, epochs=1, every=6, views=1), patients=11, fractions=(0.4, 0.3, 0.3)),
     'quick': Plan(DetectRecipe(epochs=12), phantom=dict(n=100, size=128), more=True, fractions=(0.26, 0.14, 0.6)),
-    'workshop': Plan(DetectRecipe(epochs=12), phantom=_LONG, fractions=(0.4, 0.2, 0.4)),
+    'workshop': Plan(DetectRecipe(epochs=12), phantom=_LONG, more=True, fractions=(0.4, 0.2, 0.4)),
     'full': Plan(
         DetectRecipe('resnet50', size=512, epochs=24, channels=256, convs=4, levels=5, batch=16, lr=5e-4),
         phantom=dict(n=506, size=512),

@@ -32,7 +32,8 @@ PLANS = {
     'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=24),
     'quick': Plan(Recipe('resnet10t', size=128, epochs=4, flip=True), folds=3),
     'workshop': Plan(
-        Recipe('resnet34', size=192, epochs=15, flip=True), folds=5, seeds=3, phantom=dict(n=1600, size=192)
+        Recipe('resnet10t', size=128, epochs=4, flip=True), folds=5, seeds=3, more=True,
+        phantom=dict(n=1800, size=128, images_per_patient=6),
     ),
     'full': Plan(Recipe('resnet50', size=224, epochs=30, flip=True), folds=5, phantom=dict(n=9350, size=256)),
 }

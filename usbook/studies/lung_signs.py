@@ -18,7 +18,8 @@ PLANS = {
     'test': Plan(Recipe('resnet10t', size=96, epochs=2, views=1), patients=36),
     'quick': Plan(Recipe('resnet10t', size=160, epochs=4, **_PHANTOM), folds=3),
     'workshop': Plan(
-        Recipe('resnet34', size=192, epochs=12, **_PHANTOM), folds=5, seeds=3, phantom=dict(n=1600, size=192)
+        Recipe('resnet10t', size=160, epochs=4, **_PHANTOM), folds=5, seeds=3, more=True,
+        phantom=dict(n=2000, size=160, images_per_patient=3),
     ),
     'full': Plan(Recipe('resnet152', size=224, epochs=30, **_PHANTOM), folds=5, phantom=dict(n=5545, size=256)),
 }

@@ -85,11 +85,13 @@ PLANS = {
         phantom=dict(n=400, size=320),
     ),
     'workshop': TwoStagePlan(
-        Recipe('resnet34', size=320, epochs=12, views=2, flip=True),
-        folds=4,
-        unet=SegRecipe('resnet34', size=128, epochs=6),
-        ablate=MODES,
-        phantom=dict(n=600, size=416),
+        Recipe('resnet10t', size=256, epochs=4, views=1, flip=True),
+        folds=5,
+        seeds=3,
+        unet=SegRecipe(size=64, epochs=6, batch=8),
+        outlined=96,
+        more=True,
+        phantom=dict(n=800, size=320),
     ),
     'full': TwoStagePlan(
         _PAPER,
