@@ -3248,6 +3248,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'usbook.runs.holds.plot_tests': ('runs/holds.html#plot_tests', 'usbook/runs/holds.py'),
                                    'usbook.runs.holds.read_verdicts': ('runs/holds.html#read_verdicts', 'usbook/runs/holds.py'),
                                    'usbook.runs.holds.record_of': ('runs/holds.html#record_of', 'usbook/runs/holds.py'),
+                                   'usbook.runs.holds.seed_table': ('runs/holds.html#seed_table', 'usbook/runs/holds.py'),
                                    'usbook.runs.holds.test_table': ('runs/holds.html#test_table', 'usbook/runs/holds.py'),
                                    'usbook.runs.holds.verdict_table': ('runs/holds.html#verdict_table', 'usbook/runs/holds.py'),
                                    'usbook.runs.holds.verdict_words': ('runs/holds.html#verdict_words', 'usbook/runs/holds.py')},
