@@ -214,6 +214,36 @@ def test_versions_are_chosen_by_pip_where_uv_is_missing(tmp_path, monkeypatch, p
     assert sorted(p.replace('-', '_') for p in pins) == ['usb_one==1.0', 'usb_two==1.0']
     with pytest.raises(BadInput, match='pip install uv'): ws.pin_versions(['usb_one'], 'windows', '3.12', None, source)
 
+def test_a_box_that_is_opened_elsewhere_finds_its_fits(tmp_path, monkeypatch, capsys):
+    "Another folder, another home, nothing said of a cache: the training cell only reads"
+    import numpy as np
+    from usbook.core.settings import Settings, read_settings
+    from usbook.data.manifest import Manifest
+    from usbook.data.split import split_by_patient
+    from usbook.learn.fits import stored_fit
+    from usbook.learn.recipe import Job, Recipe
+    m = Manifest.read(ROOT/'data_samples'/'lung_signs'/'manifest.csv')
+    m = split_by_patient(m.subset(np.arange(len(m))%4 == 0))
+    def job(s): return Job(Recipe('resnet10t', size=32, epochs=1, views=1), 'frozen', settings=s, progress=False)
+    made = stored_fit(m, job(Settings(cache=str(tmp_path/'cache'), device='cpu', offline=True)))
+    (tmp_path/'stick'/'lab').mkdir(parents=True)
+    shutil.copy(ROOT/'settings.ini', tmp_path/'stick'/'lab')
+    bring = ws.fits_to_bring(Settings(cache=str(tmp_path/'cache')))
+    assert [p.name for p, _ in bring] == [made.key]
+    ws.fill_fits(bring, tmp_path/'stick')
+    laptop = shutil.copytree(tmp_path/'stick'/'lab', tmp_path/'a laptop'/'lab')
+    shutil.rmtree(tmp_path/'cache')
+    for k in [k for k in os.environ if k.startswith('USBOOK_') or k == 'XDG_CACHE_HOME']: monkeypatch.delenv(k)
+    monkeypatch.setenv('HOME', str(tmp_path/'home'))
+    monkeypatch.chdir(laptop)
+    there = read_settings()
+    assert there.path('cache') == laptop/'cache'
+    fit = stored_fit(m, job(there))
+    assert fit.notes[-1].startswith('trained before, ') and fit.key.startswith('brought-')
+    assert np.array_equal(fit.predictions['test'].prob, made.predictions['test'].prob)
+    assert not any('trained before' in n for n in stored_fit(m, job(there), retrain=True).notes)
+    assert not (tmp_path/'home').exists()
+
 def test_command_line(usbook, tmp_path):
     assert usbook('workshop', tmp_path, '--platform', 'amiga').returncode == 2
     r = usbook('workshop', '--help')

@@ -192,7 +192,8 @@ def test_a_box_brings_trained_networks_that_are_read_on_another_machine(made, tm
     from usbook.classroom import workshop as w
     from usbook.learn import fits as f
     out, home = made
-    bring = w.fits_to_bring(out.settings)
+    with pytest.raises(BadInput, match='and of simulated images'): w.fits_to_bring(out.settings)  # own patients stay
+    bring = w.fits_to_bring(out.settings, own=True)
     assert {p.name for p, _ in bring} >= {k for keys in out.results['fits'].values() for k in keys}
     (tmp_path/'lab').mkdir()
     (tmp_path/'lab'/'settings.ini').write_text('[usbook]\ncache =\nseed = 0\n')
@@ -207,7 +208,7 @@ def test_a_box_brings_trained_networks_that_are_read_on_another_machine(made, tm
     m = m.with_split(out.images.table.set_index('image').split.loc[m.table.image].to_numpy())
     again = f.stored_fit(m, job)
     assert again.notes[-1].startswith('trained before') and again.key.startswith('brought-')
-    with pytest.raises(BadInput, match='no fits of this version'): w.fits_to_bring(out.settings)
+    with pytest.raises(BadInput, match='no fits of this version'): w.fits_to_bring(out.settings, own=True)
 
 
 def test_a_run_that_is_no_longer_one_is_one_sentence(tmp_path):

@@ -21,6 +21,8 @@ from importlib import import_module
 from pathlib import Path
 
 # %% ../../nbs/classroom/03_workshop.ipynb #a55ca0d8
+import pandas as pd
+
 from ..core.errors import BadInput
 from ..core.files import read_json, write_folder
 from ..phantoms.samples import cached_folder
@@ -248,19 +250,22 @@ def fill_book(project:Path, # folder of the checkout
     else: say("  left out: the book's tools are not installed (pip install 'usbook[book]')")
 
 # %% ../../nbs/classroom/03_workshop.ipynb #3726fe59
-def fits_to_bring(settings # whose store it is
-                 )->list:  # of (folder, name in the box's cache)
+def fits_to_bring(settings,  # whose store it is
+                  own=False  # fits of own images and of public sets too; their tables name images and patients
+                 )->list:    # of (folder, name in the box's cache)
     "The fits that were made with the code of now, and the images that runs simulate; refused where there is no fit"
     from usbook.learn.fits import brought_key, code_for, fits_folder, kept_fits
-    found = []
+    found, simulated = [], None if own else _simulated_names(settings)
     for k in kept_fits(settings):
         path = fits_folder(settings)/k['key']
         try:
             made = read_json(path/'card.json')['inputs']
-            if made['code'] == code_for(made['kind']): found.append((path, f'fits/{brought_key(made)}'))
+            if made['code'] == code_for(made['kind']) and (own or _names(path) <= simulated):
+                found.append((path, f'fits/{brought_key(made)}'))
         except (BadInput, KeyError, TypeError): continue
     if not found:
-        raise BadInput('workshop: no fits of this version are kept',
+        raise BadInput('workshop: no fits of this version are kept' if own else
+                       'workshop: no fits of this version and of simulated images are kept',
                        remedy='make them: usbook reproduce all --profile quick, and open the chapters once')
     return found + [(f, f'samples/{f.name}') for f in _simulated(settings)]
 
@@ -280,6 +285,24 @@ def _simulated(settings):
     places = [cached_folder(s, settings.path('cache')/'samples', seed=settings.seed, **p.phantom)
               for s, p in plans.items() if p.more]
     return [f for f in places if (f/'manifest.csv').is_file()]
+
+def _simulated_names(settings):
+    "(number of the image, patient) of all simulated images that are here; '' for the patient too, where a table has none"
+    cache, out = settings.path('cache'), set()
+    for m in [*(project_folder()/'data_samples').glob('*/manifest.csv'), *cache.rglob('manifest.csv')]:
+        if (m.parent/'sample.json').is_file(): out |= _pairs(m)
+    return out | {(name, '') for name, _ in out}
+
+def _names(fit):
+    "What the tables of a fit name; nothing for masks, which have no table"
+    return set().union(*map(_pairs, [*fit.glob('predictions-*.csv'), *fit.glob('detections-*.csv')]))
+
+def _pairs(path):
+    t = pd.read_csv(path, dtype=str, keep_default_na=False)
+    patient = t['patient'] if 'patient' in t else ['']*len(t)
+    name = t['image' if 'image' in t else 'scan'].str.rpartition('/')[2]
+    number = name.str.extract(r'^(\d{5})(?!\d)', expand=False)  # a chapter's variants: 00012-lungs.png
+    return set(zip(number.fillna(name), patient))
 
 
 # %% ../../nbs/classroom/03_workshop.ipynb #51fc78e5
