@@ -244,7 +244,8 @@ def jupyterlab(folder, **env):
 
 
 READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
-    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info; return true; }'''
+    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info;
+    const t = k._targetRegistry; return !t || "jupyter.widget" in t; }''' # a model that comes before its manager is lost
 ASK = '''async code => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel; const f = k.requestExecute({ code }); let out = "";
     f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''
 

@@ -218,3 +218,88 @@ def test_subgroups_of_a_detector(tmp_path, monkeypatch, capsys):
     assert 'differences were tested' in ' '.join(capsys.readouterr().out.split())
     assert main([*words, '--by', 'sit']) == 2 and "no column 'sit'" in capsys.readouterr().err
     with pytest.raises(BadInput, match='12'): mark_subgroups(d, 'age')
+
+
+# Two models, group by group; intervals and p values agree ------------------------------------------------
+
+def sites():
+    "Two detectors on 40 patients of two sites; the second loses most marks at B"
+    from usbook.predictions.detections import Detections
+    a = toy_detections(40, 1, frames=4, skill=2.)
+    k = a.scans.patient.map({p: i for i, p in enumerate(dict.fromkeys(a.scans.patient))})
+    scans = a.scans.assign(site=['A' if i % 2 else 'B' for i in k], age=40 + k)
+    lost = a.detections.scan.isin(scans.scan[scans.site == 'B']) & (np.arange(len(a.detections)) % 10 > 0)
+    return Detections(scans, a.lesions, a.detections), Detections(scans, a.lesions,
+                                                                  a.detections[~lost].reset_index(drop=True))
+
+
+def test_intervals_and_p_values_never_disagree():
+    "The p value of a detector's difference lacked the factor n/(n-1) that its interval had"
+    from usbook.core.interval import Interval
+    from usbook.evidence.scored import mark_subgroups
+    from usbook.evidence.subgroups import compared_subgroups, difference_p
+    for seed in range(6):
+        i = Interval(.1, 0., .2, df=3 + seed)
+        assert difference_p(i) == pytest.approx(.05) and difference_p(i.replace(low=None)) is None
+    a, b = sites()
+    found = [*mark_subgroups(b, 'site,age:20', n_boot=20), *subgroups(clinic(), 'site,age:20'),
+             *compared_subgroups(clinic(), clinic(skill=.5, model=1), 'site,age:20')]
+    tested = [(s.differences[m], p) for s in found for m, p in s.p.items()]
+    assert len(tested) > 12 and {p < .05 for _, p in tested} == {True, False}
+    for d, p in tested:
+        assert (p < .05) == (d.low > 0 or d.high < 0)
+        from scipy import stats
+        se = (d.high - d.low)/2/stats.t.ppf(.975, d.df)
+        assert p == pytest.approx(2*stats.t.sf(abs(d.value)/se, d.df))
+
+
+def test_two_detectors_in_each_group(tmp_path, monkeypatch, capsys):
+    "`usbook compare a.csv b.csv --by`: terminal, JSON, page and Python say the same"
+    from usbook.cli.main import main
+    from usbook.evidence.froc import compare_froc
+    from usbook.evidence.scored import compared_mark_subgroups
+    a, b = sites()
+    a.write(tmp_path)
+    b.detections.to_csv(tmp_path/'b.csv', index=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('usbook.widgets.evaluation.draw_all', lambda plots: ({}, []))
+    words = ['compare', 'detections.csv', 'b.csv', '--hit', 'centre', '--by', 'site,age:20']
+    assert main([*words, '--report', 'out.html', '--json']) == 0
+    said = json.loads(capsys.readouterr().out)
+    each = {g['name']: g for g in said['subgroups']}
+    assert list(each) == ['A', 'B', '40 to 59', '60 to 79'] and each['B']['n']['patients'] == 20
+    assert each['B']['differences']['sensitivity_at_0.2']['high'] < 0 and each['B']['p']['jafroc'] < .05
+    assert each['A']['differences']['jafroc']['value'] == 0 and 'jafroc' not in each['A']['p']
+    for s in compared_mark_subgroups(a, b, ['site'], hit='centre'):
+        assert {m: d.as_dict() for m, d in s.differences.items()} == each[s.name]['differences']
+        assert s.p == {m: each[s.name]['p'][m] for m in s.p}
+    assert all(p <= g['p_holm'][m] for g in each.values() for m, p in g['p'].items())
+    page = (tmp_path/'out.html').read_text(encoding='utf-8')
+    assert 'id="groups"' in page and '60 to 79' in page and 'compared within each group' in page
+    assert compare_froc(a, b, hit='centre').sentence == said['sentence']
+    assert main([*words[:-1], 'site']) == 0
+    shown = ' '.join(capsys.readouterr().out.split())
+    assert 'differences were tested' in shown and said['sentence'].split(';')[0] in shown
+    assert main([*words[:-1], 'sit']) == 2 and "no column 'sit'" in capsys.readouterr().err
+    assert main(['compare', 'b.csv', 'detections.csv', '--scans', 'none.csv']) == 2
+
+
+def test_two_models_in_each_group(tmp_path, monkeypatch, capsys):
+    "`usbook compare --by` was silent about the groups of two models"
+    from usbook.cli.main import main
+    from usbook.widgets.evaluation import evaluation_page
+    monkeypatch.chdir(tmp_path)
+    p = clinic()
+    p.write('a.csv')
+    flat = {f'p_{c}': np.where(p.patient_codes < 20, .5 + .1*(p.prob[:, j] - .5), 1 - p.prob[:, j])
+            for j, c in enumerate(p.classes)}
+    q = Predictions(p.table.assign(**flat), p.classes)
+    q.write('b.csv')
+    assert main(['compare', 'a.csv', 'b.csv', '--by', 'site', '--json']) == 0
+    groups = json.loads(capsys.readouterr().out)['subgroups']
+    assert [g['differences']['macro_auc']['value'] > .3 for g in groups] == [g['name'] == EVIL for g in groups]
+    monkeypatch.setattr('usbook.widgets.evaluation.draw_all', lambda plots: ({}, []))
+    monkeypatch.setattr('usbook.widgets.evaluation.MOST_ALIVE', 0)
+    page = evaluation_page(dict(a=evaluate(p), b=evaluate(q)), 'site')
+    assert 'compared within each group' in page and EVIL not in page
+    assert main(['compare', 'a.csv', 'b.csv', '--by', 'site']) == 0 and 'Holm' in capsys.readouterr().out

@@ -439,18 +439,83 @@ def _compare(args):
         raise BadInput(
             'compare needs a second predictions file, or --reader NAME for a reader_NAME column of the first, not both'
         )
+    if _holds_marks(args.a): return _compare_marks(args)
     a, b = _read(args, args.a), _read(args, args.b) if args.b else args.reader
     with alive('comparing the two'): c = compare(a, b)
+    groups = _apart(args, a, b)
     page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
-    if args.json: return show_json(c.as_dict() | (dict(report=str(page)) if page else {}))
+    if args.json: return show_json(_compared(c, groups, page))
     show_comparison(c)
+    _show_apart(groups)
     if page: tell(f'Report: {_short(page)}')
+
+# %% ../../nbs/cli/04_main.ipynb #f0c91913
+def _apart(args, a, b):
+    "The difference in each group, where that is asked for"
+    if not args.by: return []
+    from usbook.evidence.subgroups import compared_subgroups
+    if args.reader: raise BadInput('--by compares two models; a reader is one column of the first',
+                                   remedy='leave --by out')
+    return compared_subgroups(a, b, args.by)
+
+def _compared(c, groups, page):
+    "Everything, for a program"
+    more = dict(subgroups=[g.as_dict() for g in groups]) if groups else {}
+    return c.as_dict() | more | (dict(report=str(page)) if page else {})
+
+def _show_apart(groups):
+    from usbook.evidence.subgroups import compared_table
+    _show_groups(groups, compared_table)
 
 def _reported(args):
     "Whether a report is asked for; brings the methods that write it"
     if args.report: import usbook.widgets.evaluation
     return bool(args.report)
 
+# %% ../../nbs/cli/04_main.ipynb #cf4b96e4
+def _holds_marks(path):
+    "Whether a file, or a folder, holds a detector's marks"
+    if os.path.isdir(path): return os.path.isfile(os.path.join(path, 'detections.csv'))
+    try:
+        with open(path, encoding='utf-8', errors='replace') as f: head = f.readline(10**4)
+    except OSError: return False
+    names = {o.strip(' "\r\n').lower() for o in head.replace(';', ',').replace('\t', ',').split(',')}
+    return {'scan', 'x', 'y', 'w', 'h', 'score'} <= names
+
+def _marks(args, path, beside):
+    "A detector's three tables; the true boxes and the scans lie beside the marks, or beside those of the first"
+    from usbook.predictions.detections import Detections
+    def place(name):
+        if given := getattr(args, name): return given
+        for o in (path, beside):
+            folder = o if os.path.isdir(o) else os.path.dirname(o)
+            if os.path.isfile(found := os.path.join(folder, f'{name}.csv')): return found
+        raise BadInput(f'there is no {name}.csv beside {path}', remedy=f'name it with --{name}')
+    marks = os.path.join(path, 'detections.csv') if os.path.isdir(path) else path
+    return Detections.read(marks, place('lesions'), place('scans'))
+
+# %% ../../nbs/cli/04_main.ipynb #25e77f81
+def _compare_marks(args):
+    "Two detectors on the same scans"
+    from usbook.cli.show import show_marks_apart
+    from usbook.core.files import write_file
+    from usbook.core.progress import alive
+    from usbook.evidence.froc import compare_froc
+    from usbook.evidence.scored import compared_mark_subgroups
+    if args.reader or args.per: raise BadInput('two detectors are compared without --reader and --per')
+    with alive('reading the tables'): a, b = (_marks(args, o, args.a) for o in (args.a, args.b))
+    rates = tuple(_number(r, '--rates') for r in args.rates.split(','))
+    with alive('drawing patients again and again'):
+        c = compare_froc(a, b, rates, args.hit)
+        groups = compared_mark_subgroups(a, b, args.by, rates, hit=args.hit) if args.by else []
+    page = None
+    if args.report:
+        from usbook.widgets.evaluation import detectors_page
+        page = write_file(args.report, detectors_page(c, groups))
+    if args.json: return show_json(_compared(c, groups, page))
+    show_marks_apart(c)
+    _show_apart(groups)
+    if page: tell(f'Report: {_short(page)}')
 
 # %% ../../nbs/cli/04_main.ipynb #75b443f0
 EXAMPLE_DETECTIONS = """\
@@ -1013,14 +1078,20 @@ def parser(): # argparse's parser
         action='store_true',
         help='images are independent by your word: Wilson intervals; no column patient is needed',
     )
-    p = _table_options(
-        _example_option(add('compare', _compare, 'two models, or a model and a reader, on the same images'))
-    )
+    what = 'two models, or a model and a reader, on the same images; or two detectors'
+    p = _table_options(_example_option(add('compare', _compare, what)))
     p.add_argument(
-        'a', nargs='?', metavar='A', help='predictions of the first model (evaluate --help says which columns)'
+        'a',
+        nargs='?',
+        metavar='A',
+        help='predictions of the first model (evaluate --help says which columns), or marks (froc --help)',
     )
     p.add_argument('b', nargs='?', metavar='B', help='predictions of the second, on the same images')
     p.add_argument('--reader', metavar='NAME', help='compare with the column reader_NAME')
+    p.add_argument('--lesions', metavar='L.csv', help='of two detectors: the true boxes (default: beside the marks)')
+    p.add_argument('--scans', metavar='SCANS.csv', help='of two detectors: all scans (default: beside the marks)')
+    p.add_argument('--rates', default='0.1,0.2,0.5', help='of two detectors: false positives per scan (0.1,0.2,0.5)')
+    p.add_argument('--hit', default='iou', choices=('iou', 'centre'), help='of two detectors: what counts as a hit')
     p = _bootstrap_options(add('froc', _froc, 'free-response ROC of detections'))
     p.add_argument('--report', metavar='OUT.html', help='write a page with everything, which needs no other file')
     p.add_argument('detections', nargs='?', help='CSV: scan, frame, x, y, w, h, score (--example prints all three)')

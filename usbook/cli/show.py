@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'plain_output', 'tell', 'say', 'show_json', 'csv_rows', 'show_csv', 'as_csv', 'console', 'show_table',
            'claim_lines', 'show_claims', 'show_notes', 'show_evaluation', 'show_confusion', 'show_comparison',
-           'show_froc', 'show_results', 'show_together']
+           'show_froc', 'show_marks_apart', 'show_results', 'show_together']
 
 # %% ../../nbs/cli/01_show.ipynb #7444a2b0
 import codecs
@@ -301,6 +301,21 @@ def show_froc(r,       # what `usbook.evidence.froc.froc` gives, or its `as_dict
         else: rows.append([k.replace('_', ' '), interval_text(v)])
     show_table(['metric', 'all'], rows, out)
     show_notes(d.get('notes', ()), out)
+
+# %% ../../nbs/cli/01_show.ipynb #2491a317
+def show_marks_apart(c,       # what `usbook.evidence.froc.compare_froc` gives
+                     out=None # a console; None: a new one
+                    ):
+    "Print one sentence on two detectors, then the second minus the first, and the lesions that one of them finds"
+    out = out or console()
+    out.print(one_line(c.sentence, 2000) + '\n', soft_wrap=True)
+    rows = []
+    for k, i in c.differences.items():
+        n = c.facts.get(k.replace('difference_at', 'lesions_at'), {})
+        name = k.removesuffix('_difference').replace('_', ' ').replace('jafroc', 'JAFROC').replace('wafroc', 'wAFROC')
+        rows.append([name, interval_text(i), n.get('only_first', '–'), n.get('only_second', '–')])
+    show_table(['second minus first', 'all', 'found by the first only', 'by the second only'], rows, out)
+    show_notes(c.notes, out)
 
 # %% ../../nbs/cli/01_show.ipynb #8fe1752c
 def show_results(results:dict, # the content of results.json

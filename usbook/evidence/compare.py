@@ -287,6 +287,7 @@ class Comparison:
     facts: dict                  # counts and tests, ready for JSON
     notes: list                  # what a reader has to know
     tables: tuple = field(default=(), compare=False) # the two that were compared; none for a reader
+    how: dict = field(default_factory=dict, compare=False) # of detectors: what a hit was, rates, resamples
 
     def __str__(self): return self.sentence
     __repr__ = __str__

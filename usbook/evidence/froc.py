@@ -51,6 +51,8 @@ class Marks:
     scan_patient: np.ndarray # (S,) patient of each scan
     scan_frames: np.ndarray  # (S,) images of each scan
     repeats: int             # marks on lesions that a better mark had already found
+    hit: str = 'iou'         # what a hit was
+    min_iou: float = .5      # its least overlap, with hit='iou'
 
     @property
     def n_patients(self): return int(self.scan_patient.max()) + 1
@@ -112,7 +114,7 @@ def match(dets:Detections, # scans, lesions, marks
     def codes(table): return scan.loc[table['scan']].to_numpy(int) if len(table) else np.zeros(0, int)
     return Marks(score, codes(lesions), fp['score'].to_numpy(float), codes(fp),
                  pd.factorize(dets.scans['patient'])[0], dets.scans['n_frames'].to_numpy(int),
-                 len(pairs) - int(np.isfinite(score).sum()))
+                 len(pairs) - int(np.isfinite(score).sum()), hit, min_iou)
 
 # %% ../../nbs/evidence/07_froc.ipynb #81617618
 def _events(m, per): # -> hits and false positives by falling score: patient, whether a hit, last of its score
@@ -456,8 +458,9 @@ def compare_froc(a:Detections,        # a detector
     facts = {f'lesions_at_{r:g}': only[r] | ({} if i.low is None else dict(p_bootstrap=_bootstrap_p(x)))
              for (r, i), x in zip(at.items(), reps[0])} | dict(n=ma.counts())
     gaps = {f'difference_at_{r:g}': i for r, i in at.items()} | {f'{k}_difference': i for k, i in merits.items()}
-    return Comparison(_sentence(at, per), (b.names[0], a.names[0]), gaps, None, facts,
-                      [_conventions(hit, min_iou, per, False)], (Detections.of(b), a))
+    b, how = Detections.of(b), dict(rates=rates, hit=hit, min_iou=min_iou, per=per, n_boot=n_boot, seed=seed)
+    return Comparison(_sentence(at, per), (b.names[2], a.names[2]), gaps, None, facts,
+                      [_conventions(hit, min_iou, per, False)], (b, a), how)
 
 # %% ../../nbs/evidence/07_froc.ipynb #32ae1b59
 def _gap(ma, value, reps, support, why, other=None):

@@ -5,28 +5,26 @@ any formula gets its interval."""
 
 # %% auto #0
 __all__ = ['LABEL_METRICS', 'OUTLINE_METRICS', 'MARK_RATES', 'RESAMPLES', 'Scored', 'interval_over', 'drawn_interval',
-           'score_labels', 'score_outlines', 'score_marks', 'mark_subgroups', 'mark_subgroup_table', 'compare_scored']
+           'score_labels', 'score_outlines', 'score_marks', 'mark_subgroups', 'mark_subgroup_table',
+           'compared_mark_subgroups', 'compare_scored']
 
 # %% ../../nbs/evidence/12_scored.ipynb #243063d9
 from dataclasses import dataclass, field, replace
-
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
-from scipy import stats
 
 # %% ../../nbs/evidence/12_scored.ipynb #7f0015d4
 from ..core.errors import BadInput
 from ..core.interval import Interval
-from .decide import holm
 from .compare import difference_interval
-from .froc import Froc, froc, marks_resampled
+from .froc import Froc, compare_froc, froc, marks_resampled
 from .metrics import rests_on
 from .resample import (Resampler, Spread, Support, draws, interval_from, jackknife, support_of,
                                       weakest)
-from .subgroups import Subgroup, gap_text, group_names, groups_in_order
+from .subgroups import gap_text, mark_words, tested_groups
 from ..predictions.detections import Detections
 from ..predictions.several import LabelPredictions, OutlineScores
 
@@ -228,29 +226,19 @@ def mark_subgroups(dets:Detections,      # its scans hold the columns
                    **how                 # hit, min_iou, n_boot, seed: as in `froc`
                   )->list:               # of `Subgroup`, whose evaluation is a `Froc`
     "Each group of each column: its curve, and its difference from the rest, tested over patients"
-    columns = [o.strip() for o in by.split(',') if o.strip()] if isinstance(by, str) else list(by)
-    found = []
-    for o in columns:
-        names = group_names(SimpleNamespace(table=dets.scans, name=dets.names[0]), o)
-        found += [_mark_group(dets, (o, g), names == g, rates, how) for g in groups_in_order(names)]
-    tested = [(i, m) for i, s in enumerate(found) for m in s.p]
-    for (i, m), p in zip(tested, holm([found[i].p[m] for i, m in tested])): found[i].p_holm[m] = float(p)
-    return found
+    compared = (f'sensitivity_at_{rates[len(rates)//2]:g}', 'jafroc')
+    def one(mask):
+        f = froc(_some_scans(dets, mask), rates, **how)
+        if mask.all(): return f, {m: Interval(note='all images') for m in compared}
+        sides = f, froc(_some_scans(dets, ~mask), rates, **(how | dict(n_boot=2)))
+        return f, _mark_gaps(sides, dets, compared, how.get('seed', 0))
+    return tested_groups(_as_table(dets), by, one)
+
+def _as_table(dets):
+    "The scans, as `group_names` takes them"
+    return SimpleNamespace(table=dets.scans, name=dets.names[0])
 
 # %% ../../nbs/evidence/12_scored.ipynb #7e588e0f
-def _mark_group(dets, who, mask, rates, how):
-    "One `Subgroup` of scans"
-    by, name = who
-    mask = mask.astype(bool)
-    f = froc(_some_scans(dets, mask), rates, **how)
-    compared = (f'sensitivity_at_{rates[len(rates)//2]:g}', 'jafroc')
-    if mask.all():
-        return Subgroup(by.partition(':')[0], name, f, {m: Interval(note='all images') for m in compared}, {}, {})
-    sides = f, froc(_some_scans(dets, ~mask), rates, **(how | dict(n_boot=2)))
-    gaps = _mark_gaps(sides, dets, compared, how.get('seed', 0))
-    return Subgroup(by.partition(':')[0], name, f, {m: d for m, (d, _) in gaps.items()},
-                    {m: p for m, (_, p) in gaps.items() if p is not None}, {})
-
 def _some_scans(dets, mask):
     "The same with some of the scans"
     scans = dets.scans[mask].reset_index(drop=True)
@@ -258,7 +246,7 @@ def _some_scans(dets, mask):
     return Detections(scans, *rest, dets.meta, dets.names)
 
 def _mark_gaps(sides, dets, metrics, seed):
-    "Differences of two sides, {metric: (Interval, p)}; patients are drawn once for both"
+    "Differences of two sides, metric -> Interval; patients are drawn once for both"
     people = {p: i for i, p in enumerate(dict.fromkeys(dets.scans.patient))}
     w = np.hstack(list(draws(len(people), RESAMPLES, seed, 256)))
     both = []
@@ -267,14 +255,8 @@ def _mark_gaps(sides, dets, metrics, seed):
         drawn = marks_resampled(f.marks, tuple(f.sensitivity), w[mine], f.per)
         both.append((*_marks_say(f), dict(zip(f.overall, drawn))))
     (a, rest_a, drawn_a), (b, rest_b, drawn_b) = both
-    found, support = {}, replace(weakest([rest_a, rest_b]), events=None)
-    for m in metrics:
-        value, drawn = a[m] - b[m], drawn_a[m] - drawn_b[m]
-        d = drawn_interval(value, drawn, support)
-        se = np.nanstd(drawn)
-        p = float(2*stats.t.sf(abs(value)/se, support.effective - 1)) if d.low is not None and se > 0 else None
-        found[m] = d, p
-    return found
+    support = replace(weakest([rest_a, rest_b]), events=None)
+    return {m: drawn_interval(a[m] - b[m], drawn_a[m] - drawn_b[m], support) for m in metrics}
 
 # %% ../../nbs/evidence/12_scored.ipynb #f6adc423
 def mark_subgroup_table(found:list     # of `mark_subgroups`
@@ -285,10 +267,27 @@ def mark_subgroup_table(found:list     # of `mark_subgroups`
         f, n = s.evaluation, s.evaluation.marks.counts()
         row = dict(column=s.by, group=s.name, scans=n['scans'], patients=n['patients'], lesions=n['lesions'])
         for m, d in s.differences.items():
-            name = m.replace('_', ' ').replace('jafroc', 'JAFROC')
+            name = mark_words(m)
             row |= {name: str(f.overall[m]), f'{name}: difference': gap_text(d, s.p_holm.get(m))}
         rows.append(row)
     return pd.DataFrame(rows)
+
+# %% ../../nbs/evidence/12_scored.ipynb #343b33a9
+def compared_mark_subgroups(a:Detections,       # a detector; its scans hold the columns
+                            b:Detections,       # another, on the same scans
+                            by,                 # columns as for `group_names`: a list, or a text with commas
+                            rates=(.1, .2, .5), # false positives per scan; the middle one is compared
+                            **how               # hit, min_iou, n_boot, seed: as in `compare_froc`
+                           )->list:             # of `Subgroup`, whose evaluation is a `Comparison`
+    "In each group, the second detector minus the first, tested over patients"
+    a, b = Detections.of(a), Detections.of(b)
+    at = f'{rates[len(rates)//2]:g}'
+    names = {f'sensitivity_at_{at}': f'difference_at_{at}', 'jafroc': 'jafroc_difference'}
+    def one(mask):
+        some = set(a.scans.scan[mask])
+        c = compare_froc(_some_scans(a, mask), _some_scans(b, b.scans.scan.isin(some).to_numpy()), rates, **how)
+        return c, {m: c.differences[k] for m, k in names.items()}
+    return tested_groups(_as_table(a), by, one)
 
 # %% ../../nbs/evidence/12_scored.ipynb #f3a6b89f
 def compare_scored(a:Scored,            # one network
