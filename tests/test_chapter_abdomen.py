@@ -26,6 +26,7 @@ from usbook.studies.abdomen import (
     stand_ins,
     tested_on as of_kind,
     with_readers,
+    without_strip,
 )
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, split_by_patient
@@ -34,6 +35,7 @@ from usbook.phantoms.abdomen import abdomen_image
 from usbook.phantoms.samples import study_knobs
 from usbook.predictions.predictions import Predictions
 from usbook.studies.machinery import Arm, Measured, Trained, decide_claims
+from usbook.core.errors import BadInput
 from usbook.core.settings import Settings
 from usbook.predictions.readers import write_answers
 
@@ -197,6 +199,18 @@ def test_training_sees_one_kind_and_the_test_both(tmp_path):
         assert (t.table.split == 'test').sum() == 2*(m.table.split == 'test').sum()
     p = Predictions.from_arrays(both.table.image, both.patients, both.targets, np.full((len(both), 11), 1/11), CLASSES)
     assert list(of_kind(p, 'text').table.image) == list(of_kind(p, 'plain').table.image)
+
+
+@pytest.mark.parametrize('height', [96, 131])
+def test_a_strip_is_cut_away_or_covered_and_nothing_else_changes(tmp_path, height):
+    pixels = np.random.default_rng(0).integers(1, 255, (height, 60), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path/'a.png')
+    m = Manifest(pd.DataFrame([('a.png', 'P1', CLASSES[0])], columns=['image', 'patient', 'label']), tmp_path, CLASSES)
+    top = round(height/11)
+    assert (np.asarray(without_strip(m, 'cropped', tmp_path/'out').load(0)) == pixels[top:]).all()
+    covered = np.asarray(without_strip(m, 'covered', tmp_path/'out').load(0))
+    assert not covered[:top].any() and (covered[top:] == pixels[top:]).all()
+    with pytest.raises(BadInput, match='cropped or covered'): without_strip(m, 'blurred', tmp_path/'out')
 
 
 # The networks ----------------------------------------------------------------------------------------------

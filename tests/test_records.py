@@ -182,6 +182,21 @@ def test_a_record_of_other_code_claims_or_images_is_named(monkeypatch):
     assert 'the code of training' in holds.outdated(r, results['claims_hash'])[0]
 
 
+def test_other_seeds_are_kept_and_their_spread_is_told():
+    from usbook.runs import holds
+    from usbook.studies.study import STUDIES
+    of = lambda v: dict(accuracy=dict(value=v, low=v - .098, high=v + .098))
+    results = dict(study='head_ct', profile='workshop', seed=0, arms={}, weights={}, claims=[],
+                   claims_hash=STUDIES['head_ct'].claims_hash, runs={'a': of(.8), 'b': of(.7)},
+                   repeats={'a': [of(.9), of(.7)]}, made=dict(command='', seconds=1, versions=versions_now()),
+                   data=dict(source='toy', images=2, patients=2, sha256='ab' * 32))
+    r = holds.record_of(results, 'make record PROFILE=workshop')
+    assert [f['arm'] for f in r.figures] == ['a', 'b', 'a, seed 2', 'a, seed 3']
+    row, = holds.seed_table(dict(workshop=dict(head_ct=r))).to_dict('records')
+    assert row['arm'] == 'a' and row['seeds'] == 3
+    assert row['over_seeds'] == pytest.approx(.1) and row['over_patients'] == pytest.approx(.05)
+
+
 def test_what_is_said_of_the_recipe_is_what_was_measured():
     rows = {(r['set'], r['mode']): r for r in Record.read(RECORDS/'recipe_realdata.json').rows}
     gain = {s: rows[s, 'frozen']['minus_yardstick'] for s, way in rows if way == 'frozen'}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['code_now', 'record_of', 'outdated', 'read_verdicts', 'verdict_table', 'test_table', 'verdict_words', 'plot_tests',
-           'chances']
+           'seed_table', 'chances']
 
 # %% ../../nbs/runs/08_holds.ipynb #b3d370a4
 import ast
@@ -55,7 +55,9 @@ def record_of(results:dict, # the content of a run's results.json
                 code=code_now(study), claims=results['claims_hash'], command=made['command'], seconds=made['seconds'])
     rows = [{k: c[k] for k in _ROW if k in c} for c in results['claims']]
     facts = {k: results['data'][k] for k in ('source', 'images', 'patients', 'sha256')}
-    figures = figures_of_arms(study, results['runs'])
+    seeds = {f'{arm}, seed {k}': metrics for arm, more in results.get('repeats', {}).items()
+             for k, metrics in enumerate(more, 2)}
+    figures = figures_of_arms(study, results['runs'] | seeds)
     by = {k: v for k, v in {'python': made.get('python'), **made['versions']}.items() if v}
     return Record(command, {study: facts}, figures, rows, kept, versions=by)
 
@@ -146,6 +148,24 @@ def plot_tests(table:pd.DataFrame, # of `test_table`
     fig.legend(loc='lower center', ncol=4, frameon=False, fontsize=7)
     fig.tight_layout(rect=(0, .3 / (.3 * len(t) + 1), 1, 1))
     return fig
+
+# %% ../../nbs/runs/08_holds.ipynb #33decb99
+def seed_table(recorded:dict,                     # of `read_verdicts`
+               metrics:tuple=('accuracy', 'macro_auc') # which ones
+              )->pd.DataFrame: # one row per arm and metric; SD over the seeds, SE over patients
+    "The spread over seeds beside the spread over patients; arms with one seed are left out"
+    rows = []
+    for profile, studies in recorded.items():
+        for study, r in studies.items():
+            of = {(f['arm'], f['metric']): f for f in r.figures if f['metric'] in metrics}
+            for (arm, metric), f in of.items():
+                others = [o['value'] for (a, m), o in of.items() if m == metric and a.startswith(f'{arm}, seed ')]
+                if not others or f.get('low') is None or f.get('high') is None: continue
+                values = [f['value'], *others]
+                rows.append(dict(profile=profile, study=study, arm=arm, metric=metric, value=f['value'], low=f['low'],
+                                 high=f['high'], seeds=len(values), over_seeds=np.std(values, ddof=1),
+                                 over_patients=(f['high'] - f['low'])/(2*1.96)))
+    return pd.DataFrame(rows)
 
 # %% ../../nbs/runs/08_holds.ipynb #434daf65
 def chances(table:pd.DataFrame, # of `test_table`, of one profile

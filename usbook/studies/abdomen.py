@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['STUDY', 'PLANS', 'KINDS', 'SIMULATED', 'MACHINERY', 'NetsPlan', 'variant', 'net_name', 'stand_ins', 'confusable',
-           'copy_with_text', 'learn_from', 'tested_on', 'text_shortcut', 'readers_folder', 'with_readers',
-           'human_readers', 'rescued_by_second', 'train_nets', 'text_to_draw', 'against_readers', 'measure']
+           'copy_with_text', 'learn_from', 'tested_on', 'text_shortcut', 'without_strip', 'readers_folder',
+           'with_readers', 'human_readers', 'rescued_by_second', 'train_nets', 'text_to_draw', 'against_readers',
+           'measure']
 
 # %% ../../nbs/studies/07_abdomen.ipynb #0df2ea9c
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 # %% ../../nbs/studies/07_abdomen.ipynb #66974858
+from ..core.errors import BadInput
 from ..core.files import write_file
 from ..core.interval import Interval
 from ..data.manifest import Manifest
@@ -27,7 +29,7 @@ from ..learn.recipe import Recipe
 from ..learn.fits import Task, stored_fits
 
 # %% ../../nbs/studies/07_abdomen.ipynb #1fb0d23f
-from ..phantoms.abdomen import ABDOMEN_TEXT
+from ..phantoms.abdomen import ABDOMEN_TEXT, TEXT_STRIP
 from ..phantoms.nuisance import burn_text
 from ..phantoms.samples import png_bytes
 from ..predictions.predictions import Predictions
@@ -137,6 +139,26 @@ def text_shortcut(tests:dict  # (trained on, tested on) -> Predictions
     found |= dict(text_gain_inside=_gap(tests['text', 'text'], tests['plain', 'text']),
                   text_loss_outside=_gap(tests['plain', 'plain'], tests['text', 'plain']))
     return {k: v.as_dict() for k, v in found.items()}
+
+# %% ../../nbs/studies/07_abdomen.ipynb #0ea4d4ac
+def without_strip(m:Manifest,          # images with text in a strip at the top
+                  how:str,             # cropped | covered
+                  folder,              # where the copies go
+                  share:float=TEXT_STRIP # of the image's height that the strip takes
+                 )->Manifest:          # the same rows, as greyscale copies
+    "Images whose strip is cut away, or painted black; what is there already is not written again"
+    if how not in ('cropped', 'covered'): raise BadInput(f'how is {how!r}', remedy='say cropped or covered')
+    folder = Path(folder)/f'{m.with_split(None).sha256()[:16]}-{how}-{share:.4f}'
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f'{i:05d}.png' for i in range(len(m))]
+    for i, name in enumerate(names):
+        if (folder/name).exists(): continue
+        a = np.asarray(m.load(i).convert('L')).copy()
+        top = round(len(a)*share)
+        if how == 'cropped': a = a[top:]
+        else: a[:top] = 0
+        write_file(folder/name, png_bytes(a))
+    return Manifest(m.table.assign(image=names).drop(columns='frame', errors='ignore'), folder, m.classes, m.notes)
 
 # %% ../../nbs/studies/07_abdomen.ipynb #cb582cb9
 def readers_folder(m:Manifest,  # images, with a split where the plan has no folds
