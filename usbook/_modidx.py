@@ -1616,6 +1616,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'usbook.evidence.froc._check_hit': ('evidence/froc.html#_check_hit', 'usbook/evidence/froc.py'),
                                       'usbook.evidence.froc._conventions': ('evidence/froc.html#_conventions', 'usbook/evidence/froc.py'),
                                       'usbook.evidence.froc._curves': ('evidence/froc.html#_curves', 'usbook/evidence/froc.py'),
+                                      'usbook.evidence.froc._down_to': ('evidence/froc.html#_down_to', 'usbook/evidence/froc.py'),
                                       'usbook.evidence.froc._events': ('evidence/froc.html#_events', 'usbook/evidence/froc.py'),
                                       'usbook.evidence.froc._found': ('evidence/froc.html#_found', 'usbook/evidence/froc.py'),
                                       'usbook.evidence.froc._gap': ('evidence/froc.html#_gap', 'usbook/evidence/froc.py'),
