@@ -2152,6 +2152,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'usbook.learn.fits._Book.next_stage': ('learn/fits.html#_book.next_stage', 'usbook/learn/fits.py'),
                                    'usbook.learn.fits._ask_workers': ('learn/fits.html#_ask_workers', 'usbook/learn/fits.py'),
                                    'usbook.learn.fits._at_home': ('learn/fits.html#_at_home', 'usbook/learn/fits.py'),
+                                   'usbook.learn.fits._at_rest': ('learn/fits.html#_at_rest', 'usbook/learn/fits.py'),
                                    'usbook.learn.fits._at_work': ('learn/fits.html#_at_work', 'usbook/learn/fits.py'),
                                    'usbook.learn.fits._bytes_of': ('learn/fits.html#_bytes_of', 'usbook/learn/fits.py'),
                                    'usbook.learn.fits._checkpoints': ('learn/fits.html#_checkpoints', 'usbook/learn/fits.py'),
