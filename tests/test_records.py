@@ -194,6 +194,7 @@ def test_other_seeds_are_kept_and_their_spread_is_told():
     assert [f['arm'] for f in r.figures] == ['a', 'b', 'a, seed 2', 'a, seed 3']
     row, = holds.seed_table(dict(workshop=dict(head_ct=r))).to_dict('records')
     assert row['arm'] == 'a' and row['seeds'] == 3
+    assert '| head_ct, workshop |' in holds.verdict_words(dict(workshop=dict(head_ct=r)))
     assert row['over_seeds'] == pytest.approx(.1) and row['over_patients'] == pytest.approx(.05)
 
 

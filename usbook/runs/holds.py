@@ -110,15 +110,16 @@ def test_table(recorded:dict   # of `read_verdicts`
     return pd.DataFrame(rows)
 
 def verdict_words(recorded:dict, # of `read_verdicts`
-                  profile:str='quick' # which runs
-                 )->str:         # a Markdown table: one row per study, the claims by their verdict
+                 )->str:         # a Markdown table: one row per study and profile, the claims by their verdict
     "The verdicts on a few lines, for a README"
     from usbook.evidence.decide import VERDICTS
     lines = [f"| study | {' | '.join(VERDICTS)} | patients |", '|---' * (len(VERDICTS) + 2) + '|']
-    for study, r in recorded.get(profile, {}).items():
+    runs = [(study, profile, r) for profile, studies in recorded.items() for study, r in studies.items()]
+    order = {study: i for i, study in enumerate(dict.fromkeys(study for study, *_ in runs))}
+    for study, profile, r in sorted(runs, key=lambda o: order[o[0]]):
         def ids(v): return ', '.join(c['id'] + '*' * (not c['of_the_paper']) for c in r.rows if c['verdict'] == v)
-        said = map(ids, VERDICTS)
-        lines.append(f"| {study} | {' | '.join(said)} | {r.data[study]['patients']} |")
+        name = study if profile == 'quick' else f'{study}, {profile}'
+        lines.append(f"| {name} | {' | '.join(map(ids, VERDICTS))} | {r.data[study]['patients']} |")
     return '\n'.join(lines)
 
 # %% ../../nbs/runs/08_holds.ipynb #692f0b78
