@@ -55,7 +55,7 @@ def record_of(results:dict, # the content of a run's results.json
                 code=code_now(study), claims=results['claims_hash'], command=made['command'], seconds=made['seconds'])
     rows = [{k: c[k] for k in _ROW if k in c} for c in results['claims']]
     facts = {k: results['data'][k] for k in ('source', 'images', 'patients', 'sha256')}
-    seeds = {f'{arm}, seed {k}': metrics for arm, more in results.get('repeats', {}).items()
+    seeds = {f'{arm}_seed{k}': metrics for arm, more in results.get('repeats', {}).items()
              for k, metrics in enumerate(more, 2)}
     figures = figures_of_arms(study, results['runs'] | seeds)
     by = {k: v for k, v in {'python': made.get('python'), **made['versions']}.items() if v}
@@ -143,7 +143,7 @@ def plot_tests(table:pd.DataFrame, # of `test_table`
     ax.axvline(0, color=HUES['ink'], lw=.8)
     ax.set_yticks(range(len(t)), [f'{r.study} {r.claim}: {r.expression}' for r in t.itertuples()], fontsize=7)
     ax.invert_yaxis()
-    ax.set_title('number minus its limit (grey bands: margins of equality)', fontsize=8)
+    ax.set_title(f'{profile}: number minus its limit (grey bands: margins of equality)', fontsize=8)
     ax.margins(y=.6 / max(len(t), 1))
     for v in t.verdict.unique(): ax.plot([], [], 'o-', color=place[v], label=v)
     fig.legend(loc='lower center', ncol=4, frameon=False, fontsize=7)
@@ -160,7 +160,7 @@ def seed_table(recorded:dict,                     # of `read_verdicts`
         for study, r in studies.items():
             of = {(f['arm'], f['metric']): f for f in r.figures if f['metric'] in metrics}
             for (arm, metric), f in of.items():
-                others = [o['value'] for (a, m), o in of.items() if m == metric and a.startswith(f'{arm}, seed ')]
+                others = [o['value'] for (a, m), o in of.items() if m == metric and a.startswith(f'{arm}_seed')]
                 if not others or f.get('low') is None or f.get('high') is None: continue
                 values = [f['value'], *others]
                 rows.append(dict(profile=profile, study=study, arm=arm, metric=metric, value=f['value'], low=f['low'],
