@@ -744,6 +744,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'usbook.data.dicom._check_image': ('data/dicom.html#_check_image', 'usbook/data/dicom.py'),
                                    'usbook.data.dicom._colour': ('data/dicom.html#_colour', 'usbook/data/dicom.py'),
                                    'usbook.data.dicom._damaged': ('data/dicom.html#_damaged', 'usbook/data/dicom.py'),
+                                   'usbook.data.dicom._decoder': ('data/dicom.html#_decoder', 'usbook/data/dicom.py'),
                                    'usbook.data.dicom._first': ('data/dicom.html#_first', 'usbook/data/dicom.py'),
                                    'usbook.data.dicom._grey': ('data/dicom.html#_grey', 'usbook/data/dicom.py'),
                                    'usbook.data.dicom._header': ('data/dicom.html#_header', 'usbook/data/dicom.py'),
