@@ -259,3 +259,52 @@ def open_lab(chromium, url, kernel=True):
         if page.evaluate(READY.replace('KERNEL', 'true' if kernel else 'false')): break
         time.sleep(.05)
     return context, page
+
+
+CONTROLS = r'''() => { // what can be operated here and is to be seen; each gets a number
+  const seen = e => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0;
+  const plain = "a[href], button, input:not([type=hidden]), select, textarea, summary, iframe, [tabindex], [role=button], [role=slider]";
+  const all = [...document.querySelectorAll(plain)].filter(e => seen(e) && !e.disabled && !(e.tabIndex < 0 && e.matches("section, li, h1, h2, h3, div, p")));
+  all.forEach((e, i) => e.dataset.k = i);
+  const own = e => getComputedStyle(e).cursor === "pointer" && getComputedStyle(e.parentElement).cursor !== "pointer";
+  const mouse = [...document.body.querySelectorAll("*")].filter(e => seen(e) && own(e) && !e.closest("[data-k], label") && !e.querySelector("[data-k]"));
+  const name = e => e.outerHTML.slice(0, 110);
+  return { all: all.map(name), mouse: mouse.map(name) }; }'''
+FOCUS = r'''() => { // what has the focus, and whether that is to be seen
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const look = s => [s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 ? s.outline : "", s.boxShadow, s.backgroundColor, s.borderColor, s.textDecorationLine, s.stroke, s.strokeWidth].join(";");
+  const parts = [e, e.closest("label"), e.nextElementSibling].filter(Boolean), on = parts.map(p => look(getComputedStyle(p)));
+  e.blur();
+  const off = parts.map(p => look(getComputedStyle(p)));
+  e.focus({ focusVisible: true, preventScroll: true });
+  const r = e.getBoundingClientRect();
+  return { k: e.dataset.k === undefined ? -1 : +e.dataset.k, html: e.outerHTML.slice(0, 110), visible: on.join() !== off.join() || e.tagName === "IFRAME",
+           across: Math.round(Math.sqrt(e.closest(".matrix")?.querySelectorAll("button").length ?? 0)),
+           inside: r.bottom > 0 && r.top < innerHeight && r.width > 0 }; }'''
+
+
+def without_a_mouse(page):
+    """What is wrong for somebody without a mouse: controls that neither Tab nor, within a group, the arrows reach; what only
+    a mouse can do; where the focus is not to be seen"""
+    told, reached = page.evaluate(CONTROLS), set()
+    wrong = [f'only a mouse can use {m}' for m in told['mouse']]
+    page.evaluate('() => { document.activeElement?.blur(); getSelection().removeAllRanges(); scrollTo(0, 0); }')
+
+    def press(key):
+        page.keyboard.press(key)
+        now = page.evaluate(FOCUS)
+        if now is None or now['k'] in reached and key == 'Tab': return None
+        if now['k'] not in reached:
+            if not now['visible']: wrong.append(f'the focus is not to be seen on {now["html"]}')
+            if not now['inside']: wrong.append(f'the focus is outside the window on {now["html"]}')
+        reached.add(now['k'])
+        return now
+    for _ in range(len(told['all']) + 5):
+        if (now := press('Tab')) is None: break
+        n = now['across']                                # a square of buttons with one stop: the arrows go through it
+        for key in ['ArrowLeft', 'ArrowUp']*n: press(key)
+        for i in range(n):
+            for _ in range(n - 1): press('ArrowLeft' if i % 2 else 'ArrowRight')
+            press('ArrowDown')
+    return wrong + [f'not reached: {name}' for k, name in enumerate(told['all']) if k not in reached]

@@ -65,11 +65,20 @@ def write(folder, kind, **changes):
 def kept(tmp_path_factory): return tmp_path_factory.mktemp('kinds')
 
 
+RUNS = {}  # kind -> `Outcome`: each is run once
+
+
+def run_of(kind, kept):
+    "A run of each kind, in the folder that the tests of this file share"
+    if kind not in RUNS:
+        where = dict(profile='test', runs=str(kept/'runs'), cache=str(kept/'cache'), offline=True)
+        RUNS[kind] = usbook.reproduce(write(kept/kind, kind), where, progress=lambda *a: None, modes=KINDS[kind][2])
+    return RUNS[kind]
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_from_an_empty_folder_to_a_report(kind, kept):
-    where = dict(profile='test', runs=str(kept/'runs'), cache=str(kept/'cache'), offline=True)
-    modes = KINDS[kind][2]
-    out = usbook.reproduce(write(kept/kind, kind), where, progress=lambda *a: None, modes=modes)
+    out, modes = run_of(kind, kept), KINDS[kind][2]
     said = json.loads((out.folder/'results.json').read_text(encoding='utf-8'))
     page = (out.folder/'report.html').read_text(encoding='utf-8')
     assert len(said['runs']) == len(modes) and 'could not be made' not in page and 'A plot is missing' not in page
@@ -78,6 +87,165 @@ def test_from_an_empty_folder_to_a_report(kind, kept):
     assert all({'value'} <= set(m) for ms in said['runs'].values() for m in ms.values() if 'note' not in m)
     assert said['data']['patients'] and 'simulated' in said['data']['source']
     if kind not in ('classes', 'grades'): assert verdict['tested'][0]['patients'] > 1
+
+
+# What a run is good for afterwards ----------------------------------------------------------------------
+
+@pytest.fixture
+def here(kept, tmp_path, monkeypatch):
+    "A command line in an empty folder, with the fits of these tests"
+    from usbook.cli.main import main
+    monkeypatch.chdir(tmp_path)
+    for k, v in dict(PROFILE='test', CACHE=str(kept/'cache'), RUNS=str(kept/'runs'), OFFLINE='yes').items():
+        monkeypatch.setenv(f'USBOOK_{k}', v)
+    return main
+
+
+def drawn(kind, folder, seed=5):
+    "Images of another place"
+    from usbook.studies.images import DRAWN
+    DRAWN[kind](folder, KINDS[kind][0], 48, seed)
+    return folder
+
+
+def test_predict_several_labels(kept, here, tmp_path, capsys):
+    run = run_of('labels', kept).folder
+    drawn('labels', tmp_path/'new')
+    full = pd.read_csv(tmp_path/'new'/'manifest.csv', dtype=str, keep_default_na=False)[:30]
+    full.to_csv(tmp_path/'new'/'manifest.csv', index=False)
+    assert here(['predict', str(run), 'new', '--out', 'p.csv']) == 0
+    t = pd.read_csv(tmp_path/'p.csv', dtype=str, keep_default_na=False)
+    meta = json.loads((tmp_path/'p.json').read_text())
+    assert list(t.image) == list(full.image) and list(t.target) == list(full.label.replace('none', ''))
+    inside = json.loads((run/f"predictions-{meta['arm']}.json").read_text())['thresholds']
+    for c, at in inside.items():
+        assert meta['thresholds'][c] == pytest.approx(np.mean(at))
+        assert [(c in x.split(';')) for x in t.predicted] == list(t[f'p_{c}'].astype(float) >= meta['thresholds'][c])
+    assert here(['evaluate', 'p.csv', '--json']) == 0
+    said = json.loads(capsys.readouterr().out.split('evaluate p.csv\n')[-1])
+    assert set(said['per_class']) == set(KINDS['labels'][0]) and 'exact_match' in said['overall']
+    full.drop(columns=['label', 'patient']).to_csv(tmp_path/'new'/'bare.csv', index=False)
+    assert here(['predict', str(run), '--manifest', 'new/bare.csv', '--out', 'q.csv', '--arm', 'frozen']) == 0
+    assert 'target' not in pd.read_csv(tmp_path/'q.csv') and 'truth is not known' in capsys.readouterr().out
+    full.assign(label='a_line').to_csv(tmp_path/'new'/'manifest.csv', index=False)
+    assert here(['predict', str(run), 'new', '--out', 'r.csv']) == 2
+    assert "'a_line' is unknown" in capsys.readouterr().err
+    assert here(['export', str(run), 'x.onnx']) == 2 and 'for each label' in capsys.readouterr().err
+
+
+def test_predict_boxes(kept, here, tmp_path, capsys):
+    "A detector of a person's own study marks clips, and stills whose boxes nobody knows"
+    run = run_of('detection', kept).folder
+    drawn('detection', tmp_path/'new')
+    assert here(['predict', str(run), 'new', '--out', 'marks']) == 0
+    assert here(['froc', 'marks/detections.csv', 'marks/lesions.csv', '--scans', 'marks/scans.csv', '--hit', 'centre',
+                 '--n-boot', '20', '--json']) == 0
+    assert '"lesions": 26' in capsys.readouterr().out
+    (tmp_path/'stills').mkdir()
+    for i in range(3): (tmp_path/'new'/f'C{i:03d}'/'0.png').rename(tmp_path/'stills'/f'{i}.png')
+    (tmp_path/'stills'/'manifest.csv').write_text('image,patient\n0.png,a\n1.png,b\n2.png,c\n')
+    assert here(['predict', str(run), 'stills', '--out', 'm2']) == 0
+    assert len(pd.read_csv(tmp_path/'m2'/'scans.csv')) == 3 and not (tmp_path/'m2'/'lesions.csv').exists()
+
+
+def test_predict_outlines(kept, here, tmp_path, capsys):
+    run = run_of('segmentation', kept).folder
+    drawn('segmentation', tmp_path/'new')
+    full = pd.read_csv(tmp_path/'new'/'manifest.csv', dtype=str)[:4]
+    full.to_csv(tmp_path/'new'/'manifest.csv', index=False)
+    assert here(['predict', str(run), 'new', '--out', 'out', '--json']) == 0
+    said = json.loads(capsys.readouterr().out)
+    mask = np.asarray(Image.open(tmp_path/'out'/'images'/'0000.png'))
+    scores = pd.read_csv(tmp_path/'out'/'outlines.csv')
+    assert said['images'] == 4 and mask.shape == (48, 48) and set(np.unique(mask)) <= {0, 1, 2}
+    assert set(said['dice']) == set(scores.structure) == set(KINDS['segmentation'][0])
+    full[['image']].to_csv(tmp_path/'new'/'bare.csv', index=False)
+    assert here(['predict', str(run), '--manifest', 'new/bare.csv', '--out', 'o2']) == 0
+    assert not (tmp_path/'o2'/'outlines.csv').exists() and (tmp_path/'o2'/'images'/'0003.png').is_file()
+
+
+@pytest.mark.parametrize('kind', ['labels', 'detection', 'segmentation'])
+def test_an_outside_test(kind, kept, here, tmp_path, capsys):
+    "--test: the same metrics inside and outside, and the drop; a mistake in the other images is found first"
+    drawn(kind, tmp_path/'other')
+    where = 'other' if kind == 'detection' else 'other/manifest.csv'
+    words = ['reproduce', str(kept/kind), '--modes', KINDS[kind][2][-1]]
+    before = set((kept/'runs').iterdir())
+    assert here([*words, '--test', 'nowhere']) == 2 and 'nowhere' in capsys.readouterr().err
+    if kind == 'labels':
+        pd.read_csv(tmp_path/'other'/'manifest.csv').assign(label='x').to_csv(tmp_path/'other'/'bad.csv', index=False)
+        assert here([*words, '--test', 'other/bad.csv']) == 2
+    assert set((kept/'runs').iterdir()) == before
+    assert here([*words, '--test', where, '--json']) == 0
+    out = json.loads(capsys.readouterr().out)
+    found = next(iter(out['outside']['arms'].values()))['metrics']
+    name = dict(labels='macro auc', detection='sensitivity at 0.5', segmentation='dice')[kind]
+    assert {'inside', 'outside', 'drop'} == set(found[name]) and out['outside']['patients'] >= 40
+    a, b, d = (found[name][k].get('value') for k in ('inside', 'outside', 'drop'))
+    if None not in (a, b): assert d == pytest.approx(b - a)
+    assert 'Tested elsewhere' in (kept/'runs'/out['folder'].rsplit('/')[-1]/'outside.html').read_text()
+
+
+def work_of(kind, kept, **changes):
+    "A run of a kind, up to the training"
+    from dataclasses import replace
+    from usbook.core.settings import read_settings
+    from usbook.studies.images import Reading, find_images
+    from usbook.studies.machinery import plan_work
+    machinery = own_machinery(get_study(write(kept/kind, kind)))
+    s = read_settings(profile='test', runs=str(kept/'runs'), cache=str(kept/'cache'), offline=True)
+    images, _ = find_images(machinery.study, s, reading=Reading(read=machinery.read))
+    return plan_work(images, replace(machinery.plans['test'], **changes), s, KINDS[kind][2][-1:], False)
+
+
+@pytest.mark.parametrize('kind', ['labels', 'detection', 'segmentation'])
+def test_what_seeds_and_curves_train(kind, kept, monkeypatch):
+    "Two seeds on the same split, one curve on fewer and fewer patients; nothing is trained here"
+    from dataclasses import replace
+    from types import SimpleNamespace
+    from usbook.core.interval import Interval
+    from usbook.studies import kinds
+    asked, metric = [], kinds.HEADS[kind][0]
+    def train(work):
+        asked.append(work)
+        e = SimpleNamespace(overall={metric: Interval(len(asked)/10)})
+        t = kinds.Trained(kinds.Arm('net', work.modes[0]), f'test {len(asked)}', evaluation=e, seconds=1.,
+                          keys=[f'key {len(asked)}'])
+        return {t.name: t}
+    monkeypatch.setitem(kinds.WAYS, kind, replace(kinds.WAYS[kind], train=train))
+    work = work_of(kind, kept, seeds=2)
+    t, = kinds.train_way(kind, work).values()
+    assert (t.test, t.repeats, t.keys, t.seconds) == ('test 1', ['test 2'], ['key 1', 'key 2'], 2.)
+    assert [w.settings.seed - work.settings.seed for w in asked] == [0, 1] and asked[1].parts == work.parts
+    assert t.repeat_evaluations[0].overall[metric].value == .2
+    curve = kinds.curve_way(kind, work, [12, 20])
+    assert list(curve.patients) == [12, 20] and [m.value for m in curve.metric] == [.3, .4]
+    for w, n in zip(asked[2:], (12, 20)):
+        part, = w.parts
+        assert part.subset('train').table.patient.nunique() == n and w.plan.seeds == 1
+        assert list(part.subset('test').table.image) == list(work.parts[0].subset('test').table.image)
+    assert set(curve['mode']) == {'finetuned' if kind == 'segmentation' else 'frozen'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['labels', 'detection', 'segmentation'])
+def test_a_learning_curve_and_two_seeds(kind, kept):
+    from dataclasses import replace
+    from usbook.studies.kinds import HEADS, curve_way, train_way
+    work = work_of(kind, kept, seeds=2)
+    work = replace(work, plan=replace(work.plan, recipe=replace(work.plan.recipe, epochs=1)))
+    t, = train_way(kind, work).values()
+    assert len(t.repeats) == len(t.repeat_evaluations) == 1 and len(t.keys) == len(set(t.keys)) >= 2
+    curve = curve_way(kind, work, [12, 20])
+    assert list(curve.patients) == [12, 20] and curve.attrs['ylabel'] == HEADS[kind][1]
+
+
+def test_seeds_of_a_study(tmp_path):
+    "run.seeds is how many; it was unknown"
+    plans = own_machinery(get_study(write(tmp_path, 'labels', **{'size = 48': 'size = 48\nseeds = 2'}))).plans
+    assert {p.seeds for p in plans.values()} == {2}
+    with pytest.raises(BadInput, match='run.seeds is 0'):
+        own_machinery(get_study(write(tmp_path, 'labels', **{'size = 48': 'size = 48\nseeds = 0'})))
 
 
 def test_labels_of_a_person(tmp_path):

@@ -134,6 +134,7 @@ def _reproduce(args):
     from usbook.core.progress import show_progress
     from usbook.runs.run import reproduce
     machinery = machinery_of(args.study)
+    if args.test: _see_outside(args.test, machinery, how['reading'])
     if not args.json: tell(_title(machinery.study, s.data), flush=True)
     run = reproduce(machinery, s, progress=None if args.json else show_progress(), **how)
     if not args.json: _show_run(run)
@@ -208,6 +209,21 @@ def _outside(args, run, settings, reading):
     for n in out.notes[:3]: tell(f'Note: {n}')
     tell(f'Page: {_short(run.folder/"outside.html")}\n', flush=True)
 
+# %% ../../nbs/cli/04_main.ipynb #d18707ae
+def _see_outside(where, machinery, reading):
+    "The images of another place, read before anything is trained"
+    from usbook.data.manifest import Manifest
+    from usbook.runs.outside import outside_images
+    study = machinery.study
+    if machinery.prepares:
+        raise BadInput(f'--test: the networks of {study.id} see images that were {machinery.prepares}',
+                       remedy='usbook predict asks them after the run')
+    if not os.path.exists(where): raise BadInput('no such folder or file', where, remedy='--test takes other images')
+    if machinery.read:
+        facts = dict(kind=study.kind or 'detection', classes=list(study.classes))
+        return outside_images(facts, where, reading)
+    Manifest.open(where, reading.patients, image_level=reading.image_level, same_patient=reading.same_patient)
+
 # %% ../../nbs/cli/04_main.ipynb #ca4960d3
 def _short(path):
     "A path as short as it can be said from here"
@@ -224,6 +240,7 @@ def _predict(args):
     alone = args.run_folder.lower().endswith('.safetensors')
     results = {} if alone else read_run(args.run_folder)
     if finds_boxes(results): return _mark(args)
+    if way := dict(labels=_predict_labels, segmentation=_predict_outlines).get(results.get('kind')): return way(args)
     s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
     out = _new_file(name, 'name another file with --out')
     bar = None if args.json else late_bar()
@@ -238,13 +255,13 @@ def _predict(args):
     _show_predicted(said, out)
 
 # %% ../../nbs/cli/04_main.ipynb #27cbe601
-def _images(args, ensemble, why):
+def _images(args, ensemble, why, labels=True):
     "The new images; which networks are asked, and what should be known, is said before"
     from pathlib import Path
     from usbook.learn.predict import new_images
     from usbook.runs.networks import seen_before
     where, table = (args.images, args.manifest) if args.images else (Path(args.manifest).parent, args.manifest)
-    images = new_images(where, ensemble, table, args.patients, not args.no_labels)
+    images = new_images(where, ensemble, table, args.patients, labels and not args.no_labels)
     seen = seen_before(args.run_folder, ensemble.facts['arm'], images) if 'arm' in ensemble.facts else ''
     images.notes += [seen] if seen else []
     say(f'Networks: {why}.', *(f'Note: {n}' for n in images.notes[:2]))
@@ -261,18 +278,79 @@ def _out_name(images):
     "A file in this folder, named for the images"
     return f"predictions-{os.path.splitext(os.path.basename(os.path.abspath(images)))[0]}.csv"
 
+# %% ../../nbs/cli/04_main.ipynb #db758ce5
+def _one_view(args):
+    if args.views > 1: raise BadInput('--views is for networks that give an image one label', args.run_folder)
+
+def _table_of(args):
+    "The table of the new images, where there is one"
+    if args.manifest: return args.manifest
+    if os.path.isfile(args.images): return args.images
+    csv = os.path.join(args.images, 'manifest.csv')
+    return csv if os.path.isfile(csv) else None
+
+# %% ../../nbs/cli/04_main.ipynb #58c82612
+def _predict_labels(args):
+    "Several labels of each image, as the run's own table has them"
+    from usbook.core.files import write_file
+    from usbook.core.progress import late_bar
+    from usbook.predictions.predictions import write_meta
+    from usbook.runs.networks import labelled_images, run_labels
+    _one_view(args)
+    out = _new_file(args.out or _out_name(args.images or args.manifest), 'name another file with --out')
+    def images(e, why):
+        m = _images(args, e, why, False)
+        return m if args.no_labels else labelled_images(m, _table_of(args), _labels_asked(args.run_folder))
+    table, meta, _ = run_labels(args.run_folder, images, read_settings(), args.arm, None if args.json else late_bar())
+    write_meta(meta, out.with_suffix('.json'))
+    write_file(out, table.to_csv(index=False))
+    counts = {c: int(sum(c in t.split(';') for t in table.predicted)) for c in meta['classes']}
+    if args.json: return show_json(dict(file=str(out), counts=counts, labelled='target' in table) | meta)
+    tell(f"{_short(out)}: {len(table)} images; predicted " + ', '.join(f'{c} {n}' for c, n in counts.items()))
+    if 'target' in table and 'patient' in table: tell(f'How good that is: usbook evaluate {_short(out)}')
+    else: tell('The truth is not known: add the columns target (labels with ; between them) and patient, '
+               f'then usbook evaluate {_short(out)}')
+
+def _labels_asked(run):
+    from usbook.runs.networks import read_run
+    return read_run(run)['classes']
+
+# %% ../../nbs/cli/04_main.ipynb #39a6356b
+def _predict_outlines(args):
+    "A mask for each image, and how good they are where masks are known"
+    from pathlib import Path
+    from usbook.core.files import write_file, write_folder
+    from usbook.core.progress import late_bar
+    from usbook.phantoms.samples import png_bytes
+    from usbook.predictions.several import OutlineScores
+    from usbook.runs.networks import run_outlines
+    _one_view(args)
+    name = args.out or f'outlines-{os.path.basename(os.path.abspath(args.images or args.manifest))}'
+    out = _new_file(os.path.splitext(name)[0] if name.endswith('.csv') else name, 'name another folder with --out')
+    bar = None if args.json else late_bar()
+    masks, scores, m, _ = run_outlines(args.run_folder, lambda e, why: _images(args, e, why, False), read_settings(),
+                                       bar)
+    with write_folder(out) as part:
+        for image, mask in masks.items():
+            write_file(part/Path(image).with_suffix('.png'), png_bytes(mask > 0 if len(m.classes) == 1 else mask))
+        if scores is not None: OutlineScores(scores).write(part/'outlines.csv')
+    known = None if scores is None else {c: float(v) for c, v in scores.groupby('structure').dice.mean().items()}
+    if args.json: return show_json(dict(folder=str(out), images=len(masks), dice=known or {}))
+    tell(f'{_short(out)}: {len(masks)} masks')
+    if known: tell('Mean Dice: ' + ', '.join(f'{c} {v:.3f}' for c, v in known.items()))
+    else: tell('The truth is not known: name masks in a column mask of the table of images to have them compared')
+
 # %% ../../nbs/cli/04_main.ipynb #5adc4070
 def _mark(args):
     "A detector's marks on other clips, as the tables that froc reads"
     from usbook.core.files import write_folder
-    from usbook.data.clips import read_clips
     from usbook.runs.networks import run_marks
     if not args.images or args.views > 1:
         raise BadInput('detectors look once at each frame of the clips in a folder', args.run_folder,
                        remedy='name that folder, without --manifest and --views')
     name = args.out or f'detections-{os.path.basename(os.path.abspath(args.images))}'
     out = _new_file(name, 'name another folder with --out')
-    clips = read_clips(args.images, args.patients, unmarked=True)
+    clips = _clips_to_mark(args)
     truth = any(os.path.isfile(os.path.join(args.images, f)) for f in ('lesions.csv', 'boxes.csv'))
     found, why = run_marks(args.run_folder, clips, read_settings(), args.arm)
     say(f'Networks: {why}.')
@@ -285,6 +363,20 @@ def _mark(args):
     judge = f'usbook froc {three} --scans {_short(out/"scans.csv")} --hit centre'
     if truth: tell(f'How good that is: {judge}')
     else: tell(f'The truth is not known: write lesions.csv (scan,frame,lesion,x,y,w,h) beside the marks, then {judge}')
+
+# %% ../../nbs/cli/04_main.ipynb #b0823402
+def _clips_to_mark(args):
+    "Clips, or stills in a table; boxes where they are known"
+    from pathlib import Path
+    from usbook.core.tables import read_sheet
+    from usbook.data.clips import read_clips
+    from usbook.data.manifest import Manifest
+    from usbook.studies.kinds import stills_with_boxes
+    folder = Path(args.images)
+    if not (folder/'manifest.csv').is_file(): return read_clips(folder, args.patients, unmarked=True)
+    sheet = read_sheet(folder/'manifest.csv', ['image', 'patient'], lower=True)
+    boxes = next((folder/f for f in ('lesions.csv', 'boxes.csv') if (folder/f).is_file()), None)
+    return stills_with_boxes(Manifest(sheet.table[['image', 'patient']], folder, [], rows=sheet.rows), boxes)
 
 # %% ../../nbs/cli/04_main.ipynb #2faa37a3
 def _asked(args, settings):
@@ -384,6 +476,7 @@ def _evaluate(args):
     from usbook.evidence.metrics import evaluate
     if args.example: return print(EXAMPLE_PREDICTIONS, end='')
     _given(args, 'predictions')
+    if any(map(_holds_labels, args.predictions)): return _evaluate_labels(args)
     tables = {n: _read(args, f) for n, f in zip(_names(args.predictions), args.predictions)}
     done = {n: evaluate(p, args.independent, None if args.json else late_bar()) for n, p in tables.items()}
     groups = _groups(args, next(iter(tables.values())))
@@ -395,6 +488,31 @@ def _evaluate(args):
     _show_groups(groups)
     if page: tell(f'Report: {_short(page)}')
 
+
+# %% ../../nbs/cli/04_main.ipynb #3ef82996
+def _holds_labels(path):
+    "Whether a table holds several labels per image: predicted labels, and probabilities that don't sum to 1"
+    head = _header(path)
+    if 'predicted' not in head or not any(o.startswith('p_') for o in head): return False
+    import pandas as pd
+    t = pd.read_csv(path, nrows=500, sep=None, engine='python')
+    return bool((t.filter(regex='^p_').sum(axis=1) - 1).abs().max() > .05)
+
+# %% ../../nbs/cli/04_main.ipynb #6d3fff99
+def _evaluate_labels(args):
+    "Several labels of each image, as a run of the kind labels writes them"
+    from usbook.cli.show import show_scored
+    from usbook.evidence.scored import score_labels
+    from usbook.predictions.several import LabelPredictions
+    for o in ('by', 'per', 'report', 'columns', 'truth'):
+        if getattr(args, o): raise BadInput(f'--{o} is for one label per image, and this table has several')
+    found = {n: score_labels(LabelPredictions.read(f)) for n, f in zip(_names(args.predictions), args.predictions)}
+    if args.json:
+        each = {n: s.as_dict() for n, s in found.items()}
+        return show_json(next(iter(each.values())) if len(each) == 1 else dict(models=each))
+    for n, s in found.items():
+        if len(found) > 1: tell(f'\n{n}')
+        show_scored(s)
 
 # %% ../../nbs/cli/04_main.ipynb #5369469a
 def _groups(args, preds):
@@ -476,11 +594,14 @@ def _reported(args):
 def _holds_marks(path):
     "Whether a file, or a folder, holds a detector's marks"
     if os.path.isdir(path): return os.path.isfile(os.path.join(path, 'detections.csv'))
+    return {'scan', 'x', 'y', 'w', 'h', 'score'} <= _header(path)
+
+def _header(path):
+    "Names of the columns of a text table; nothing where there is none"
     try:
-        with open(path, encoding='utf-8', errors='replace') as f: head = f.readline(10**4)
-    except OSError: return False
-    names = {o.strip(' "\r\n').lower() for o in head.replace(';', ',').replace('\t', ',').split(',')}
-    return {'scan', 'x', 'y', 'w', 'h', 'score'} <= names
+        with open(path, encoding='utf-8', errors='replace') as f: head = f.readline(10**5)
+    except OSError: return set()
+    return {o.strip(' "\r\n').lower() for o in head.replace(';', ',').replace('\t', ',').split(',')}
 
 def _marks(args, path, beside):
     "A detector's three tables; the true boxes and the scans lie beside the marks, or beside those of the first"

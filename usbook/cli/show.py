@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_CLASSES', 'plain_output', 'tell', 'say', 'show_json', 'csv_rows', 'show_csv', 'as_csv', 'console', 'show_table',
            'claim_lines', 'show_claims', 'show_notes', 'show_evaluation', 'show_confusion', 'show_comparison',
-           'show_froc', 'show_marks_apart', 'show_results', 'show_together']
+           'show_froc', 'show_marks_apart', 'show_scored', 'show_results', 'show_together']
 
 # %% ../../nbs/cli/01_show.ipynb #7444a2b0
 import codecs
@@ -316,6 +316,20 @@ def show_marks_apart(c,       # what `usbook.evidence.froc.compare_froc` gives
         rows.append([name, interval_text(i), n.get('only_first', '–'), n.get('only_second', '–')])
     show_table(['second minus first', 'all', 'found by the first only', 'by the second only'], rows, out)
     show_notes(c.notes, out)
+
+# %% ../../nbs/cli/01_show.ipynb #92085715
+def show_scored(s,       # a `Scored`: of several labels, or of outlines
+                out=None # a console; None: a new one
+               ):
+    "Print the metrics of all labels together, and of each"
+    out = out or console()
+    out.print(f'{s.n} images of {len(s.patients)} patients; intervals over patients\n', soft_wrap=True)
+    show_table(['metric', 'all'], [[k.replace('_', ' '), v] for k, v in s.overall.items()], out)
+    out.print()
+    names = list(dict.fromkeys(k for d in s.per_class.values() for k in d))
+    rows = [[c, *(interval_text(d.get(k)) for k in names)] for c, d in s.per_class.items()]
+    show_table(['', *(k.replace('_', ' ') for k in names)], rows, out, turn=True)
+    show_notes(s.notes, out)
 
 # %% ../../nbs/cli/01_show.ipynb #8fe1752c
 def show_results(results:dict, # the content of results.json

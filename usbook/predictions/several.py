@@ -109,6 +109,16 @@ class OutlineScores:
     @property
     def n_patients(self)->int: return self.table.patient.nunique()
 
+    @classmethod
+    def read(cls,
+             path:Path|str      # CSV; a JSON of the same name beside it holds the metadata
+            )->'OutlineScores':
+        "Read what `write` wrote"
+        sheet = read_sheet(path)
+        need_columns(sheet, ('image', 'patient', 'structure', 'dice', 'iou', 'hd95', 'unit'))
+        return cls(sheet.table.replace({o: {'': np.nan} for o in ('dice', 'iou', 'hd95')}),
+                   read_meta(Path(path).with_suffix('.json')))
+
     def write(self,
               path:Path|str # CSV
              )->Path:       # the same

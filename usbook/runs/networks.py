@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['read_run', 'networks_of', 'kept_networks', 'choose_arm', 'valid_recall', 'run_ensemble', 'seen_before', 'finds_boxes',
-           'run_marks', 'run_films', 'card_facts', 'licence_of']
+           'run_marks', 'labelled_images', 'run_labels', 'run_outlines', 'run_films', 'card_facts', 'licence_of']
 
 # %% ../../nbs/runs/04_networks.ipynb #f22bf4cf
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 # %% ../../nbs/runs/04_networks.ipynb #3a641105
 import numpy as np
@@ -19,9 +20,12 @@ from ..core.files import read_json
 from ..core.progress import Progress
 from ..core.settings import Settings
 from ..data.clips import Clips
-from ..data.manifest import Manifest
+from ..data.manifest import NO_LABEL, Manifest
 from ..data.sets.facts import OPEN
+from ..core.tables import column_text, read_sheet
 from ..predictions.predictions import Predictions, read_meta
+from ..predictions.several import LabelPredictions
+from ..studies.kinds import labels_above, outline_scores
 
 # %% ../../nbs/runs/04_networks.ipynb #fd6fdc59
 def read_run(folder:str|Path # of a run
@@ -58,7 +62,7 @@ def kept_networks(results:dict, # of `read_run`
 _FACTS = dict(source=str, sha256=str, images=int, patients=int)
 _MADE = dict(command=str, versions=dict, prepares=str, options=dict(study=str, modes=[str]))
 _SHAPE = dict(study=str, data=_FACTS, runs={'*': dict}, claims=[dict(id=str, verdict=str)], fits={'*': [str]},
-              arms={'*': dict(title=str)}, made=_MADE)
+              arms={'*': dict(title=str)}, made=_MADE, kind=str, classes=[str])
 _NEEDED = ({'study', 'runs', 'data'}, set(_FACTS), {'id', 'verdict'})
 
 def _misfit(v, shape, name):
@@ -121,9 +125,14 @@ def run_ensemble(folder:str|Path,     # of a run
     results = read_run(folder)
     store = fits_folder(settings)
     fits = networks_of(results, folder)
+    if no := _NO_ENSEMBLE.get(results.get('kind')): raise BadInput(no, folder, remedy='usbook predict asks them')
     arm, why = choose_arm(fits, store, arm)
     settings, facts = _as_run(folder, results, settings, arm)
     return stored_ensemble([store/k for k in fits[arm]], settings, **facts), why
+
+_NO_ENSEMBLE = dict(labels="has a network of its own for each label, and these can't be put into one",
+                    detection='finds boxes, and only networks that classify images can be put into one',
+                    segmentation='outlines structures, and only networks that classify images can be put into one')
 
 def seen_before(folder:str|Path,  # of a run
                 arm:str,          # one of its arms
@@ -131,10 +140,11 @@ def seen_before(folder:str|Path,  # of a run
                )->str:            # a sentence; '' where none was
     "Whether a run knows images or patients of these names"
     path = Path(folder)/f'predictions-{arm}.csv'
+    if not path.is_file(): path = Path(folder)/f'detections-{arm}'/'scans.csv'
     if not path.is_file(): return ''
-    known, t = Predictions.read(path).table, images.table
+    known, t = read_sheet(path).table, images.table
     for what in ('patient', 'image'):
-        if what not in t: continue
+        if what not in t or what not in known: continue
         n = int(t[what].isin(set(known[what])).sum())
         if n: return (f'{n} of {len(t)} images have the {"name" if what == "image" else what} of one in the run: the '
                       'networks may have learned from them.')
@@ -144,7 +154,7 @@ def seen_before(folder:str|Path,  # of a run
 def finds_boxes(results:dict # of `read_run`
                )->bool:      # whether its networks are detectors
     "What kind of networks a run has"
-    return any(c.get('step') for c in results.get('arms', {}).values())
+    return results.get('kind') == 'detection' or any(c.get('step') for c in results.get('arms', {}).values())
 
 def run_marks(folder:str|Path,     # of a run of detectors
               clips:Clips,         # other ones
@@ -165,6 +175,7 @@ def run_marks(folder:str|Path,     # of a run of detectors
     settings, _ = _as_run(folder, results, settings, arm)
     fit = stored_detector(fits_folder(settings)/fits[arm][0], clips, settings)
     marks = steps[arm](mark_clips(fit), fit.frames)
+    if (n := len(fits[arm])) > 1: why += f'; the first of its {n} detectors'
     meta = dict(made_by='usbook predict', run=Path(folder).absolute().name, arm=arm, step=_step(folder, arm))
     return as_detections(fit.frames.clips, 'test', marks, **meta, detector=fit.meta), why
 
@@ -176,7 +187,7 @@ def _repeated(folder, arm):
     "The step of an arm, as a function of marks and frames; `None` where its network is not there"
     from usbook.learn.detect import link, linked, merge_places, score_tracks
     from usbook.studies.breast_cine import STEPS
-    how = STEPS.get(_step(folder, arm), (0, ''))[1]
+    how = STEPS.get(_step(folder, arm), (0, 'places'))[1]
     if how != 'temporal': return dict(places=lambda m, _: merge_places(m), link=lambda m, _: link(m)).get(how)
     net = _clip_network(Path(folder)/f'{arm}-temporal.safetensors')
     return net and (lambda m, frames: score_tracks(net, linked(m), frames))
@@ -202,6 +213,79 @@ def _last_able(steps):
     if not some: raise BadInput(f'none of the networks ({", ".join(steps)}) can be asked about other clips')
     return some[-1], f'{some[-1]}, the last of the run' + ('' if steps[list(steps)[-1]] else
                                                            ' whose step can be repeated')
+
+# %% ../../nbs/runs/04_networks.ipynb #6ca68e76
+def labelled_images(images:Manifest, # of `new_images`, without labels
+                    table:str|Path|None, # where a column label may be; None: nobody knows the labels
+                    labels:list      # those of the run
+                   )->Manifest:      # its column label holds the true ones, where they are known
+    "The true labels of new images, ; between several of one image, or what is wrong with them"
+    if not table: return images
+    sheet = read_sheet(table, ['image'], lower=True)
+    text = [';'.join(o.strip() for o in t.split(';')) for t in column_text(sheet, 'label')] if 'label' in sheet else []
+    if not any(text): return images
+    odd = [next((o for o in t.split(';') if o not in (*labels, NO_LABEL)), None) for t in text]
+    sheet.add(np.array([o is not None for o in odd]), 'label',
+              lambda i: f'label {odd[i]!r} is unknown; known are {", ".join(labels)}, and {NO_LABEL}')
+    sheet.done()
+    return replace(images, table=images.table.assign(label=text), classes=list(labels), several=True)
+
+# %% ../../nbs/runs/04_networks.ipynb #fd184775
+def run_labels(folder:str|Path,   # of a run with several labels
+               images,            # function of an `Ensemble` and which arm it is that gives the images
+               settings:Settings, # whose cache holds the fits
+               arm:str|None=None, # which networks; None: see `choose_arm`
+               progress=None      # a `Progress` or function; None: a bar where watched; False: silent
+              )->tuple:           # (table as `LabelPredictions` has it, metadata, which arm and why)
+    "What the networks of each label say of other images; target and patient are in the table where they are known"
+    from usbook.learn.fits import fits_folder
+    from usbook.learn.predict import predict, stored_ensemble
+    results, say = read_run(folder), Progress.of(progress)
+    fits, store = kept_networks(results, folder), fits_folder(settings)
+    arm, why = choose_arm(fits, store, arm)
+    settings, facts = _as_run(folder, results, settings, arm)
+    labels, at = _labels_of_run(Path(folder)/f'predictions-{arm}.csv')
+    nets = [stored_ensemble([store/k for k in fits[arm][j::len(labels)]], settings, **facts)
+            for j in range(len(labels))]
+    m = images(nets[0], why)
+    bare = replace(m, table=m.table.drop(columns='label', errors='ignore'), several=False)
+    said = [predict(e, replace(bare, classes=list(e.classes)), progress=say.part(j/len(nets), (j + 1)/len(nets)))
+            for j, e in enumerate(nets)]
+    prob = {f'p_{c}': o.table[f'p_{c}'].to_numpy() for c, o in zip(labels, said)}
+    target = dict(target=m.table.label.replace(NO_LABEL, '')) if 'label' in m.table else {}
+    table = said[0].table[[c for c in said[0].table if c in m.table and c != 'label']].assign(**target, **prob)
+    meta = said[0].meta | dict(classes=labels, thresholds=at, networks=sum(map(len, nets)))
+    return table.assign(predicted=labels_above(table, at)), meta, why
+
+def _labels_of_run(path):
+    "The labels of a run, and the threshold of each: the mean over its folds"
+    p = LabelPredictions.read(path)
+    return p.classes, {c: float(np.mean(p.meta.get('thresholds', {}).get(c, .5))) for c in p.classes}
+
+# %% ../../nbs/runs/04_networks.ipynb #22db5f3c
+def run_outlines(folder:str|Path,   # of a run that outlines structures
+                 images,            # function of what `new_images` takes for an `Ensemble`, and which arm it is
+                 settings:Settings, # whose cache holds the fits
+                 progress=None      # a `Progress` or function; None: a bar where watched; False: silent
+                )->tuple:           # ({image: (H, W) outlines}, table as of `OutlineScores`, images, which arm and why)
+    "The outlines of other images, by the mean of the run's U-Nets; their scores where masks are known"
+    from usbook.learn.fits import fits_folder
+    from usbook.learn.predict import stored_unet
+    from usbook.learn.segment import lung_scores, to_film
+    results, say = read_run(folder), Progress.of(progress)
+    fits, store = kept_networks(results, folder), fits_folder(settings)
+    arm, why = choose_arm(fits, store, None)
+    settings, facts = _as_run(folder, results, settings, arm)
+    nets = [stored_unet(store/k, settings) for k in fits[arm]]
+    classes = list(results['classes'])
+    m = replace(images(SimpleNamespace(classes=classes, recipe=nets[0].recipe, facts=facts), why), classes=classes)
+    masks, tables = {}, []
+    for i, each in enumerate(zip(*(lung_scores(o, m, range(len(m))) for o in nets))):
+        prob = sum(each)/len(each)
+        if 'mask' in m.table and m.table['mask'][i]: tables.append(outline_scores(m, i, prob, masks))
+        else: masks[m.table.image[i]] = to_film(prob, m.load(i).size[::-1])
+        say('outlining', (i + 1)/len(m))
+    return masks, pd.concat(tables, ignore_index=True) if tables else None, m, why
 
 # %% ../../nbs/runs/04_networks.ipynb #fe5c5e29
 def run_films(folder:str|Path,   # of a run whose networks see lungs alone

@@ -71,6 +71,7 @@ def results_of(out    # an `Outcome`
         comparison=out.comparison,
         claims_hash=out.study.claims_hash,
         claims=claims_of(out.study, out.verdicts),
+        **(dict(kind=out.study.kind, classes=list(out.study.classes)) if out.study.kind else {}),
     )
     made, curve = (getattr(out, k, None) for k in ('made', 'curve'))
     if curve is not None:

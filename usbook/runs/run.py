@@ -89,7 +89,7 @@ def reproduce(machinery:Machinery,  # the study
         with fits_for(study.id): arms = (machinery.train or train_arms)(work)
         say('computing intervals', .88)
         out = conclude(machinery, work, source, arms)
-        if curve: _add_curve(out, replace(work, progress=say.part(.88, .94)))
+        if curve: _add_curve(out, replace(work, progress=say.part(.88, .94)), machinery.curve)
         out.folder = final
         options = dict(modes=list(modes), arch=arch, curve=curve, **reading.as_words())
         out.made = how_made(machinery, settings, options, time.perf_counter() - started)
@@ -101,11 +101,12 @@ def reproduce(machinery:Machinery,  # the study
     return out
 
 # %% ../../nbs/runs/01_run.ipynb #def20c35
-def _add_curve(out, work):
+def _add_curve(out, work, how):
     "The learning curve, for results and report"
-    out.curve = learning_curve(work)
-    told = 'How many patients to learn from: the frozen network, tested on the same images every time'
-    out.figures |= {told: lambda: plot_learning_curve(out.curve)}
+    made = how(work) if callable(how) else learning_curve(work)
+    out.curve, what = made, 'fine-tuned' if set(made['mode']) == {'finetuned'} else 'frozen'
+    told = f'How many patients to learn from: the {what} network, tested on the same images every time'
+    out.figures |= {told: lambda: plot_learning_curve(made, **made.attrs)}
     out.results = results_of(out)
 
 def _may_fold(machinery, source, settings):
@@ -224,7 +225,7 @@ def conclude(machinery:Machinery, # the study's machinery
     study, seed = machinery.study, work.settings.seed
     for a in arms.values():
         a.evaluation = a.evaluation or evaluate(a.test)
-        a.repeat_evaluations = [evaluate(p) for p in a.repeats]
+        a.repeat_evaluations = a.repeat_evaluations or [evaluate(p) for p in a.repeats]
     both = machinery.compare(arms, seed) if machinery.compare else compare_modes(arms)
     facts = describe(work.images, source) | dict(unit=study.unit if machinery.read else 'image')
     measured, said = verdicts(machinery, work.images, arms)

@@ -52,7 +52,7 @@ class Machinery:
         None  # function (dict name -> `Trained`, seed) -> dict or None; None: the two modes of the first network
     )
     prepares: str = ''               # what is done to an image before a network sees it; '' where nothing is
-    curve: bool = True               # whether `learning_curve` can train it: images with one label, in one step
+    curve: bool|Callable = True      # whether `learning_curve` can train it; or a function that does, see `curve_way`
 
 # %% ../../nbs/studies/03_machinery.ipynb #4a7a5efd
 @dataclass(frozen=True)

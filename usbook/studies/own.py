@@ -15,12 +15,12 @@ from pathlib import Path
 from ..core.errors import BadInput
 from ..core.interval import Interval
 from ..learn.recipe import Recipe
-from .kinds import WAYS, compare_way, measure_way
+from .kinds import WAYS, arms_in_order, compare_way, curve_way, measure_way, train_way
 from .machinery import Machinery, Measured, Plan
-from .study import MODE_ARMS, Study
+from .study import Study
 
 # %% ../../nbs/studies/11_own.ipynb #bf0126ad
-_RUN = ('folds', 'images', 'patients', 'difficulty') # what [run] may hold beside the recipe's words
+_RUN = ('folds', 'seeds', 'images', 'patients', 'difficulty') # what [run] may hold beside the recipe's words
 
 def own_plans(study:Study # with a kind
              )->dict:     # profile -> `Plan`
@@ -34,13 +34,20 @@ def own_plans(study:Study # with a kind
     mine = {k: v for k, v in study.run.items() if k in words}
     try: recipe = replace(usual, **mine)
     except TypeError as e: raise BadInput(f'[run] is no recipe ({e})', study.file) from None
-    folds, seeds = int(study.run.get('folds', 3)), 1 if study.kind in WAYS else 3
+    folds, seeds = (_count(study, k) for k in ('folds', 'seeds'))
+    most = seeds or (1 if study.kind in WAYS else 3)
     return dict(
-        test=Plan(_small(recipe), patients=20 if study.kind == 'segmentation' else 40),
-        quick=Plan(recipe, folds=folds),
-        workshop=Plan(recipe, folds=5, seeds=seeds),
-        full=Plan(replace(recipe, size=max(recipe.size, 224)), folds=5, seeds=seeds),
+        test=Plan(_small(recipe), patients=20 if study.kind == 'segmentation' else 40, seeds=seeds or 1),
+        quick=Plan(recipe, folds=3 if folds is None else folds, seeds=seeds or 1),
+        workshop=Plan(recipe, folds=5, seeds=most),
+        full=Plan(replace(recipe, size=max(recipe.size, 224)), folds=5, seeds=most),
     )
+
+def _count(study, name):
+    "run.folds or run.seeds; None where it is not given"
+    n, least = study.run.get(name), dict(folds=0, seeds=1)[name]
+    if n is None or type(n) is int and least <= n <= 50: return n
+    raise BadInput(f'run.{name} is {n!r}; it has to be a whole number from {least} to 50', study.file or study.id)
 
 def _small(recipe):
     "A recipe that takes seconds"
@@ -88,7 +95,7 @@ def measure_own(trained:dict, # name -> `Trained`
     "Both networks by their mode"
     if study and study.kind in WAYS: found = measure_way(study.kind, trained)
     else:
-        order = sorted(trained.values(), key=lambda t: list(MODE_ARMS).index(t.mode))
+        order = arms_in_order(trained)
         found = Measured(tables={t.mode: t.test for t in order},
                          evaluations={t.mode: t.evaluation for t in order if t.evaluation})
     return _with_measures(found, trained, study) if study and study.measures else found
@@ -100,5 +107,5 @@ def own_machinery(study:Study # with a kind
     measure = partial(measure_own, study=study)
     if study.kind not in WAYS: return Machinery(study, own_plans(study), measure)
     way = WAYS[study.kind]
-    return Machinery(study, own_plans(study), measure, way.train, partial(way.read, study),
-                     partial(compare_way, study.kind), curve=False)
+    return Machinery(study, own_plans(study), measure, partial(train_way, study.kind), partial(way.read, study),
+                     partial(compare_way, study.kind), curve=partial(curve_way, study.kind))
