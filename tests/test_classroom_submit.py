@@ -222,6 +222,36 @@ def test_moodle(book):
     assert 'not yet' in ada['usbook y feedback'] and evil['Name'] == "'=1+1" and evil['usbook y'] == '-'
     assert evil['ID number'] == '77'
 
+@pytest.fixture
+def chinese():
+    from usbook.core.language import set_language
+    yield set_language('zh')
+    set_language('en')
+
+def test_remarks_are_in_the_language_of_the_session(chinese):
+    "Titles and sentences; columns and points stay as they are"
+    tasks = tasks_of(STUDY)
+    text = 'that is the top-2 accuracy; the question is about the errors.'
+    marks = (Mark(tasks[0].name, tasks[0].title, True, text), Mark('x', '9 · of the teacher', False, ENDED))
+    row = rows(moodle_csv(Gradebook([Graded('Ada', '7', STUDY, marks)])))[0]
+    assert row[f'usbook {STUDY}'] == '1'
+    assert row[f'usbook {STUDY} feedback'] == ('1 · 读数字：判对，这是前 2 准确率；题目问的是那些错误。 '
+                                               '9 · of the teacher：还不对，这使程序结束，或者用完了时间或内存。')
+
+@pytest.mark.slow
+def test_a_class_in_both_languages_gets_remarks_in_the_teacher_s(chinese, tmp_path):
+    "One learner hands in the English notebook, one the Chinese: the same points, the same Chinese remarks"
+    from usbook.core.language import set_language
+    for lang in ('en', 'zh'):
+        set_language(lang)
+        nb = write_exercises(tmp_path/lang, studies=[STUDY], solutions=True)[0][-1]
+        assert ('练习' in nb.read_text(encoding='utf-8')) == (lang == 'zh')
+        submit([nb], lang, out=tmp_path)
+    two = rows(moodle_csv(Gradebook(*grade(read_packs(tmp_path)[0]))))
+    assert [r[f'usbook {STUDY}'] for r in two] == ['6', '6']
+    one, other = (r[f'usbook {STUDY} feedback'] for r in two)
+    assert one == other and '：判对，' in one and ': right' not in one
+
 def test_canvas(book):
     text = canvas_csv(book)
     assert text.splitlines()[0].startswith('Student,ID,SIS User ID,SIS Login ID,Section,')

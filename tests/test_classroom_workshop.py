@@ -154,7 +154,8 @@ def test_recipes_for_servers(box):
 
 def test_scripts_are_sound(tmp_path):
     ws.write_scripts(tmp_path, list(ws.PLATFORMS), ['3.12', '3.13'])
-    for f in ('install.sh', 'binder/postBuild', 'hub/first-start.sh'): assert subprocess.run(['sh', '-n', tmp_path/f]).returncode == 0
+    for f in ('install.sh', 'binder/postBuild', 'hub/first-start.sh'):
+        assert subprocess.run(['sh', '-n', tmp_path/f]).returncode == 0
     bat = (tmp_path/'install.bat').read_bytes()
     assert bat.count(b'\r\n') == bat.count(b'\n') and b'@CASES' not in bat
 

@@ -224,3 +224,18 @@ def test_whatever_pydicom_ships_is_read_or_refused_in_a_sentence():
     known = ('names no window', 'has no pixels', 'not a DICOM file', 'no decoder that can read them', 'cut short')
     assert len(files) > 70 and len(files) - len(said) >= (48 if find_spec("gdcm") else 42)
     assert all(any(k in a for k in known) for a in said.values()), said
+
+
+def test_twelve_bits_of_extended_jpeg_are_read_or_the_sentence_says_what_to_install():
+    "Neither Pillow nor gdcm reads them; pylibjpeg-libjpeg does"
+    from usbook.data.dicom import read_dicom, stored_values
+    f = get_testdata_file('JPGExtended.dcm', download=False)
+    if find_spec('libjpeg'):
+        a = stored_values(read_dicom(f), f)
+        assert a[[420, 230, 260], [140, 120, 120]].tolist() == [244, 95, 66]
+        return
+    for name in ('JPGExtended.dcm', 'JPEG-lossy.dcm'):
+        f = get_testdata_file(name, download=False)
+        told = said(load_image, f)
+        assert told.startswith(f'{f}: its pixels are compressed (JPEG Extended') and '\n' not in told
+        assert told.endswith('export uncompressed, or pip install pylibjpeg pylibjpeg-libjpeg')

@@ -29,7 +29,7 @@ def test_every_chapter_s_first_cell_installs_from_the_same_place(chapter):
 
 @pytest.mark.slow
 def test_a_chapter_begins_in_an_empty_environment(tmp_path):
-    "As on Colab: a kernel, a single notebook and nothing else; about a minute where packages have been downloaded before"
+    "As on Colab: a kernel, a single notebook and nothing else; some minutes"
     import nbformat
     from jupyter_client import KernelManager
     from nbclient import NotebookClient

@@ -1,6 +1,7 @@
-"""The steps of a Dockerfile one by one in an empty root, where no Docker is: `python steps.py ROOT [DOCKERFILE]`, as root
+"""The steps of a Dockerfile one by one in an empty root, where no Docker is: `python steps.py ROOT [DOCKERFILE]`
 
-ROOT stands for the base image: a system with Python, say from `mmdebstrap --variant=minbase --include=python3,python3-pip`.
+For the user root. ROOT is a folder in place of the base image, with a system and Python in it, say from
+`mmdebstrap --variant=minbase --include=python3,python3-pip`.
 FROM is only said; COPY, RUN, USER, WORKDIR, ENV and ARG are done; then CMD is started for some seconds and asked: the
 server must want its token, and run as the last USER. What is changed for a place without a network is given and shown:
 `--replace OLD NEW`, `--bind PLACE` (seen in ROOT under the same path), `--env NAME=VALUE`."""
@@ -17,12 +18,13 @@ def steps(text): # of a Dockerfile -> (word, rest), continued lines joined
 class Root:
     "A folder in the part of a container"
     def __init__(self, folder, env):
-        self.folder, self.env = Path(folder).absolute(), dict(PATH='/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME='/root') | env
+        places = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+        self.folder, self.env = Path(folder).absolute(), dict(PATH=places, HOME='/root') | env
         self.user, self.place = '0', '/'
     def start(self, words, **kw):
         who = [f'--userspec={self.user}:{self.user}'] if self.user != '0' else []
-        return subprocess.Popen(['chroot', *who, self.folder, 'sh', '-c', f'cd {shlex.quote(self.place)} && exec "$@"', 'sh', *words],
-                                env=self.env, **kw)
+        inside = ['sh', '-c', f'cd {shlex.quote(self.place)} && exec "$@"', 'sh', *words]
+        return subprocess.Popen(['chroot', *who, self.folder, *inside], env=self.env, **kw)
     def arg(self, rest): self.env.setdefault(*rest.split('=', 1))
     def set(self, rest):
         for pair in shlex.split(rest): self.env.__setitem__(*pair.split('=', 1))

@@ -14,10 +14,12 @@ from pathlib import Path
 import pandas as pd
 
 # %% ../../nbs/classroom/09_gradebook.ipynb #93c00008
+from .generate import sources
 from .grading import Graded, Mark
 from .table import free_name
 from ..core.errors import BadInput
 from ..core.files import write_file
+from ..core.language import language, page_words, translated
 from ..core.tables import read_table
 
 # %% ../../nbs/classroom/09_gradebook.ipynb #b8f85c30
@@ -42,7 +44,12 @@ class Gradebook:
         return t[[c for c in t if c not in last] + last]
 
 # %% ../../nbs/classroom/09_gradebook.ipynb #3ea27229
-def _sentences(g): return ' '.join(f"{m.title}: {'right' if m.ok else 'not yet'}, {m.text}" for m in g.marks)
+def _sentences(g):
+    "The remarks for one learner, in the language of the session"
+    titles = page_words(f'nbs/classroom/exercises/{sources()[g.study].stem}') if g.study in sources() else {}
+    form = '{}：{}，{}' if language() == 'zh' else '{}: {}, {}'
+    word = {True: translated('right'), False: translated('not yet')}
+    return ' '.join(form.format(titles.get(m.title, m.title), word[m.ok], translated(m.text)) for m in g.marks)
 
 def _csv(rows): # spreadsheets run what begins with = + - @: a quote in front keeps it a text
     t = pd.DataFrame(rows)

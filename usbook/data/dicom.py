@@ -23,6 +23,7 @@ from PIL import Image
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.pixels.processing import apply_voi
+from pydicom.uid import JPEGExtended12Bit
 
 # %% ../../nbs/data/00_dicom.ipynb #71006e32
 from ..core.errors import BadInput
@@ -94,12 +95,17 @@ def stored_values(ds:pydicom.Dataset,   # what `read_dicom` gave
     try: return pixel_array(ds, index=index)
     except Exception as e: why = str(e)
     if how.is_compressed and ('missing dependencies' in why or 'plugins' in why):
-        more = '' if find_spec('gdcm') else ", or pip install 'usbook[dicom]'"
         raise BadInput(f'its pixels are compressed ({how.name}) and no decoder that can read them is installed', path,
-                       remedy=f'export uncompressed{more}')
+                       remedy=f'export uncompressed{_decoder(how)}')
     raise BadInput('its pixels are cut short or damaged', path, remedy='copy or export the file again')
 
 # %% ../../nbs/data/00_dicom.ipynb #2b0b6518
+def _decoder(how):
+    "What to install for a way of packing pixels; '' where nothing more is known to help"
+    twelve_bits = how == JPEGExtended12Bit  # the one thing that python-gdcm and Pillow leave to others, under the GPL
+    if twelve_bits: return '' if find_spec('libjpeg') else ', or pip install pylibjpeg pylibjpeg-libjpeg'
+    return '' if find_spec('gdcm') else ", or pip install 'usbook[dicom]'"
+
 def _which(ds, path, frame):
     "The index of the frame to decode"
     n = n_frames(ds)
