@@ -70,7 +70,7 @@ def test_covid_blues(tmp_path, monkeypatch):
     few(monkeypatch, 'covid-blues', clips=16, patients=8)
     m = adapters.adapt('covid-blues', tmp_path)
     assert (
-        len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines+b_lines', 'b_lines', 'none']
+        len(m) == 128 and len(set(m.patients)) == 8 and m.classes == ['a_lines', 'a_lines;b_lines', 'b_lines', 'none']
     )
     two = adapters.adapt('covid-blues', tmp_path, classes=['effusion', 'b_lines', 'a_lines'])
     assert (
@@ -80,7 +80,24 @@ def test_covid_blues(tmp_path, monkeypatch):
     assert (
         len(two) == 64 and any('were left out' in n for n in two.notes) and any('CC BY-NC-ND' in n for n in two.notes)
     )
+    assert any('32 images with several signs and 32 with none of them' in n for n in two.notes)
+    all_of_them = adapters.adapt('covid-blues', tmp_path, classes=['effusion', 'b_lines', 'a_lines'], several=True)
+    assert len(all_of_them) == 128 and all_of_them.several and all_of_them.classes == ['b_lines', 'a_lines']
+    assert all_of_them.counts().images.to_dict() == dict(b_lines=64, a_lines=64)
+    one = adapters.adapt('covid-blues', tmp_path, classes=['b_lines', 'x'], several=True)
+    assert one.table.label.value_counts().to_dict() == dict(b_lines=64, none=64)
     assert "package: pip install 'usbook[video]'" in said(read_clip, top/'lus_videos'/'patient_1_L1.mp4')
+
+
+def test_signs_joined_by_a_plus(tmp_path):
+    "Some public sets write a_lines+b_lines; a name that holds a + itself stays whole"
+    from usbook.data.manifest import read_manifest
+    for i in range(8): Image.fromarray(np.full((9, 9), 30*i, np.uint8)).save(tmp_path/f'{i}.png')
+    labels = ['x+y', 'x;y', 'none', 'HER2+', 'x', 'y', 'HER2+;x', 'none']
+    rows = '\n'.join(f'{i}.png,P{i},{l}' for i, l in enumerate(labels))
+    (tmp_path/'m.csv').write_text('image,patient,label\n' + rows)
+    m = read_manifest(tmp_path/'m.csv', ['x', 'y', 'HER2+'], several=True)
+    assert m.counts().images.to_dict() == {'x': 4, 'y': 3, 'HER2+': 2}
 
 read_clip = adapters.some_frames
 

@@ -353,3 +353,22 @@ def test_a_merit_near_one_stays_below_one_and_covers():
     seen = [fr.froc(fr.toy_detections(n_patients=25, skill=3., seed=s), n_boot=200).jafroc for s in range(60)]
     assert np.mean([i.low <= truth <= i.high for i in seen]) > .88
     assert max(i.high for i in seen if not i.note.startswith('one end only')) < 1
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('interpolate', [False, True])
+def test_a_long_tail_of_marks_changes_nothing(monkeypatch, seed, interpolate):
+    "Marks below every threshold that is asked for are not resampled; the result is the same to the last digit"
+    d = fr.toy_detections(6, 2, fps=150., seed=seed)
+    short = fr.froc(d, n_boot=60, interpolate=interpolate)
+    monkeypatch.setattr(fr, '_down_to', lambda events, most: events)
+    whole = fr.froc(d, n_boot=60, interpolate=interpolate)
+    assert len(whole.marks.fp_score) > 1000 and short.as_dict() == whole.as_dict() and short.band.equals(whole.band)
+
+
+def test_a_resample_that_needs_more_marks_gets_them(monkeypatch):
+    "Where the tail was cut too short for a resample, all marks count again"
+    d = fr.toy_detections(6, 2, fps=150., seed=3)
+    whole = fr.froc(d, n_boot=60)
+    monkeypatch.setattr(fr, '_down_to', lambda events, most: tuple(e[:3] for e in events))
+    assert fr.froc(d, n_boot=60).as_dict() == whole.as_dict()

@@ -268,6 +268,7 @@ def test_a_problem_in_a_worker_is_one_sentence(images, tmp_path):
 
 def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_path):
     fit = f.stored_fit(images, job(tmp_path, mode='finetuned'))
+    assert fit.learner.opt is None and all(p.grad is None for p in fit.network.parameters()), 'only weights stay'
     net, facts = load_network(save_network(fit, tmp_path/'net.safetensors'))
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     fit.network.dtype = None

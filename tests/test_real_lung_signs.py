@@ -122,3 +122,19 @@ def test_fuller_form_writes_the_record(folds, realdata, tmp_path):
     rows = [dict(arm=k, **more) for k, (_, more) in found.items()]
     Record('make realdata', dict(pocus=data), figures_of_arms('lung_signs', arms_), rows, how).write(RECORD)
     print(f'\nwritten to {RECORD} in {time.perf_counter() - started:.0f} s')
+
+
+def test_mixed_signs_are_kept(realdata, tmp_path):
+    "588 frames with several signs or with none are no longer lost: a study of the kind labels reads all 1001"
+    import usbook
+    from usbook.studies.new import new_study
+    folder = new_study(tmp_path/'signs', CLASSES, 'Mixed signs', 'labels', str(realdata/'lung_signs'/'manifest.csv'))
+    where = dict(profile='test', runs=str(tmp_path/'runs'), cache=str(tmp_path/'cache'), offline=True)
+    out = usbook.reproduce(str(folder), where, progress=lambda *a: None, modes=('frozen',))
+    t, = out.arms.values()
+    assert out.data['given'] == dict(images=1001, patients=103) and out.images.several
+    assert out.images.table.label.str.contains(';').any() and (out.images.table.label == 'none').any()
+    assert set(t.evaluation.per_class) == set(CLASSES) and {'exact_match', 'macro_auc'} <= set(t.evaluation.overall)
+    assert set(t.test.meta['thresholds']) == set(CLASSES)
+    page = (out.folder/'report.html').read_text(encoding='utf-8')
+    assert 'Thresholds, chosen among validation patients' in page

@@ -191,9 +191,10 @@ def test_other_seeds_are_kept_and_their_spread_is_told():
                    repeats={'a': [of(.9), of(.7)]}, made=dict(command='', seconds=1, versions=versions_now()),
                    data=dict(source='toy', images=2, patients=2, sha256='ab' * 32))
     r = holds.record_of(results, 'make record PROFILE=workshop')
-    assert [f['arm'] for f in r.figures] == ['a', 'b', 'a, seed 2', 'a, seed 3']
+    assert [f['arm'] for f in r.figures] == ['a', 'b', 'a_seed2', 'a_seed3']
     row, = holds.seed_table(dict(workshop=dict(head_ct=r))).to_dict('records')
     assert row['arm'] == 'a' and row['seeds'] == 3
+    assert '| head_ct, workshop |' in holds.verdict_words(dict(workshop=dict(head_ct=r)))
     assert row['over_seeds'] == pytest.approx(.1) and row['over_patients'] == pytest.approx(.05)
 
 

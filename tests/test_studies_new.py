@@ -64,6 +64,69 @@ def test_from_an_empty_folder_to_a_report(tmp_path, monkeypatch):
     assert set(page['preds']) == {'frozen', 'finetuned'} and page['arms']
 
 
+NEW = dict(grades=['none', 'mild', 'severe'], labels=['a_lines', 'effusion'], detection=['mass'],
+           segmentation=['nodule'])
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory): return tmp_path_factory.mktemp('cache')
+
+
+def cells_of(file): return json.loads(file.read_text(encoding='utf-8'))['cells']
+
+
+@pytest.mark.parametrize('kind', [pytest.param(k, marks=[pytest.mark.slow]*(k != 'detection')) for k in NEW])
+def test_the_chapter_of_each_kind_runs(kind, tmp_path, monkeypatch, cache):
+    "Cell by cell, on the stand-in images; one epoch, small images"
+    import matplotlib.pyplot as plt
+    out = new_study(tmp_path/'mine', NEW[kind], kind=kind)
+    changed(out, '[run]', '[run]\nepochs = 1')
+    monkeypatch.chdir(out)
+    monkeypatch.setattr(plt, 'show', lambda *a, **k: None)
+    for k, v in dict(PROFILE='test', CACHE=str(cache), OFFLINE='yes', WIDGETS='static').items():
+        monkeypatch.setenv(f'USBOOK_{k}', v)
+    page = {'display': lambda *a: None}
+    for c in cells_of(out/'chapter.ipynb'):
+        if c['cell_type'] == 'code': exec(''.join(c['source']), page)
+    assert page['study'].kind == kind and page['study'].claims
+    plt.close('all')
+
+
+FOREST = {'missed': 'int(((preds.target == 0) & (preds.pred != 0)).sum())',
+          'between': 'tuple(evaluate(preds).overall["accuracy"])[1:]'}
+ANSWERS = dict(
+    classes=FOREST,
+    grades=FOREST,
+    labels={'patients': 'len(set(images.patients))',
+            'right': '1 - np.mean([has_label(images, c) for c in images.classes])'},
+    detection={'patients': 'len(set(images.patients))', 'empty': 'len(images) - images.boxes().scan.nunique()'},
+    segmentation={'patients': 'len(set(images.patients))', 'dice': '2*75/(80 + 120)'},
+)
+
+
+@pytest.mark.parametrize('kind', [pytest.param(k, marks=[pytest.mark.slow]*(k == 'classes')) for k in ANSWERS])
+def test_exercises_of_each_kind(kind, tmp_path, monkeypatch, capsys, cache):
+    "An untouched stub is not accepted, a right answer is; the README names what is there"
+    out = new_study(tmp_path/'mine', NEW.get(kind, ['a', 'b']), kind=kind)
+    monkeypatch.chdir(out)
+    for k, v in dict(PROFILE='test', CACHE=str(cache), OFFLINE='yes').items(): monkeypatch.setenv(f'USBOOK_{k}', v)
+    page, stubs = {'display': lambda *a: None}, []
+    for c in cells_of(out/'exercises.ipynb'):
+        text = ''.join(c['source'])
+        if c['cell_type'] != 'code': continue
+        exec(text, page)
+        if text.strip().endswith('= ...'): stubs.append(text.split(' =')[0].split('\n')[-1])
+        for name in stubs if text.startswith('@check') else ():
+            if f'check_{name}(' not in text: continue
+            assert eval(f'check_{name}({name})', page).kind == 'empty'
+            said = eval(f'check_{name}({ANSWERS[kind][name]})', page)
+            assert said.ok, (name, said)
+    assert stubs == list(ANSWERS[kind])
+    read = (out/'README.md').read_text(encoding='utf-8')
+    assert all(w in read for w in ('study.toml', 'chapter.ipynb', 'usbook audit', 'usbook reproduce'))
+    assert ('boxes.csv' in read) == (kind == 'detection') and ('`mask`' in read) == (kind == 'segmentation')
+
+
 SLIPS = [
     ('kind = "classes"', 'kind = "regression"', 'regression'), ('kind = "classes"', '', 'kind is missing'),
     ('id = "thyroid"', 'id = "head_ct"', 'is the name of a study of usbook'), ('size = 128', 'sizes = 128', 'size?'),

@@ -372,7 +372,7 @@ def read_manifest(csv:Path|str,                  # table with the columns image,
     notes = []
     if not len(table): raise BadInput('has a header and no rows', csv, remedy='write one row per image')
     if image_level and 'patient' not in table: table['patient'], notes = 'image ' + table.image, [IMAGE_LEVEL]
-    if several: table['label'] = [';'.join(o.strip() for o in text.split(';')) for text in table.label]
+    if several: table['label'] = [_labels_apart(text, classes) for text in table.label]
     if classes and drop_other:
         keep = table.label.isin(classes).to_numpy()
         table, rows = table[keep], rows[keep]
@@ -384,6 +384,12 @@ def read_manifest(csv:Path|str,                  # table with the columns image,
     if alone: sheet.found.append(Problem(None, 'label', _one(names[0])))
     m = Manifest(table, root or Path(csv).parent, names, notes, rows, several=several)
     return _finish(m, csv, same_patient, sheet.found)
+
+def _labels_apart(text, classes):
+    "Labels with ; between them; public sets also write a_lines+b_lines"
+    each = [o.strip() for o in text.split(';')]
+    parts = [p if set(p := o.split('+')) <= set(classes or ()) else [o] for o in each]
+    return ';'.join(sum(parts, []))
 
 def _one(name): return f'all images have the label {name}, and a task has at least two classes; add images of another'
 

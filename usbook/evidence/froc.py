@@ -129,22 +129,28 @@ def _events(m, per): # -> hits and false positives by falling score: patient, wh
     return score, hit, who, np.append(score[1:] != score[:-1], True)[:len(score)]
 
 # %% ../../nbs/evidence/07_froc.ipynb #a967a4c4
-def _curves(m, per, w): # (patients, b) weights -> thresholds (T,), hits, false positives (T, b), lesions, units (b,)
+def _curves(m, per, w, events=None): # (patients, b) weights -> thresholds (T,), hits, false positives (T, b),
+    # lesions, units (b,)
     "Hits and false positives at each threshold, for any weights of the patients; units are scans or images"
-    score, hit, who, last = _events(m, per)
+    score, hit, who, last = events or _events(m, per)
     tp, fp = (np.cumsum(w[who]*side[:, None], axis=0, dtype=float)[last] for side in (hit, ~hit))
     lesions = np.bincount(m.scan_patient[m.lesion_scan], minlength=len(w)) @ w.astype(float)
     return score[last], tp, fp, lesions, np.bincount(m.scan_patient, m.units(per), len(w)) @ w.astype(float)
+
+def _down_to(events, most): # the first of the events, until twice as many false positives and a hundred are there
+    "A long tail of marks that no rate asks for need not be resampled; in a resample that needs it, all events count"
+    k = np.searchsorted(np.cumsum(~events[1]), 2*most + 100)
+    return tuple(e[:k + 1 + events[3][k:].argmax()] for e in events) if k < len(events[0]) else events
 
 # %% ../../nbs/evidence/07_froc.ipynb #edadf590
 def _at(rates, tp, fp, lesions, units, interpolate=False): # -> (len(rates), b); NaN where there is no lesion
     "Sensitivities at given rates of false positives"
     out = np.zeros((len(rates), len(lesions)))
-    top = np.vstack([np.zeros_like(lesions), tp])
-    for i, r in enumerate(rates):
-        if not interpolate: out[i] = np.take_along_axis(top, (fp <= r*units + 1e-9).sum(0)[None], 0)[0]
-    if interpolate:
-        for j in range(len(lesions)): out[:, j] = _between(rates, tp[:, j], fp[:, j], units[j])
+    for j in range(len(lesions)):
+        if interpolate: out[:, j] = _between(rates, tp[:, j], fp[:, j], units[j])
+        else:
+            upto = np.searchsorted(fp[:, j], np.multiply(rates, units[j]) + 1e-9, 'right')
+            out[:, j] = np.append(0., tp[:, j])[upto]
     with np.errstate(invalid='ignore', divide='ignore'): return np.where(lesions > 0, out/lesions, np.nan)
 
 # %% ../../nbs/evidence/07_froc.ipynb #89e38a12
@@ -205,29 +211,32 @@ def _per_patient(m, scans, values=None):
 
 def _supports(m, rates, per, kernel):
     "What the sensitivities, and the two merits, rest on: patients with lesions; the events are the lesions"
-    lesions, (beats, normal, _) = _per_patient(m, m.lesion_scan), kernel
+    lesions, (places, normal, _) = _per_patient(m, m.lesion_scan), kernel
     def support(lost, effective):
         carriers = min(kish(_per_patient(m, m.lesion_scan, o)) for o in (lost, 1. - lost))
         return Support(int((lesions > 0).sum()), float(effective), float(carriers), len(lost), len(lost),
                        freedom=float(freedom(lesions)))
     at = [support(1. - _found(m, r, per), kish(lesions)) for r in rates]
     both = min(kish(lesions), kish(_per_patient(m, normal)))
-    return at, support(1. - beats.mean(0) if len(normal) else np.ones(len(m.lesion_score)), both)
+    return at, support(1. - sum(places)/(2*len(normal)) if len(normal) else np.ones(len(m.lesion_score)), both)
 
 # %% ../../nbs/evidence/07_froc.ipynb #cc93ebd7
-def _jafroc_kernel(m): # -> (normal scans, lesions) of 0, .5, 1; the normal scans; the lesions' share of their scan
-    "Whether each lesion beats the highest mark of each scan without a lesion"
+def _jafroc_kernel(m): # -> places of the lesions among the normal scans, before and after those alike; the normal
+    # scans by their highest mark; the lesions' share of their scan
+    "Which scans without a lesion have no higher mark than a lesion"
     highest = np.full(len(m.scan_patient), -np.inf)
     np.maximum.at(highest, m.fp_scan, m.fp_score)
     normal = np.setdiff1d(np.arange(len(highest)), m.lesion_scan)
-    x, y = highest[normal][:, None], m.lesion_score[None]
-    return (y > x) + .5*(y == x), normal, 1/np.bincount(m.lesion_scan, minlength=1)[m.lesion_scan]
+    normal = normal[np.argsort(highest[normal], kind='stable')]
+    places = [np.searchsorted(highest[normal], m.lesion_score, side) for side in ('left', 'right')]
+    return places, normal, 1/np.bincount(m.lesion_scan, minlength=1)[m.lesion_scan]
 
 # %% ../../nbs/evidence/07_froc.ipynb #6fe3614d
 def _jafroc(m, w, kernel): # (patients, b) weights -> (2, b): JAFROC, wAFROC; NaN where undefined
-    beats, normal, share = kernel
+    places, normal, share = kernel
     wn, wl = w[m.scan_patient[normal]].astype(float), w[m.scan_patient[m.lesion_scan]].astype(float)
-    won = beats.T @ wn
+    up_to = np.vstack([np.zeros((1, w.shape[1])), np.cumsum(wn, axis=0)])
+    won = sum(up_to[k] for k in places)/2  # a normal scan that is alike counts half
     with np.errstate(invalid='ignore', divide='ignore'):
         return np.array([(won*o).sum(0)/(wn.sum(0)*o.sum(0)) for o in (wl, wl*share[:, None])])
 
@@ -339,10 +348,17 @@ def froc(dets:Detections,       # scans, lesions, marks
     kernel, whole = _jafroc_kernel(m), np.ones((m.n_patients, 1))
     why, (own, merit_own) = _absent(len(m.lesion_score), len(kernel[1])), _supports(m, rates, per, kernel)
     grid = np.linspace(0, max(2*max(rates), .1), 81)
-    metrics = (lambda w: _at(rates, *_curves(m, per, w)[1:], interpolate), lambda w: _jafroc(m, w, kernel),
-               lambda w: _at(grid, *_curves(m, per, w)[1:]))
-    at, merit, band = _resample(m, n_boot, seed, *metrics)
-    values, best = metrics[0](whole)[:, 0], metrics[1](whole)[:, 0]
+    events = _events(m, per)
+    upper = _down_to(events, grid[-1]*m.units(per).sum())
+    def sensitivities(w):
+        curves = _curves(m, per, w, upper)[1:]
+        if len(upper[0]) < len(events[0]) and (curves[1][-1] <= grid[-1]*curves[3]).any():
+            curves = _curves(m, per, w, events)[1:]
+        return np.vstack([_at(rates, *curves, interpolate), _at(grid, *curves)])
+    def merit_of(w): return _jafroc(m, w, kernel)
+    at, merit = _resample(m, n_boot, seed, sensitivities, merit_of)
+    at, band = np.split(at, [len(rates)])
+    values, best = sensitivities(whole)[:len(rates), 0], merit_of(whole)[:, 0]
     sensitivity = {r: _interval(v, x, m.n_patients, s, why) for r, v, x, s in zip(rates, values, at, own)}
     merits = [_interval(v, x, m.n_patients, merit_own, why) for v, x in zip(best, merit)]
     operating = {r: _operating(points, r, float(m.units(per).sum())) for r in rates}

@@ -514,10 +514,17 @@ def _fit(t, since=0., wait=-1., new=False):
         if not free: return None
         notes = []
         if _there(path, since) and (fit := _found(path, t, notes, new)): return fit
-        with _checkpoints(path) as book: fit = KINDS[type(t.job.recipe)].train(t.images, t.job, **t.how)
+        with _checkpoints(path) as book: fit = _at_rest(KINDS[type(t.job.recipe)].train(t.images, t.job, **t.how))
         fit = _kept(fit, path, inputs, t, book) if free is True else _not_kept(fit, free)
         fit.notes[:0] = [*notes, *book.notes]
         return fit
+
+def _at_rest(fit):
+    "The weights stay in memory; the gradients and the optimiser's state, three times as much, do not"
+    if fit.learner is not None:
+        for p in fit.learner.model.parameters(): p.grad = None
+        fit.learner.opt = None
+    return fit
 
 def _there(path, since):
     "Whether a fit lies here that was made after `since`"

@@ -55,7 +55,7 @@ def record_of(results:dict, # the content of a run's results.json
                 code=code_now(study), claims=results['claims_hash'], command=made['command'], seconds=made['seconds'])
     rows = [{k: c[k] for k in _ROW if k in c} for c in results['claims']]
     facts = {k: results['data'][k] for k in ('source', 'images', 'patients', 'sha256')}
-    seeds = {f'{arm}, seed {k}': metrics for arm, more in results.get('repeats', {}).items()
+    seeds = {f'{arm}_seed{k}': metrics for arm, more in results.get('repeats', {}).items()
              for k, metrics in enumerate(more, 2)}
     figures = figures_of_arms(study, results['runs'] | seeds)
     by = {k: v for k, v in {'python': made.get('python'), **made['versions']}.items() if v}
@@ -110,15 +110,16 @@ def test_table(recorded:dict   # of `read_verdicts`
     return pd.DataFrame(rows)
 
 def verdict_words(recorded:dict, # of `read_verdicts`
-                  profile:str='quick' # which runs
-                 )->str:         # a Markdown table: one row per study, the claims by their verdict
+                 )->str:         # a Markdown table: one row per study and profile, the claims by their verdict
     "The verdicts on a few lines, for a README"
     from usbook.evidence.decide import VERDICTS
     lines = [f"| study | {' | '.join(VERDICTS)} | patients |", '|---' * (len(VERDICTS) + 2) + '|']
-    for study, r in recorded.get(profile, {}).items():
+    runs = [(study, profile, r) for profile, studies in recorded.items() for study, r in studies.items()]
+    order = {study: i for i, study in enumerate(dict.fromkeys(study for study, *_ in runs))}
+    for study, profile, r in sorted(runs, key=lambda o: order[o[0]]):
         def ids(v): return ', '.join(c['id'] + '*' * (not c['of_the_paper']) for c in r.rows if c['verdict'] == v)
-        said = map(ids, VERDICTS)
-        lines.append(f"| {study} | {' | '.join(said)} | {r.data[study]['patients']} |")
+        name = study if profile == 'quick' else f'{study}, {profile}'
+        lines.append(f"| {name} | {' | '.join(map(ids, VERDICTS))} | {r.data[study]['patients']} |")
     return '\n'.join(lines)
 
 # %% ../../nbs/runs/08_holds.ipynb #692f0b78
@@ -142,7 +143,7 @@ def plot_tests(table:pd.DataFrame, # of `test_table`
     ax.axvline(0, color=HUES['ink'], lw=.8)
     ax.set_yticks(range(len(t)), [f'{r.study} {r.claim}: {r.expression}' for r in t.itertuples()], fontsize=7)
     ax.invert_yaxis()
-    ax.set_title('number minus its limit (grey bands: margins of equality)', fontsize=8)
+    ax.set_title(f'{profile}: number minus its limit (grey bands: margins of equality)', fontsize=8)
     ax.margins(y=.6 / max(len(t), 1))
     for v in t.verdict.unique(): ax.plot([], [], 'o-', color=place[v], label=v)
     fig.legend(loc='lower center', ncol=4, frameon=False, fontsize=7)
@@ -159,7 +160,7 @@ def seed_table(recorded:dict,                     # of `read_verdicts`
         for study, r in studies.items():
             of = {(f['arm'], f['metric']): f for f in r.figures if f['metric'] in metrics}
             for (arm, metric), f in of.items():
-                others = [o['value'] for (a, m), o in of.items() if m == metric and a.startswith(f'{arm}, seed ')]
+                others = [o['value'] for (a, m), o in of.items() if m == metric and a.startswith(f'{arm}_seed')]
                 if not others or f.get('low') is None or f.get('high') is None: continue
                 values = [f['value'], *others]
                 rows.append(dict(profile=profile, study=study, arm=arm, metric=metric, value=f['value'], low=f['low'],

@@ -211,7 +211,7 @@ def _stand_in(study, settings, progress):
 def _open_set(study, name, settings, reading):
     from usbook.data.sets.fetch import fetch
     return fetch(name, settings.path('cache'), classes=list(study.classes), offline=settings.offline,
-                 image_level=reading.image_level, same_patient=reading.same_patient)
+                 image_level=reading.image_level, same_patient=reading.same_patient, several=study.kind == 'labels')
 
 def _own_images(study, path, reading):
     "A class-per-folder tree or a manifest; its classes may be others than the study's"

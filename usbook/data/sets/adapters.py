@@ -13,7 +13,7 @@ import re
 import shutil
 import struct
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from ..clips import MOVING_SUFFIXES, decode_video
 from ..dicom import MAX_BYTES, MAX_PIXELS, WINDOWS, image_file, window
 from ..duplicates import see_files
 from ..images import IMAGE_SUFFIXES, clean_path, files_below, load_image, path_problem
-from ..manifest import Manifest, read_manifest
+from ..manifest import NO_LABEL, Manifest, read_manifest
 from .facts import OPEN, OpenSet, by_hand, get_set
 
 # %% ../../../nbs/data/sets/01_adapters.ipynb #213a83c5
@@ -181,7 +181,7 @@ def _blues(u):
     t = u.table(path, ['video_file', 'Severity Score', 'A-lines', 'B-lines']).table
     t['patient'] = t.video_file.str.extract(r'patient_(\d+)_')[0]
     u.check(clips=len(t), patients=t.patient.nunique())
-    sign = {('yes', 'no'): 'a_lines', ('no', 'yes'): 'b_lines', ('yes', 'yes'): 'a_lines+b_lines', ('no', 'no'): 'none'}
+    sign = {('yes', 'no'): 'a_lines', ('no', 'yes'): 'b_lines', ('yes', 'yes'): 'a_lines;b_lines', ('no', 'no'): 'none'}
     rows, cells = [], t[['video_file', 'A-lines', 'B-lines', 'patient', 'Severity Score']]
     for k, (v, a, b, p, score) in enumerate(cells.to_numpy()):
         row = dict(patient=f'B{int(p):02}', label=sign[a.lower(), b.lower()], scan=v, severity=score)
@@ -406,6 +406,7 @@ def adapt(name:str,                    # set on the list
           classes:list[str]|None=None, # a study's classes: those that the set has too are kept; None: all of the set
           image_level:bool=False,      # go on where the set doesn't say who the patients are
           same_patient:bool=False,     # treat patients that share an image as one
+          several:bool=False,          # keep images with several of `classes`, or with none of them
           progress=None                # a `Progress`; None: a bar that appears after two seconds
          )->Manifest:                  # its notes say title, citation, licence and what to know
     "Read an unpacked set: write its manifest.csv, check counts and images"
@@ -419,8 +420,9 @@ def adapt(name:str,                    # set on the list
         if not len(rows): raise BadInput(f'no image of the {s.name} set is here', folder, remedy=by_hand(s, folder))
         t, notes = _settle(pd.DataFrame(rows), folder)
         write_file(csv, t.to_csv(index=False, lineterminator='\n'))
-    keep = _common(classes, t.label)
-    m = read_manifest(csv, keep, same_patient, drop_other=keep is not None, image_level=image_level)
+    how = dict(same_patient=same_patient, image_level=image_level)
+    if several: m = _several(read_manifest(csv, list(_signs(t.label)), several=True, **how), classes)
+    else: m = _one_label(read_manifest(csv, keep := _common(classes, t.label), drop_other=bool(keep), **how), t)
     m.notes += [*u.notes, *notes, f'{s.title}. {s.citation}. Licence: {s.licence}.', *([s.note] if s.note else [])]
     return m
 
@@ -467,3 +469,21 @@ def _common(classes, labels):
     "The study's classes that the set has, in the study's order; None (all labels of the set) if fewer than two"
     both = [c for c in classes or () if c in set(labels)]
     return both if len(both) > 1 else None
+
+def _signs(labels):
+    "Every label that occurs, alone or beside others; in the order of their names"
+    return sorted({o for t in labels for o in re.split('[;+]', t)} - {NO_LABEL})
+
+def _several(m, classes):
+    "The study's labels of each image; an image may have several, or none"
+    keep = [c for c in classes or m.classes if c in m.classes]
+    own = [';'.join(o for o in t.split(';') if o in keep) or NO_LABEL for t in m.table.label]
+    return replace(m, table=m.table.assign(label=own), classes=keep)
+
+def _one_label(m, t):
+    "The same; its notes say how many images with several labels, or with none, a task of one label leaves out"
+    both, none = t.label.str.contains('[;+]').sum(), (t.label == NO_LABEL).sum()
+    if len(m) < len(t) and both:
+        m.notes.append(f'{both} images with several signs and {none} with none of them are among those left out; a '
+                       'study of the kind labels keeps them.')
+    return m

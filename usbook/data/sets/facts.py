@@ -51,7 +51,7 @@ _add(name='covid-blues', study='lung_signs',
      citation='Wiedemann N, et al. IEEE J Biomed Health Inform 2025. doi:10.1109/JBHI.2025.3543686',
      counts=dict(clips=362, patients=63),
      labels={'a_lines': 'A-lines and no B-lines', 'b_lines': 'B-lines and no A-lines', 'none': 'neither',
-             'a_lines+b_lines': 'both in one clip'},
+             'a_lines;b_lines': 'both in one clip'},
      manual='git clone https://github.com/NinaWie/COVID-BLUES',
      note='Signs are noted per clip, not per frame. ND: frames cut out of the clips are for your own use and may not '
           'be passed on.',
