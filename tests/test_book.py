@@ -1,9 +1,10 @@
 "The book: built without a warning, whole, silent about machines and directives, and in need of no network"
-import json, os, re, subprocess, sys, tempfile, time
+import ast, json, os, posixpath, re, subprocess, sys, tempfile, time
 from html import unescape
 from pathlib import Path
 
 import pytest
+from browser_tools import without_a_mouse
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(
@@ -94,6 +95,42 @@ def test_exported_names_have_entries(pages):
     html = pages['evidence/02_resample.html']
     assert 'id="usbook.evidence.resample.wilson"' in html and 'successes' in html
     assert 'evidence/02_resample.html#usbook.evidence.resample.wilson' in pages['names.html']
+
+def public_definitions(): # (module, name) of all that a module offers; exercises' checks have lessons
+    for f in (ROOT/'usbook').rglob('*.py'):
+        module, tree = f.relative_to(ROOT).with_suffix('').as_posix().replace('/', '.'), ast.parse(f.read_text('utf-8'))
+        if module.startswith('usbook.classroom.exercises'): continue
+        listed = [n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == '__all__']
+        if not listed or any(isinstance(e, ast.Starred) for e in listed[0].elts): continue
+        names = set(ast.literal_eval(listed[0]))
+        yield from ((module, n.name) for n in tree.body if getattr(n, 'name', None) in names)
+
+def test_every_public_definition_has_its_entry(pages):
+    found = {i for html in pages.values() for i in re.findall(r'id="(usbook\.[\w.]+)"', html)}
+    asked = {f'{m}.{n}' for m, n in public_definitions()}
+    assert len(asked) > 1000 and not sorted(asked - found)
+
+def test_no_link_inside_the_book_is_dead(book, pages):
+    ids = {k: set(re.findall(r'\bid="([^"]+)"', html)) for k, html in pages.items()}
+    dead, seen = set(), 0
+    for page, html in pages.items():
+        bare = re.sub(r'<(script|style|pre)\b.*?</\1>', '', html, flags=re.S)
+        for link in map(unescape, re.findall(r'<(?:a|img|link)\b[^>]*?\b(?:href|src)="([^"]+)"', bare)):
+            if re.match(r'[a-z]+:|//', link): continue
+            place, _, part = link.partition('#')
+            at = posixpath.normpath(posixpath.join(posixpath.dirname(page), place.split('?')[0])) if place else page
+            seen += 1
+            if not (book/at).exists() or part and at in ids and part not in ids[at]: dead.add((page, link))
+    assert seen > 10_000 and not sorted(dead)[:10]
+
+@pytest.mark.parametrize('name,width', [('chapters/06_gallbladder', 1280), ('evidence/02_resample', 390)])
+def test_a_page_needs_no_mouse(book, chromium, name, width):
+    "The theme's menus on a phone were labels of boxes that no Tab reached"
+    page = chromium.new_page(viewport=dict(width=width, height=900), reduced_motion='reduce')
+    page.goto((book/f'{name}.html').as_uri())
+    page.wait_for_timeout(300)
+    assert without_a_mouse(page) == []
+    page.close()
 
 def test_formulas_are_drawn_without_a_script(pages):
     assert '<math' in pages['evidence/02_resample.html'] and not any('mathjax' in h.lower() for h in pages.values())

@@ -240,6 +240,20 @@ def test_a_learning_curve_and_two_seeds(kind, kept):
     assert list(curve.patients) == [12, 20] and curve.attrs['ylabel'] == HEADS[kind][1]
 
 
+def test_frames_are_numbers():
+    "Frames are texts in a manifest and numbers in predictions, and the two did not meet"
+    from usbook.data.manifest import Manifest
+    from usbook.predictions.predictions import Predictions
+    from usbook.studies.kinds import _labels_of
+    t = pd.DataFrame(dict(image=['a.png', 'a.png', 'b.png'], frame=['0', '1', '0'], patient=['p', 'p', 'q']))
+    m = Manifest(t.assign(label=['x;y', 'none', 'y']), '.', ['x', 'y'], several=True)
+    def said(c, p):
+        table = t.assign(frame=[0, 1, 0], target=f'no_{c}', **{f'p_no_{c}': 1 - np.array(p), f'p_{c}': p})
+        return Predictions(table, [f'no_{c}', c])
+    out = _labels_of(m, dict(x=said('x', [.9, .1, .2]), y=said('y', [.4, .3, .8])), dict(x=.5, y=.5))
+    assert list(out.target) == ['x;y', '', 'y'] and list(out.predicted) == ['x', '', 'y']
+
+
 def test_seeds_of_a_study(tmp_path):
     "run.seeds is how many; it was unknown"
     plans = own_machinery(get_study(write(tmp_path, 'labels', **{'size = 48': 'size = 48\nseeds = 2'}))).plans

@@ -3737,6 +3737,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'usbook.studies.kinds._read_labels': ('studies/kinds.html#_read_labels', 'usbook/studies/kinds.py'),
                                       'usbook.studies.kinds._read_outlines': ( 'studies/kinds.html#_read_outlines',
                                                                                'usbook/studies/kinds.py'),
+                                      'usbook.studies.kinds._same_frames': ('studies/kinds.html#_same_frames', 'usbook/studies/kinds.py'),
                                       'usbook.studies.kinds._score_detector': ( 'studies/kinds.html#_score_detector',
                                                                                 'usbook/studies/kinds.py'),
                                       'usbook.studies.kinds._table_of_boxes': ( 'studies/kinds.html#_table_of_boxes',

@@ -98,8 +98,10 @@ def _joined_labels(work, mode, fits):
     first = mine[0, labels[0]]
     meta = dict(mode=mode, thresholds={c: [at[k, c] for k in folds] for c in labels}, seed=work.settings.seed)
     p = LabelPredictions(table, meta)
-    return Trained(Arm(work.plan.recipe.arch, mode), p, None, first.weights.as_dict(), score_labels(p),
-                   seconds=sum(f.seconds for f in mine.values()), notes=store_notes(mine.values()),
+    e = score_labels(p)
+    notes = [*store_notes(mine.values()), *(f'{MODE_ARMS[mode]}: {o}' for o in e.notes)]
+    return Trained(Arm(work.plan.recipe.arch, mode), p, None, first.weights.as_dict(), e,
+                   seconds=sum(f.seconds for f in mine.values()), notes=notes,
                    keys=[f.key for f in mine.values()])
 
 # %% ../../nbs/studies/10_kinds.ipynb #c8568910
@@ -112,11 +114,16 @@ def _labels_of(m, tests, at):
     "The table of one fold"
     keys = [c for c in ('image', 'frame') if c in m.table]
     first, *_ = tests.values()
-    out = first.table[[*keys, 'patient']].merge(m.table[[*keys, 'label']], on=keys, validate='1:1')
+    out = _same_frames(first.table[[*keys, 'patient']]).merge(_same_frames(m.table[[*keys, 'label']]), on=keys,
+                                                              validate='1:1')
     for c, p in tests.items():
-        out = out.merge(p.table[[*keys, f'p_{c}']], on=keys, validate='1:1')
+        out = out.merge(_same_frames(p.table[[*keys, f'p_{c}']]), on=keys, validate='1:1')
     target = out.pop('label').replace(NO_LABEL, '')
     return out.assign(target=target, predicted=labels_above(out, at))
+
+def _same_frames(t):
+    "Frames as numbers, whether they come from a file or from memory"
+    return t.assign(frame=pd.to_numeric(t.frame, errors='coerce').fillna(0).astype(int)) if 'frame' in t else t
 
 def labels_above(table:pd.DataFrame, # with a column p_<label> for each label
                  at:dict             # label -> threshold

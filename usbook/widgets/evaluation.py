@@ -20,6 +20,7 @@ from ..core.environment import versions
 from ..core.errors import BadInput
 from ..core.files import write_file
 from ..core.interval import counted
+from ..core.language import language, translated
 from ..core.shown import translated_page
 from ..evidence.compare import Comparison, compare, compare_all
 from ..evidence.froc import Froc, froc
@@ -87,7 +88,9 @@ def _headline(e):
         }
     )
     some = {'accuracy': e.overall['accuracy']} | two | many
-    return [(f"{k}{f', {counted(v.patients, e.resampled)}' if v.patients else ''}", str(v)) for k, v in some.items()]
+    comma = '，' if language() == 'zh' else ', '
+    def named(k, v): return [translated(k), *([translated(counted(v.patients, e.resampled))] if v.patients else [])]
+    return [(comma.join(named(k, v)), str(v)) for k, v in some.items()]
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #f506b283
 def _model(name, e):
@@ -221,7 +224,7 @@ def _embedded(data, kind='svg+xml'):
 # %% ../../nbs/widgets/07_evaluation.ipynb #5c9e95d4
 def _extent(p):
     each = ', '.join(f'{c}: {int(n)}' for c, n in zip(p.classes, np.bincount(p.target, minlength=len(p.classes))))
-    return f'{counted(len(p), "images")} of {counted(p.n_patients, "patients")} ({each})'
+    return translated(f'{counted(len(p), "images")} of {counted(p.n_patients, "patients")}') + f' ({each})'
 
 def _rendered(name, context):
     "The page; its parts are named for the bar at the top"
