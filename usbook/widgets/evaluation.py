@@ -224,7 +224,7 @@ def _embedded(data, kind='svg+xml'):
 # %% ../../nbs/widgets/07_evaluation.ipynb #5c9e95d4
 def _extent(p):
     each = ', '.join(f'{c}: {int(n)}' for c, n in zip(p.classes, np.bincount(p.target, minlength=len(p.classes))))
-    return translated(f'{counted(len(p), "images")} of {counted(p.n_patients, "patients")}') + f' ({each})'
+    return translated(f'{counted(len(p), "images")} from {counted(p.n_patients, "patients")}') + f' ({each})'
 
 def _rendered(name, context):
     "The page; its parts are named for the bar at the top"
