@@ -372,9 +372,9 @@ def _clips_to_mark(args):
     from usbook.data.clips import read_clips
     from usbook.data.manifest import Manifest
     from usbook.studies.kinds import stills_with_boxes
-    folder = Path(args.images)
-    if not (folder/'manifest.csv').is_file(): return read_clips(folder, args.patients, unmarked=True)
-    sheet = read_sheet(folder/'manifest.csv', ['image', 'patient'], lower=True)
+    folder, sheet = Path(args.images), None
+    if (folder/'manifest.csv').is_file(): sheet = read_sheet(folder/'manifest.csv', ['image', 'patient'], lower=True)
+    if sheet is None or {'scan', 'n_frames'} & set(sheet.table): return read_clips(folder, args.patients, unmarked=True)
     boxes = next((folder/f for f in ('lesions.csv', 'boxes.csv') if (folder/f).is_file()), None)
     return stills_with_boxes(Manifest(sheet.table[['image', 'patient']], folder, [], rows=sheet.rows), boxes)
 
