@@ -2,6 +2,7 @@
 import json
 import re
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,29 @@ def test_gaps_are_filled_and_names_stay(small, zh):
           'msgid "images"\nmsgstr "图像"\n')
     assert translated("3 of 7 images can't be read: images") == '7 幅图像中有 3 幅无法读取：images'
     assert translated("3 of 7 images can't be read: a.png; images") == '7 幅图像中有 3 幅无法读取：a.png；图像'
+
+def printed(nb): # every line and every cell of a table that the outputs of a notebook show
+    for c in json.loads(nb.read_text(encoding='utf-8'))['cells']:
+        for o in c.get('outputs', []):
+            data = {k: ''.join(v) for k, v in o.get('data', {}).items() if k.startswith('text/')}
+            page = data.get('text/html', '').rpartition('</style>')[2] if 'id="T_' in data.get('text/html', '') else ''
+            yield from ''.join(o.get('text', '')).splitlines() + data.get('text/markdown', '').splitlines()
+            yield from map(unescape, re.findall(r'>([^<>]+)<', page))
+
+def test_what_lessons_show_is_chinese_or_stays_english(zh):
+    "Half a sentence in each language is worse than either: 120 名患者的 On these 480 幅图像"
+    shown = {t.strip() for f in NOTEBOOKS for t in printed(f)}
+    there = {t: translated(t) for t in shown if ' ' in t}
+    half = [(t, z) for t, z in there.items() if t != z and lg.in_english(re.sub('：[^；]*（to 前为.*|（[^（）]*）', '', z))]
+    assert not half, half[:20]
+    assert sum(t != z for t, z in there.items()) > .4*len(there)
+
+@pytest.mark.parametrize('text', [
+    'On these 480 parrots of 120 keepers, all sites is right more often than other sites (+10.6 points, 95 % interval '
+    '+3.3 to +17.9).', 'You have 200 images of ten patients. Which test set tells more?', 'the images that nobody kept',
+    'Impossible: the moon is an average of these counts: macro 0.91 (90.75 %)',
+])
+def test_no_half_of_a_sentence_is_translated(zh, text): assert translated(text) == text
 
 def test_a_text_that_ends_in_a_sign_is_no_trouble(zh):
     for text in ('images: ', 'images, ', 'a; ; b', '; ', ': x', '. Images'): assert isinstance(translated(text), str)

@@ -198,7 +198,8 @@ def _unread(tree):
 
     for n in ast.walk(tree):
         if isinstance(n, (ast.Module, ast.FunctionDef, ast.ClassDef)) and n.body and isinstance(n.body[0], ast.Expr):
-            leave(n.body[0].value)
+            if isinstance(n.body[0].value, ast.Constant):
+                leave(n.body[0].value)
         if isinstance(n, ast.JoinedStr):
             for v in n.values:
                 if isinstance(v, ast.Constant):
@@ -263,7 +264,40 @@ def _html_texts(text):
 
 def python_units(path):
     "Of (text, place) of every message of a module"
-    tree, place = ast.parse(path.read_text(encoding='utf-8')), path.relative_to(ROOT).as_posix()
+    yield from tree_units(ast.parse(path.read_text(encoding='utf-8')), path.relative_to(ROOT).as_posix())
+
+
+# what shows its texts in a lesson: print, a timed step, plots
+_SAYING = {
+    'print', 'times', 'set', 'set_title', 'set_xlabel', 'set_ylabel', 'suptitle', 'supxlabel', 'supylabel', 'title',
+    'xlabel', 'ylabel', 'legend', 'text', 'annotate', 'plot', 'bar', 'barh', 'scatter', 'hist', 'errorbar', 'step',
+    'fill_between', 'axhline', 'axvline', 'subplots', 'grid_of', 'set_xticks', 'set_yticks', 'set_xticklabels',
+    'set_yticklabels', 'colorbar', 'set_label',
+}
+
+
+def lesson_units(path):
+    "Of (text, place) of what the code cells of a lesson print and write into plots; in a chapter every text of theirs"
+    for c in json.loads(path.read_text(encoding='utf-8'))['cells']:
+        source = ''.join(c['source'])
+        if c['cell_type'] != 'code' or re.search(r'^#\s*\|\s*(exports?i?|hide|default_exp)\b', source, re.M):
+            continue
+        tree = ast.parse(re.sub(r'^[ \t]*[%!].*', 'pass', source, flags=re.M))
+        if 'chapters' not in path.parts:
+            calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _called(n) in _SAYING]
+            within = {id(o) for n in calls for o in ast.walk(n) if o is not n}
+            tree.body = [ast.copy_location(ast.Expr(value=n), n) for n in calls if id(n) not in within]
+        for text, place in tree_units(tree, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"):
+            if not re.fullmatch(r'[\w.]+ (=|>|<) ?[\w.]*|.*==.*', text, re.S):
+                yield text, place
+
+
+def _called(node):
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
+
+
+def tree_units(tree, place):
+    "Of (text, place) of every text of a piece of Python that is meant for people"
     skip = _unread(tree)
     nodes = sorted(
         ast.walk(tree),
@@ -495,6 +529,8 @@ def word_units():
                 yield shown, f'usbook/studies/{s.id}.toml', zh
     for word, zh in COUNTED.items():
         yield f'{{n}} {word}', 'tools/translate.py', zh
+    for text, zh in COMPOSED.items():
+        yield text, 'tools/translate.py', zh
     yield 'Plots', 'tools/translate.py', '图'
     means = {'macro': '宏平均', 'micro': '微平均', 'weighted': '加权平均'}
     of = {'precision': '精确率', 'recall': '召回率', 'specificity': '特异度', 'f1': ' F1', 'auc': ' AUC'}
@@ -550,6 +586,8 @@ COUNTED = {
     'slices': '{n} 个层面',
     'frame': '{n} 帧',
     'frames': '{n} 帧',
+    'clip': '{n} 段动态图像',
+    'clips': '{n} 段动态图像',
     'lesion': '{n} 个病灶',
     'lesions': '{n} 个病灶',
     'detections': '{n} 个检出',
@@ -582,6 +620,34 @@ COUNTED = {
     'with the finding ({share})': '其中 {n} 幅有该发现（{share}）',
 }
 
+# sentences that are put together from parts, as a person gets them
+COMPOSED = {
+    'On these {n} image{_s} of {m} patient{_s2}': '在这 {m} 名患者的 {n} 幅图像上',
+    '{image}, row {n}': '{image}，第 {n} 行',
+    '{on}, no difference between {a} and {b} is shown ({value} points, 95 % interval {low} to {high}).':
+    '{on}，没有显示出{a}和{b}有差别（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
+    '{on}, {a} is right more often than {b} ({value} points, 95 % interval {low} to {high}).':
+    '{on}，{a}比{b}判对得更多（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
+    '{missing} and no column {missing2}': '{missing}，也没有列 {missing2}',
+    'n of {name}': '{name}的 n',
+    'and': '和',
+    'or': '或',
+    'step {n} of {m}': '第 {n} 步，共 {m} 步',
+    'in train': '在 train 中',
+    'in valid': '在 valid 中',
+    'in test': '在 test 中',
+    '{a} − {b}: {d} ({d2} points), unpaired p {p}. The paired (exact McNemar) p does not follow from these counts: it '
+    'lies between {low} and {high}, below {limit} if the smaller discordant cell is at most {n}.':
+    '{a} − {b}：{d}（{d2} 个百分点），不配对 p {p}。配对（精确 McNemar）的 p 不能由这些计数得出：它介于 {low} 和 {high} '
+    '之间，若不一致对子中较小的一格至多为 {n}，则小于 {limit}。',
+    'at {r} false positives per {per} the second finds more lesions ({value}, 95 % interval {low} to {high})':
+    '每个{per} {r} 个假阳性时，第二个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
+    'at {r} false positives per {per} the first finds more lesions ({value}, 95 % interval {low} to {high})':
+    '每个{per} {r} 个假阳性时，第一个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
+    'at {r} false positives per {per} the difference is open ({value}, 95 % interval {low} to {high})':
+    '每个{per} {r} 个假阳性时，差别未定（{value}，95 % 置信区间 {low} 至 {high}）',
+}
+
 # shown alone, as heads of tables and labels; further words are added here ('_' stands for a blank)
 WORDS = '''supported not_supported inconclusive not_tested image images patient patients scan scans slice slices
     frame frames woman women event events class classes metric claim verdict ours paper value all study
@@ -606,6 +672,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
     for f in sorted((ROOT / 'nbs').rglob('*.ipynb')):
         if '.ipynb_checkpoints' not in f.parts:
             add(f.relative_to(ROOT).with_suffix('').as_posix(), notebook_units(f))
+            add('lessons', lesson_units(f))
     for f in sorted((ROOT / 'usbook').rglob('*.py')):
         rel = f.relative_to(ROOT / 'usbook')
         if f.name == '_modidx.py':
@@ -735,8 +802,8 @@ def fill(lang, name, pairs):
 COMPLETE = {
     'zh': (
         'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
-        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book', 'messages', 'nbs',
-        'nbs/predictions', 'nbs/studies', 'nbs/runs',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'lessons', 'book',
+        'messages', 'nbs', 'nbs/predictions', 'nbs/studies', 'nbs/runs',
         'nbs/widgets', 'nbs/cli', 'nbs/core', 'nbs/phantoms', 'nbs/evidence/audit',
     )
 }

@@ -252,24 +252,18 @@ def as_shown(out, source): # an output, the code that made it -> the output
     elif 'id="T_' in html: data['text/html'] = _cells(html)
     elif not html and 'text/markdown' in data:
         parts = segments(data['text/markdown'])
-        data['text/markdown'] = ''.join(_said(t) if unit else t for t, unit in parts)
+        data['text/markdown'] = ''.join(translated(t) if unit else t for t, unit in parts)
     return out | dict(data=data) if data else out
 
 def _lines(text): # a single word may be a name, and stays
     bare = text.strip('\n')
-    if (whole := _said(bare)) != bare: return text.replace(bare, whole)
+    if (whole := translated(bare)) != bare: return text.replace(bare, whole)
     lines = text.splitlines(keepends=True)
-    return ''.join(l.replace(l.strip(), _said(l.strip())) if ' ' in l.strip() else l for l in lines)
-
-HALF = re.compile(r'(?<![\w./`-])[a-z]{2,} [a-z]{2,}|\d [a-z]{3,}|\d。\d|\)\.$')
-
-def _said(text): # English rather than half of it
-    there = translated(text)
-    return text if HALF.search(re.sub(r'`[^`]*`', '', there)) else there
+    return ''.join(l.replace(l.strip(), translated(l.strip())) if ' ' in l.strip() else l for l in lines)
 
 def _cells(page): # of a styled table
     head, style, body = page.rpartition('</style>')
-    told = lambda m: f'>{escape(_said(unescape(m[1])), quote=False)}<' if m[1].strip() else m[0]
+    told = lambda m: f'>{escape(translated(unescape(m[1])), quote=False)}<' if m[1].strip() else m[0]
     return head + style + re.sub(r'>([^<>]+)<', told, body)
 
 def write(path, nb):
