@@ -15,6 +15,7 @@ from pathlib import Path
 from babel.messages import pofile
 from babel.messages.catalog import Catalog
 
+import plots
 from usbook.core.shown import segments
 
 ROOT = Path(__file__).parents[1]
@@ -283,13 +284,23 @@ def lesson_units(path):
         if c['cell_type'] != 'code' or re.search(r'^#\s*\|\s*(exports?i?|hide|default_exp)\b', source, re.M):
             continue
         tree = ast.parse(re.sub(r'^[ \t]*[%!].*', 'pass', source, flags=re.M))
+        dicts = [n for n in ast.walk(tree) if isinstance(n, ast.Dict)]
         if 'chapters' not in path.parts:
-            calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _called(n) in _SAYING]
+            calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _says(n)]
             within = {id(o) for n in calls for o in ast.walk(n) if o is not n}
             tree.body = [ast.copy_location(ast.Expr(value=n), n) for n in calls if id(n) not in within]
+            dicts = dicts if calls else []
         for text, place in tree_units(tree, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"):
             if not re.fullmatch(r'[\w.]+ (=|>|<) ?[\w.]*|.*==.*', text, re.S):
                 yield text, place
+        for n in dicts:  # what a plot calls its lines
+            for k in n.keys:
+                if isinstance(k, ast.Constant) and re.fullmatch('[A-Za-z]{2,}( [a-z]+)+', str(k.value)):
+                    yield k.value, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
+
+
+def _says(node):
+    return _called(node) in _SAYING or _called(node).startswith(('plot_', 'show_', 'decision_'))
 
 
 def _called(node):
@@ -638,8 +649,8 @@ COMPOSED = {
     'in test': '在 test 中',
     '{a} − {b}: {d} ({d2} points), unpaired p {p}. The paired (exact McNemar) p does not follow from these counts: it '
     'lies between {low} and {high}, below {limit} if the smaller discordant cell is at most {n}.':
-    '{a} − {b}：{d}（{d2} 个百分点），不配对 p {p}。配对（精确 McNemar）的 p 不能由这些计数得出：它介于 {low} 和 {high} '
-    '之间，若不一致对子中较小的一格至多为 {n}，则小于 {limit}。',
+    '{a} − {b}：{d}（{d2} 个百分点），不配对 p {p}。配对（精确 McNemar）的 p 不能由这些计数得出：'
+    '它介于 {low} 和 {high} 之间，若不一致对子中较小的一格至多为 {n}，则小于 {limit}。',
     'at {r} false positives per {per} the second finds more lesions ({value}, 95 % interval {low} to {high})':
     '每个{per} {r} 个假阳性时，第二个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
     'at {r} false positives per {per} the first finds more lesions ({value}, 95 % interval {low} to {high})':
@@ -655,7 +666,7 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     specificity precision recall support frozen finetuned fine-tuned answered partly open inside outside drop
     difference positive negative sample phantom own quick workshop full random left right kind set size note
     question counts everybody independent table columns Precision-recall macro_average_precision
-    1_-_specificity p_predicted'''.split()
+    1_-_specificity p_predicted calibrated sequence'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 
@@ -774,7 +785,7 @@ def show(lang, counts):
     for k, (done, fuzzy, n) in sorted(parts.items()):
         print(f'  {k:28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %')
     done, fuzzy, n = map(sum, zip(*counts.values()))
-    print(f'  {"all":28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %')
+    print(f'  {"all":28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %', *plots.told(lang), sep='\n')
 
 
 def todo(lang, name):  # [{en, translation ''}] of one catalogue, in the order of its source

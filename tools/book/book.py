@@ -9,8 +9,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NBS = ROOT/'nbs'
-sys.path[:0] = [str(HERE), str(ROOT)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT)]
 import api
+from plots import with_plots
 
 from usbook.classroom.questions import short_questions
 from usbook.core.language import page_words, set_language, translated
@@ -228,10 +229,10 @@ def prepare(src:Path, lang='en'):
     if (NBS/'images').is_dir(): shutil.copytree(NBS/'images', src/'images')
 
 def _in_language(nb, p, lang):
-    "A notebook's text in another language; what is for the teacher, known by its English beginning, is left out"
+    "A notebook in another language; what is for the teacher, known by its English beginning, is left out"
     def kept(c): return p.parent.as_posix() != EXERCISES or not ''.join(c['source']).startswith('**For the teacher')
     nb = nb | dict(cells=[c for c in nb['cells'] if kept(c)])
-    nb = translated_notebook(nb, p.with_suffix('').as_posix(), lang)
+    nb = translated_notebook(with_plots(nb, p, lang), p.with_suffix('').as_posix(), lang)
     for c in nb['cells']:
         if c.get('outputs'): c['outputs'] = [as_shown(o, ''.join(c['source'])) for o in c['outputs']]
     return nb

@@ -74,7 +74,7 @@ class _Pattern:
         if '  ' in text and '  ' not in self.source: return None  # a row of a table
         if any(_NEXT.search(v) for v in values): return None
         if self.weight >= 12: return values
-        if self.weight < 6 and not all(
+        if self.weight < 6 and '(' not in self.key and not all(
             _FIGURES.fullmatch(v) or v.lower() in known or _LIST.fullmatch(n) for n, v in zip(self.names, values)
         ):
             return None

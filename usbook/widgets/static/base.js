@@ -88,7 +88,7 @@ function toldWhole(text) {
 const FIGURES = /^([-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan)$/, LIST = /^((has|missing|known|hint)\d*|[A-Z_]{3,})$/;
 const COUNT = /^(n|m|low|high|n_\w+)$/, COUNTED = /^ (image|patient|scan|slice|frame|clip|lesion)s?$/;
 function modest(p, values) {                       // a pattern of few letters takes only short fillings, of very few only known ones
-  if (p.weight < 6 && !values.every((v, i) => FIGURES.test(v) || words.exact.has(v.toLowerCase()) || LIST.test(p.names[i]))) return false;
+  if (p.weight < 6 && !p.key.includes("(") && !values.every((v, i) => FIGURES.test(v) || words.exact.has(v.toLowerCase()) || LIST.test(p.names[i]))) return false;
   if (p.figures.some((f, i) => f && !FIGURES.test(values[i]))) return false;
   return !values.some(v => v.length >= 60 || /[.;:!?] /.test(v));
 }

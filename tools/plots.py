@@ -1,0 +1,120 @@
+"""Plots of the notebooks in another language, for its book: `python tools/plots.py zh [NOTEBOOK ...]`
+
+Runs notebooks in that language as `make notebooks` runs them, and keeps the pictures that differ from the English ones:
+one file per notebook under usbook/locale/<lang>/plots. A picture belongs to its cell's source and to the English
+picture beside it; where either has changed it is stale, and the book shows the English one."""
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NBS = ROOT/'nbs'
+PNG = 'image/png'
+BEFORE = 'from usbook.core.shown import translate_plots\ntranslate_plots();'
+
+def store(lang, nb): # zh, a notebook's path in nbs/ -> where its pictures are kept
+    return ROOT/'usbook'/'locale'/lang/'plots'/Path(nb).with_suffix('.json')
+
+def notebooks(): # paths in nbs/ of those that show a picture
+    found = (p.relative_to(NBS) for p in sorted(NBS.rglob('*.ipynb')) if '.ipynb_checkpoints' not in p.parts)
+    return [p for p in found if any(map(pngs, cells(p)))]
+
+def cells(nb): return json.loads((NBS/nb).read_text(encoding='utf-8'))['cells']
+
+def pngs(cell): # its pictures, each as base64 in one line
+    return [''.join(o['data'][PNG]).replace('\n', '') for o in cell.get('outputs', []) if PNG in o.get('data', {})]
+
+def key(cell): # what its pictures depend on
+    digest = lambda text: hashlib.sha256(text.encode()).hexdigest()[:16]
+    return dict(source=digest(''.join(cell['source'])), english=digest(''.join(pngs(cell))))
+
+def kept(lang, nb): # {cell's id: dict(source, english, plots)}; None among plots: as in English
+    path = store(lang, nb)
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}
+
+def fresh(cell, entry): return {k: entry[k] for k in ('source', 'english')} == key(cell)
+
+def state(lang): # {notebook: (pictures, how many of them are fresh, ids of stale cells, ids whose cell is gone)}
+    out = {}
+    for nb in notebooks():
+        there, own = {c['id']: c for c in cells(nb) if pngs(c)}, kept(lang, nb)
+        good = [i for i, c in there.items() if i in own and fresh(c, own[i])]
+        out[nb.as_posix()] = (sum(len(pngs(c)) for c in there.values()), sum(len(pngs(there[i])) for i in good),
+                              [i for i in own if i in there and i not in good], [i for i in own if i not in there])
+    return out
+
+def with_plots(nb, path, lang): # a notebook, its path in nbs/ -> the same with the pictures of that language
+    own = kept(lang, path)
+    def cell(c):
+        entry = own.get(c.get('id'))
+        if not entry or not fresh(c, entry): return c
+        left = iter(entry['plots'])
+        def one(o):
+            new = next(left) if PNG in o.get('data', {}) else None
+            return o | dict(data=o['data'] | {PNG: new}) if new else o
+        return c | dict(outputs=[one(o) for o in c['outputs']])
+    return nb | dict(cells=[cell(c) for c in nb['cells']])
+
+# ---- running
+
+def executed(nb, lang): # its cells after a run in that language, up to the last one with a picture
+    import nbformat
+    from nbclient import NotebookClient
+    os.environ |= dict(USBOOK_LANG=lang, USBOOK_WIDGETS='static', MATPLOTLIBRC=str(ROOT/'tools'/'book'/'matplotlibrc'))
+    made = nbformat.read(NBS/nb, 4)
+    last = max(i for i, c in enumerate(made.cells) if pngs(c))
+    made.cells = [nbformat.v4.new_code_cell(BEFORE), *made.cells[:last + 1]]
+    where = dict(metadata=dict(path=str((NBS/nb).parent)))
+    NotebookClient(made, timeout=3600, resources=where, allow_errors=True, store_widget_state=False).execute()
+    return made.cells[1:]
+
+def same(a, b): # whether two pictures show the same
+    from PIL import Image, ImageChops
+    a, b = (Image.open(io.BytesIO(base64.b64decode(p))).convert('RGBA') for p in (a, b))
+    return a.size == b.size and ImageChops.difference(a, b).getbbox(alpha_only=False) is None
+
+def smaller(png): # the same pixels in fewer bytes, without a word on who made them
+    from PIL import Image
+    out = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).save(out, 'png', optimize=True)
+    return min(base64.b64encode(out.getvalue()).decode(), png, key=len)
+
+def numbers(cell): # what it prints, without the words; times are never the same
+    text = ''.join(''.join(o.get('text', '')) for o in cell.get('outputs', []) if o.get('name') == 'stdout')
+    return [] if re.search('second|minute|秒|分钟', text) else re.findall(r'\d*\.\d+', text)
+
+def keep(nb, lang): # what is to be said about it
+    said, out, own = [], {}, kept(lang, nb)
+    for c, made in zip(cells(nb), executed(nb, lang)):
+        failed = next((o for o in made.get('outputs', []) if o['output_type'] == 'error'), None)
+        if failed: said.append(f'{nb}#{c["id"]}: {failed["ename"]}: {failed["evalue"][:200]}')
+        if sorted(numbers(c)) != sorted(numbers(made)): said.append(f'{nb}#{c["id"]}: prints other numbers than before')
+        ours, theirs = pngs(c), pngs(made)
+        if not ours: continue
+        if len(ours) != len(theirs):
+            said.append(f'{nb}#{c["id"]}: {len(theirs)} pictures instead of {len(ours)}')
+            out |= {c['id']: own[c['id']]} if c['id'] in own else {}
+        else: out[c['id']] = key(c) | dict(plots=[None if same(a, b) else smaller(b) for a, b in zip(ours, theirs)])
+    path = store(lang, nb)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(out, indent=1) + '\n', encoding='utf-8')
+    return said
+
+def told(lang): # lines: how many pictures are fresh, and which are not
+    there = state(lang)
+    total, good = (sum(s[k] for s in there.values()) for k in (0, 1))
+    stale = [f'{nb}#{i}' for nb, s in there.items() for i in s[2] + s[3]]
+    return [f'  {"plots":28}{good:6}{len(stale):6}{total:6}  {100*good//max(total, 1):3} %',
+            *(f'  stale plots: {s}' for s in stale)]
+
+def main(lang, *names):
+    for nb in [Path(n).resolve().relative_to(NBS) for n in names] or notebooks():
+        print(nb, *keep(nb, lang), sep='\n  ', flush=True)
+    print(*told(lang), sep='\n')
+
+if __name__ == '__main__': main(*sys.argv[1:])
