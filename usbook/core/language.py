@@ -45,6 +45,7 @@ _COUNT = re.compile(r'n|m|low|high|n_\w+')
 _COUNTED = re.compile(r' (image|patient|scan|slice|frame|clip|lesion)s?$')
 _NEXT = re.compile(r'[.!?] (?=[A-Z][a-z]+ )')  # where a sentence ends and another begins
 
+# %% ../../nbs/core/08_language.ipynb #fb9ae1de
 class _Pattern:
     "A source text with gaps"
     def __init__(self, source, target, stale):
@@ -157,6 +158,7 @@ def _bracketed(self, text):
     before, inside = (t if t is not None else p for t, p in zip(told, parts))
     return f'{before}（{inside}）' + ('。' if text.endswith('.') else '')
 
+# %% ../../nbs/core/08_language.ipynb #e96e0dff
 def _before_and_inside(text):
     "Of a text that ends with a remark in brackets: what is before them, and what is in them; None where it does not"
     bare = text.removesuffix('.')
@@ -172,7 +174,6 @@ def _balanced(text):
         depth += (c == '(') - (c == ')')
         if depth < 0: return False
     return not depth
-
 
 # %% ../../nbs/core/08_language.ipynb #e88e61c0
 def _whole(self, text):
