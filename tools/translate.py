@@ -547,6 +547,7 @@ def word_units():
     of = {'precision': '精确率', 'recall': '召回率', 'specificity': '特异度', 'f1': ' F1', 'auc': ' AUC'}
     for k, v in ((f'{m} {o}', zh + of[o]) for m, zh in means.items() for o in of):
         yield k, 'tools/translate.py', v
+        yield k.replace(' ', '_'), 'tools/translate.py', v
     yield 'kappa linear', 'tools/translate.py', '线性加权 Kappa系数'
     yield 'kappa quadratic', 'tools/translate.py', '二次加权 Kappa系数'
     yield 'called', 'tools/translate.py', '判为阳性'

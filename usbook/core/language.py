@@ -38,7 +38,7 @@ MARK = {'zh': '〔英文，译文待更新〕'}  # behind an English sentence wh
 _SLOT = re.compile(r'(?<!\{)\{([A-Za-z_]\w*)\}(?!\})')
 _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patient|name|column|lost|image|id|study)\d*')
 _LIST = re.compile(r'(has|missing|known|hint)\d*|[A-Z_]{3,}')  # of columns, classes, options: as they are in the file
-_FIGURES = re.compile(r'[-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan')
+_FIGURES = re.compile(r'[-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan|[A-Z]\d?')
 _QUOTED = re.compile(r'`[^`]*`|"[^"]*"|(?<!\w)\'[^\']*\'(?!\w)|\S*[/\\_=@]\S*|usbook [a-z]+')  # also paths
 _ENGLISH = re.compile(r"(?<![\w.-])(?!(?:CC|MIT|BSD|Apache)\b)[A-Za-z][a-z']+ [a-z]{2,}|\d [a-z]{3,}", re.A)
 _COUNT = re.compile(r'n|m|low|high|n_\w+')
@@ -89,6 +89,11 @@ def _forms(source, target):
     if source[-1:] == ';' and target[-1:] in '；;': yield source[:-1], target[:-1]
     if source[:1] == '(' and source[-1:] == ')' and target[:1] in '（(' and target[-1:] in '）)':
         yield source[1:-1], target[1:-1]
+
+# %% ../../nbs/core/08_language.ipynb #bdbd1afc
+def _listed(name, value): # of up to three words each
+    items = re.split(', | (?:and|or) ', value)
+    return _LIST.fullmatch(name) and not any(len(i.split()) > 3 or re.match(r'no |\d', i) for i in items)
 
 # %% ../../nbs/core/08_language.ipynb #bf6fff0a
 def in_english(text:str # what is left as it is within a translation
@@ -143,6 +148,7 @@ def _find(self, text):
         return re.sub(r'(?<=[^.])\.$', '。', out)
     return _bracketed(self, text)
 
+# %% ../../nbs/core/08_language.ipynb #e96e0dff
 def _bracketed(self, text):
     "Text (remark), a remark alone, or a name and its number"
     if (m := re.fullmatch(r'(\D+) ([-−+]?\d*\.\d+)', text)) and (told := self._known(m[1])) is not None:
@@ -158,7 +164,6 @@ def _bracketed(self, text):
     before, inside = (t if t is not None else p for t, p in zip(told, parts))
     return f'{before}（{inside}）' + ('。' if text.endswith('.') else '')
 
-# %% ../../nbs/core/08_language.ipynb #e96e0dff
 def _before_and_inside(text):
     "Of a text that ends with a remark in brackets: what is before them, and what is in them; None where it does not"
     bare = text.removesuffix('.')
@@ -197,7 +202,8 @@ def _filled(self, pattern, values):
     "A translation with its gaps filled; None where an English phrase would be left in one"
     given = {}
     for name, value, column in zip(pattern.names, values, pattern.columns):
-        own = _listed(name, value) or name == 'strerror' or (column or _AS_IT_IS.fullmatch(name)) and ' ' not in value
+        own = _listed(name, value) or name == 'strerror' or ' ' not in value and (
+            column or _AS_IT_IS.fullmatch(name) and not (name == 'name' and '_' in value and value in self.exact))
         told = None if own else self._known(value.strip())
         if told is None and not own and in_english(value): return None
         if told is None and pattern.open and value is values[-1] and value[-1:] == '.': return None
@@ -205,11 +211,6 @@ def _filled(self, pattern, values):
         given[name] = value if told is None else self(value)
     out = _SLOT.sub(lambda m: given.get(m[1], ''), pattern.target)
     return out.replace('{{', '{').replace('}}', '}')
-
-
-def _listed(name, value): # of up to three words each
-    items = re.split(', | (?:and|or) ', value)
-    return _LIST.fullmatch(name) and not any(len(i.split()) > 3 or re.match(r'no |\d', i) for i in items)
 
 # %% ../../nbs/core/08_language.ipynb #248e7aad
 _SET = {}
