@@ -4,12 +4,12 @@ Runs notebooks in that language and in English, as `make notebooks` runs them, a
 file per notebook under usbook/locale/<lang>/plots. Only where this machine draws the English picture that the notebook
 holds: else the two would show other numbers. A picture belongs to its cell's source and to that English picture; where
 either has changed it is stale, and the book shows the English one."""
+import argparse
 import base64
 import hashlib
 import io
 import json
 import os
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def with_plots(nb, path, lang): # a notebook, its path in nbs/ -> the same with 
 
 # ---- running
 
-def executed(nb, lang): # its cells after a run in that language, up to the last one with a picture
+def executed(nb, lang, patience=3600): # its cells after a run in that language, up to the last one with a picture
     import nbformat
     from nbclient import NotebookClient
     os.environ |= dict(USBOOK_LANG=lang, USBOOK_WIDGETS='static', MATPLOTLIBRC=str(ROOT/'tools'/'book'/'matplotlibrc'))
@@ -70,7 +70,8 @@ def executed(nb, lang): # its cells after a run in that language, up to the last
     last = max(i for i, c in enumerate(made.cells) if pngs(c))
     made.cells = [nbformat.v4.new_code_cell(BEFORE), *made.cells[:last + 1]]
     where = dict(metadata=dict(path=str((NBS/nb).parent)))
-    NotebookClient(made, timeout=3600, resources=where, allow_errors=True, store_widget_state=False).execute()
+    NotebookClient(made, timeout=patience, interrupt_on_timeout=True, resources=where, allow_errors=True,
+                   store_widget_state=False).execute()
     return made.cells[1:]
 
 def same(a, b): # whether two pictures show the same
@@ -84,14 +85,14 @@ def smaller(png): # the same pixels in fewer bytes, without a word on who made t
     Image.open(io.BytesIO(base64.b64decode(png))).save(out, 'png', optimize=True)
     return min(base64.b64encode(out.getvalue()).decode(), png, key=len)
 
-def keep(nb, lang): # what is to be said about it
+def keep(nb, lang, patience=3600): # what is to be said about it
     said, out = [], {}
-    for c, made, again in zip(cells(nb), executed(nb, lang), executed(nb, 'en')):
+    for c, made, again in zip(cells(nb), *(executed(nb, l, patience) for l in (lang, 'en'))):
         failed = next((o for o in made.get('outputs', []) if o['output_type'] == 'error'), None)
         if failed: said.append(f'{nb}#{c["id"]}: {failed["ename"]}: {failed["evalue"][:200]}')
-        ours, theirs = pngs(c), pngs(made)
+        ours, theirs, twins = pngs(c), pngs(made), pngs(again)
         if not ours: continue
-        if len(ours) != len(theirs) or not all(map(same, ours, pngs(again))):
+        if not len(ours) == len(theirs) == len(twins) or not all(map(same, ours, twins)):
             said.append(f'{nb}#{c["id"]}: this machine draws another picture than the one in the notebook')
         else: out[c['id']] = key(c) | dict(plots=[None if same(a, b) else smaller(b) for a, b in zip(ours, theirs)])
     path = store(lang, nb)
@@ -106,9 +107,14 @@ def told(lang): # lines: how many pictures are fresh, and which are not
     return [f'  {"plots":28}{good:6}{len(stale):6}{total:6}  {100*good//max(total, 1):3} %',
             *(f'  stale plots: {s}' for s in stale)]
 
-def main(lang, *names):
-    for nb in [Path(n).resolve().relative_to(NBS) for n in names] or notebooks():
-        print(nb, *keep(nb, lang), sep='\n  ', flush=True)
-    print(*told(lang), sep='\n')
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('lang', help='zh ...')
+    p.add_argument('names', nargs='*', help='of notebooks; default: all that show a picture')
+    p.add_argument('--patience', type=int, default=3600, help='seconds for a cell; a longer one is interrupted (3600)')
+    args = p.parse_intermixed_args()
+    for nb in [Path(n).resolve().relative_to(NBS) for n in args.names] or notebooks():
+        print(nb, *keep(nb, args.lang, args.patience), sep='\n  ', flush=True)
+    print(*told(args.lang), sep='\n')
 
-if __name__ == '__main__': main(*sys.argv[1:])
+if __name__ == '__main__': main()

@@ -293,6 +293,9 @@ def lesson_units(path):
         for text, place in tree_units(tree, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"):
             if not re.fullmatch(r'[\w.]+ (=|>|<) ?[\w.]*|.*==.*', text, re.S):
                 yield text, place
+        for n in ast.walk(tree):
+            if isinstance(n, ast.Call) and _called(n) == 'times' and isinstance(n.args[0], ast.Constant):
+                yield n.args[0].value, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
         for n in dicts:  # what a plot calls its lines
             for k in n.keys:
                 if isinstance(k, ast.Constant) and re.fullmatch('[A-Za-z]{2,}( [a-z]+)+', str(k.value)):
@@ -583,7 +586,12 @@ ARGPARSE = (
 BOOK = (
     'Chapters', 'Exercises', 'For teachers', 'Library: core', 'Library: data', 'Library: phantoms',
     'Library: predictions', 'Library: learn', 'Library: evidence', 'Library: studies', 'Library: runs',
-    'Library: widgets', 'Library: cli', 'Library:', 'Library: reference',
+    'Library: widgets', 'Library: cli', 'Library:', 'Library: reference', 'Library: data/sets',
+    'Library: evidence/audit', 'Next', 'Previous', 'Made with', 'On this page', 'Back to top', 'Skip to content', 'Menu',
+    'Expand', 'Light mode',
+    'Dark mode', 'Auto light/dark, in light mode', 'Auto light/dark, in dark mode', 'Toggle site navigation sidebar',
+    'Toggle Light / Dark / Auto color theme', 'Toggle table of contents sidebar', 'Every name',
+    'What the library offers, module by module; each name leads to its entry, with examples beneath.',
 )
 
 # what is counted: "12 images"
@@ -637,11 +645,62 @@ COMPOSED = {
     'On these {n} image{_s} of {m} patient{_s2}': '在这 {m} 名患者的 {n} 幅图像上',
     '{image}, row {n}': '{image}，第 {n} 行',
     '{on}, no difference between {a} and {b} is shown ({value} points, 95 % interval {low} to {high}).':
-    '{on}，没有显示出{a}和{b}有差别（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
+    '{on}，没有显示出“{a}”和“{b}”有差别（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
     '{on}, {a} is right more often than {b} ({value} points, 95 % interval {low} to {high}).':
-    '{on}，{a}比{b}判对得更多（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
+    '{on}，“{a}”比“{b}”判对得更多（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
     '{missing} and no column {missing2}': '{missing}，也没有列 {missing2}',
     'n of {name}': '{name}的 n',
+    'Impossible:': '不可能：',
+    '"mean of the printed values"': '“印出的各数的平均”',
+    'one against the rest {value}': '一类对其余 {value}',
+    'Accuracy {k}/{n} = {value}, 95 % interval {ci} if images were independent':
+    '准确率 {k}/{n} = {value}，若图像相互独立，95 % 置信区间为 {ci}',
+    '{printed} is a rounded share of n images only for n = {few}; it is no share {parts}. Impossible as a share of all '
+    'images; possible as a mean over folds':
+    '{printed} 只有在 n = {few} 时才是 n 幅图像的四舍五入比例；它不是{parts}的比例。'
+    '作为全部图像的比例不可能；作为各折的均值则可能',
+    'of all {n}': '全部 {n} 幅',
+    'nor of {share} of them': '其中的 {share}',
+    '{arch}, shipped weights {file}': '{arch}，随附的权重 {file}',
+    'shipped': '随附',
+    'takes': '耗时',
+    'gap': '缺口',
+    'remark': '备注',
+    'Comparing': '比较',
+    'formula': '公式',
+    'here': '本章',
+    'kept': '保留',
+    '{arch}, {n} pixels for {who}': '{arch}，{n} 像素，代替 {who}',
+    'real films of other patients': '其他患者的真实胸片',
+    'simulated films': '模拟胸片',
+    'nobody: drawn by hand': '无：手工勾画',
+    'auc gain of slice split': '按层面划分的 AUC 增益',
+    'energy minus chance': '能量减机遇水平',
+    'energy minus random weights': '能量减随机权重',
+    'pointing minus chance': '指向减机遇水平',
+    'pointing minus random weights': '指向减随机权重',
+    'difference at {rate}': '{rate} 处的差值',
+    'rescued by second': '第二猜测挽回的比例',
+    'text gain inside': '文字在库内的增益',
+    'text loss outside': '文字在库外的损失',
+    'neighbour share minus chance': '相邻错误的比例减机遇水平',
+    'The same as a picture': '同样内容的静态图',
+    'A solution': '一种解法',
+    'What the check says to it': '检查对它怎么说',
+    'A wrong answer that comes up': '一种常见的错误答案',
+    'How the answer is checked': '答案怎样检查',
+    'Source of {names}': '{names} 的源代码',
+    'Imports': '导入',
+    'Source': '源代码',
+    'This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath shows '
+    'its state.': '只有内核运行时它才能动：请在 JupyterLab 中打开这个笔记本，运行这个单元格。下面的图显示它的状态。',
+    'Merge classes: choose two or more; their probabilities are added': '合并类别：选两个或更多；它们的概率相加',
+    '▲ {name}': '▲ {name}',
+    '▼ {name}': '▼ {name}',
+    'finds': '找到',
+    'plays,': '播放，',
+    'step.': '逐帧。',
+    'Precision–recall': '精确率与召回率',
     'and': '和',
     'or': '或',
     'step {n} of {m}': '第 {n} 步，共 {m} 步',

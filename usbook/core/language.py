@@ -37,7 +37,7 @@ MARK = {'zh': '〔英文，译文待更新〕'}  # behind an English sentence wh
 # %% ../../nbs/core/08_language.ipynb #d4cafe0e
 _SLOT = re.compile(r'(?<!\{)\{([A-Za-z_]\w*)\}(?!\})')
 _AS_IT_IS = re.compile(r'(path|root|file|folder|where|out|ini|src|dst|scan|patient|name|column|lost|image|id|study)\d*')
-_LIST = re.compile(r'(has|missing|known|hint)\d*|[A-Z_]{3,}')  # of columns, classes, options: as they are in the file
+_LIST = re.compile(r'(has|missing|known|hint)\d*|(?!\w*NAMES)[A-Z_]{3,}')  # of columns, options: as in the file
 _FIGURES = re.compile(r'[-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan|[A-Z]\d?')
 _QUOTED = re.compile(r'`[^`]*`|"[^"]*"|(?<!\w)\'[^\']*\'(?!\w)|\S*[/\\_=@]\S*|usbook [a-z]+')  # also paths
 _ENGLISH = re.compile(r"(?<![\w.-])(?!(?:CC|MIT|BSD|Apache)\b)[A-Za-z][a-z']+ [a-z]{2,}|\d [a-z]{3,}", re.A)
@@ -151,8 +151,8 @@ def _find(self, text):
 # %% ../../nbs/core/08_language.ipynb #e96e0dff
 def _bracketed(self, text):
     "Text (remark), a remark alone, or a name and its number"
-    if (m := re.fullmatch(r'(\D+) ([-−+]?\d*\.\d+)', text)) and (told := self._known(m[1])) is not None:
-        return f'{told} {m[2]}'
+    if (m := re.fullmatch(r'(.+) ([-−+]?\d*\.\d+)(\.?)', text)) and (told := self._known(m[1])) is not None:
+        return f'{told} {m[2]}' + '。'*bool(m[3])
     if (m := re.fullmatch(r'(- )?(?:\*\*([^*]+)\*\* )?(.+)', text, re.S)) and (m[1] or m[2]):
         told = [self._known(p) for p in m.groups()[1:] if p]
         return None if None in told else (m[1] or '') + (f'**{told[0]}**' if m[2] else '') + told[-1]
@@ -230,7 +230,7 @@ def language()->str: # en, zh ...
 # %% ../../nbs/core/08_language.ipynb #16ceb45a
 _ROOMS = 'core data predictions learn evidence studies runs widgets classroom cli phantoms'.split()
 _SHOWN = ('words', *(f'messages/{r}' for r in _ROOMS), 'reports', 'studies', 'exercises', 'checklists', 'glossary',
-          'lessons')
+          'lessons', 'book')
 
 @lru_cache(maxsize=None)
 def _sentences(lang): return Sentences(lang, _SHOWN)

@@ -85,7 +85,7 @@ function toldWhole(text) {
   }
   return null;
 }
-const FIGURES = /^([-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan|[A-Z]\d?)$/, LIST = /^((has|missing|known|hint)\d*|[A-Z_]{3,})$/;
+const FIGURES = /^([-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan|[A-Z]\d?)$/, LIST = /^((has|missing|known|hint)\d*|(?!\w*NAMES)[A-Z_]{3,})$/;
 const COUNT = /^(n|m|low|high|n_\w+)$/, COUNTED = /^ (image|patient|scan|slice|frame|clip|lesion)s?$/;
 function modest(p, values) {                       // a pattern of few letters takes only short fillings, of very few only known ones
   if (p.weight < 6 && !p.key.includes("(") && !values.every((v, i) => FIGURES.test(v) || words.exact.has(v.toLowerCase()) || LIST.test(p.names[i]))) return false;
