@@ -250,6 +250,7 @@ def as_shown(out, source): # an output, the code that made it -> the output
     if out['output_type'] == 'stream': return out | dict(text=_lines(''.join(out['text'])))
     data = {k: ''.join(v) if isinstance(v, list) else v for k, v in out.get('data', {}).items()}
     html = data.get('text/html', '')
+    html = re.sub(r'(?<=<noscript>)[^<]+', lambda m: translated(m[0]), html)
     if asked := QUESTIONS.fullmatch(source): data['text/html'] = short_questions(asked[1])._repr_html_()
     elif asked := TERMS.fullmatch(source): data['text/html'] = show_glossary(*literal_eval(asked[1]))._repr_html_()
     elif STATE in html and '"_words": ' not in html:

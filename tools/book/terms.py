@@ -49,7 +49,7 @@ def link_terms(text:str, seen:set, address:str)->str:
 def glossary_html(terms)->str: # Terms
     "A table of terms; each row is a place that links can lead to"
     def row(t):
-        return (f'<tr id="term-{t.key}"><td><b>{escape(t.en)}</b><td '
+        return (f'<tr id="term-{t.key}"><td lang="en"><b>{escape(t.en)}</b><td '
                 f'lang="zh">{escape(t.zh)}<td>{escape(translated(t.formula))}<td>{escape(translated(t.note))}</tr>')
     head = f"<tr><th>English<th>中文<th>{translated('formula')}<th>{translated('note')}</tr>"
     return f'<table class="glossary"><thead>{head}</thead><tbody>{"".join(map(row, terms))}</tbody></table>'

@@ -56,7 +56,7 @@ class _Pattern:
         gaps = [self._gap(i, n) for i, n in enumerate(self.names)]
         body = re.escape(fixed[0]) + ''.join(g + re.escape(f) for g, f in zip(gaps, fixed[1:]))
         self.expression = re.compile(body, re.S)
-        self.columns = [bool(re.search(r'\bcolumns? $', f)) for f in fixed[:-1]]  # whether a gap names a column
+        self.columns = [bool(re.search(r'\b(columns?|profile) $', f)) for f in fixed[:-1]]  # names, of a column say
         self.figures = [bool(_COUNT.fullmatch(n) or _COUNTED.match(f)) for n, f in zip(self.names, fixed[1:])]
         self.open = not fixed[-1]  # whether it ends in a gap
         self.key = max(fixed, key=len)
