@@ -342,15 +342,24 @@ def show_results(results:dict, # the content of results.json
     out = out or console()
     arms, about = list(results['runs']), is_about_paper(results)
     titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
-    found = paper_rows(get_study(results['study']), results['runs']) if about else headline_rows(results)
+    study = results.get('made', {}).get('options', {}).get('study', results['study']) # perhaps a folder
+    found = paper_rows(get_study(study), results['runs']) if about else headline_rows(results)
     rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),
              *(interval_text(r[a]) for a in arms)] for r in found]
     if rows: show_table(['', *(['paper'] if about else []), *titles], rows, out)
+    _show_curve(results, out)
     out.print()
     luck = results.get('luck', {}).get('sentence')
     if about: show_claims(results['claims'], out)
     else: show_notes(['no claim of a paper was tested: the images have classes of their own'], out)
     show_notes([*([luck] if luck and about else []), *results['warnings']], out)
+
+def _show_curve(results, out):
+    "The learning curve, where the run has one"
+    rows = [[str(p['patients']), interval_text(p['metric'])] for p in results.get('curve', ())]
+    if rows: out.print()
+    if rows: show_table(['patients to learn from', results.get('curve_of', '')], rows, out)
+
 
 # %% ../../nbs/cli/01_show.ipynb #975aa602
 def show_together(counted:dict, # of `usbook.runs.report.count_together`
