@@ -539,9 +539,10 @@ def _show_groups(groups, table=None):
     if not groups: return
     from usbook.cli.show import show_notes, show_table
     from usbook.evidence.subgroups import about_many, subgroup_table
-    t = (table or subgroup_table)(groups)
+    t = (table or subgroup_table)(groups).astype(str)
+    names = (t.pop('column') + ': ' + t.pop('group')).tolist()
     print()
-    show_table([str(c) for c in t.columns], t.astype(str).values.tolist())
+    show_table(['subgroup', *t.columns], [[n, *r] for n, r in zip(names, t.values.tolist())], names=(0,))
     show_notes([o for o in [about_many(groups)] if o])
 
 
@@ -558,7 +559,8 @@ def _compare(args):
         )
     if _holds_marks(args.a): return _compare_marks(args)
     a, b = _read(args, args.a), _read(args, args.b) if args.b else args.reader
-    with alive('comparing the two'): c = compare(a, b)
+    names = _names([args.a, args.b]) if args.b else (_names([args.a])[0], args.reader)
+    with alive('comparing the two'): c = compare(a, b, names=tuple(names))
     groups = _apart(args, a, b)
     page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
     if args.json: return show_json(_compared(c, groups, page))
