@@ -133,6 +133,32 @@ def test_logits_get_the_sentence_that_helps(score, says):
     with pytest.raises(BadInput, match=says): read_predictions(t)
 
 
+@pytest.mark.parametrize('extra', [{'index_0': 1, 'index_1': 0}, {'label_0': 'tench', 'label_1': 'goldfish'}, {}])
+def test_the_best_classes_in_their_order_are_no_column_per_class(extra):
+    "What timm writes with --topk was read as the probabilities of class 0, 1 ..."
+    g = np.random.default_rng(0)
+    x = -np.sort(-g.dirichlet(np.ones(3), 12), axis=1)
+    t = pd.DataFrame(x, columns=['prob_0', 'prob_1', 'prob_2'])
+    t = t.assign(filename=[f'{i}.png' for i in range(12)], **extra)
+    known = pd.DataFrame(dict(image=t.filename, patient=range(12), target=[str(i % 3) for i in range(12)]))
+    with pytest.raises(BadInput, match='--topk 0'): read_predictions(t, 'auto', truth=known)
+    all_classes = t.assign(**dict(zip(['prob_0', 'prob_1', 'prob_2'], g.permuted(x, axis=1).T))).drop(columns=[*extra])
+    assert read_predictions(all_classes, 'auto', truth=known).classes == ['0', '1', '2']
+
+
+def test_every_tool_that_people_use_has_an_example_that_runs():
+    "The notebooks run in test_notebooks.py; here: that each tool has a cell with output behind its name"
+    from pathlib import Path
+    text = {}
+    for f in ('04_reading', '05_boxes'):
+        nb = json.loads((Path(__file__).parents[1]/'nbs'/'predictions'/f'{f}.ipynb').read_text(encoding='utf-8'))
+        cells = nb['cells']
+        for a, b in zip(cells, cells[1:]): text[''.join(a['source'])] = b
+    tools = 'scikit-learn fastai timm MONAI Excel Parquet COCO YOLO CVAT nnU-Net'.split()
+    for tool in tools:
+        assert any(tool in words and cell['cell_type'] == 'code' for words, cell in text.items()), tool
+
+
 def test_every_kind_of_file(tmp_path):
     p = clinic()
     t = p.table[['image', 'patient', 'target', 'p_normal', 'p_mass']]

@@ -3224,6 +3224,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'usbook/predictions/reading.py'),
                                             'usbook.predictions.reading._no_logits': ( 'predictions/reading.html#_no_logits',
                                                                                        'usbook/predictions/reading.py'),
+                                            'usbook.predictions.reading._no_ranks': ( 'predictions/reading.html#_no_ranks',
+                                                                                      'usbook/predictions/reading.py'),
                                             'usbook.predictions.reading._numbered': ( 'predictions/reading.html#_numbered',
                                                                                       'usbook/predictions/reading.py'),
                                             'usbook.predictions.reading._of_labels': ( 'predictions/reading.html#_of_labels',
