@@ -154,6 +154,8 @@ def test_the_record_of_several_signs_is_of_this_code_and_these_claims(tmp_path):
         assert set(at) == set(CLASSES) and all(len(t) == 3 and all(0 <= o <= 1 for o in t) for t in at.values())
         for k in ('exact_match', 'macro_auc', *(f'{o}/{c}' for c in CLASSES for o in ('auc', 'recall', 'precision'))):
             assert m[k].patients and (m[k].low is not None or m[k].note), (arm, k)
+        kept = r.data['lung_signs'] # what the lesson says of exact match
+        assert m['exact_match'].high < kept['none']/kept['images']
     assert {'finetuned - frozen', 'resnet10t-frozen_seed2', 'resnet10t-frozen_seed3'} <= set(r.arms)
 
 
