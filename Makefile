@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: signs picture release lock quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -37,6 +37,10 @@ notebooks: .venv/.ready
 	done
 	@$(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live `git ls-files 'nbs/*.ipynb'`
 	@$(BIN)/nbdev-clean
+
+# their plots in another language, for its book: what differs from the English pictures (make plots OF=zh, some with NB="nbs/...")
+plots: .venv/.ready
+	@OMP_NUM_THREADS=1 $(RUN) tools/plots.py $(or $(OF),zh) $(NB)
 
 # build/book: the notebooks with their outputs as a site that needs no network
 book: .venv/.ready

@@ -395,6 +395,24 @@ def test_terminals_that_know_few_characters(odd, tmp_path, encoding):
         assert r.returncode == 0 and not r.stderr, r.stderr
     assert '积液 – [bold]' in json.loads(r.stdout.decode(encoding))['classes']
 
+@pytest.mark.skipif(sys.platform == 'win32', reason='no pseudo-terminals')
+def test_a_bar_is_seen_on_a_terminal_of_unknown_width(tmp_path):
+    import pty
+    ours, theirs = pty.openpty() # 0 columns, as in a container
+    words = [sys.executable, '-m', 'usbook', 'phantom', 'lung_signs', '--n', '4', '--size', '48', '--out', 'new']
+    env = {k: v for k, v in os.environ.items() if k not in ('COLUMNS', 'TQDM_NCOLS')} | dict(PYTHONPATH=str(ROOT))
+    r = subprocess.run(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    assert r.returncode == 0 and b'%' in os.read(ours, 65536)
+
+def test_a_run_says_at_once_what_it_waits_for():
+    "PyTorch takes seconds to load, and the bar stood there without a word"
+    from usbook.core.settings import Settings
+    from usbook.runs.run import reproduce
+    said, machinery = [], type('Nothing', (), dict(study=None, plans={}))
+    with pytest.raises(KeyError): reproduce(machinery, Settings(), progress=lambda text, fraction: said.append(text))
+    assert said == ['loading PyTorch']
+
 @pytest.mark.skipif(not Path('/dev/full').exists(), reason='no /dev/full')
 def test_full_and_closed_output(tmp_path):
     with open('/dev/full', 'w') as full: r = typed(['list'], tmp_path, stdout=full, stderr=subprocess.PIPE)

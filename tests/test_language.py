@@ -2,6 +2,8 @@
 import json
 import re
 import sys
+import warnings
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 
 import check_translations as checks
+import plots
 import translate as tr
 from babel.messages.catalog import Message
 from usbook.core import language as lg
@@ -106,6 +109,30 @@ def test_gaps_are_filled_and_names_stay(small, zh):
     assert translated("3 of 7 images can't be read: images") == '7 幅图像中有 3 幅无法读取：images'
     assert translated("3 of 7 images can't be read: a.png; images") == '7 幅图像中有 3 幅无法读取：a.png；图像'
 
+def printed(nb): # every line and every cell of a table that the outputs of a notebook show
+    for c in json.loads(nb.read_text(encoding='utf-8'))['cells']:
+        for o in c.get('outputs', []):
+            data = {k: ''.join(v) for k, v in o.get('data', {}).items() if k.startswith('text/')}
+            page = data.get('text/html', '').rpartition('</style>')[2] if 'id="T_' in data.get('text/html', '') else ''
+            yield from ''.join(o.get('text', '')).splitlines() + data.get('text/markdown', '').splitlines()
+            yield from map(unescape, re.findall(r'>([^<>]+)<', page))
+
+def test_what_lessons_show_is_chinese_or_stays_english(zh):
+    "Half a sentence in each language is worse than either: 120 名患者的 On these 480 幅图像"
+    shown = {t.strip() for f in NOTEBOOKS for t in printed(f)}
+    there = {t: translated(t) for t in shown if ' ' in t}
+    named = '：[^；]*（to 前为.*|（[^（）]*）'
+    half = [(t, z) for t, z in there.items() if t != z and lg.in_english(re.sub(named, '', z))]
+    assert not half, half[:20]
+    assert sum(t != z for t, z in there.items()) > .4*len(there)
+
+@pytest.mark.parametrize('text', [
+    'On these 480 parrots of 120 keepers, all sites is right more often than other sites (+10.6 points, 95 % interval '
+    '+3.3 to +17.9).', 'You have 200 images of ten patients. Which test set tells more?', 'the images that nobody kept',
+    'Impossible: the moon is an average of these counts: macro 0.91 (90.75 %)',
+])
+def test_no_half_of_a_sentence_is_translated(zh, text): assert translated(text) == text
+
 def test_a_text_that_ends_in_a_sign_is_no_trouble(zh):
     for text in ('images: ', 'images, ', 'a; ; b', '; ', ': x', '. Images'): assert isinstance(translated(text), str)
 
@@ -126,6 +153,30 @@ def test_each_pattern_finds_its_own_example():
         own = lg._filled(s, p, p.match(example) or ())
         if p.match(example) is None or lg._one(s, example) != own: lost.append((p.source, lg._one(s, example), own))
     assert len(lost) <= len(s.patterns)//50, lost[:20]
+
+# ---- plots
+
+def test_plots_belong_to_the_cells_that_are_there():
+    "A stale one is not shown: the book takes the English picture until `make plots` was run"
+    there = plots.state('zh')
+    stale = [f'{nb}#{i}' for nb, s in there.items() for i in s[2]]
+    total, fresh = (sum(s[k] for s in there.values()) for k in (0, 1))
+    said = f'{fresh} of {total} plots are in Chinese and fresh; stale: {", ".join(stale) or "none"}'
+    assert not [i for s in there.values() for i in s[3]], 'the cell is gone; run make plots NB=...'
+    assert fresh >= 9*len(stale), said
+    if stale: warnings.warn(said)
+
+def test_a_plot_is_taken_while_it_is_fresh(tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, 'ROOT', tmp_path)
+    both = [dict(output_type='display_data', metadata={}, data={plots.PNG: p}) for p in ('one', 'two')]
+    cell = dict(cell_type='code', id='a', source=['draw()'], outputs=both)
+    path = plots.store('zh', 'x.ipynb')
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({'a': plots.key(cell) | dict(plots=[None, '二'])}))
+    shown = lambda c: plots.pngs(plots.with_plots(dict(cells=[c]), 'x.ipynb', 'zh')['cells'][0])
+    assert shown(cell) == ['one', '二'] and plots.pngs(cell) == ['one', 'two']
+    assert shown(cell | dict(source=['draw(1)'])) == ['one', 'two']
+    assert shown(cell | dict(outputs=both[::-1])) == ['two', 'one']
 
 # ---- the border
 

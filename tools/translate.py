@@ -15,6 +15,7 @@ from pathlib import Path
 from babel.messages import pofile
 from babel.messages.catalog import Catalog
 
+import plots
 from usbook.core.shown import segments
 
 ROOT = Path(__file__).parents[1]
@@ -198,7 +199,8 @@ def _unread(tree):
 
     for n in ast.walk(tree):
         if isinstance(n, (ast.Module, ast.FunctionDef, ast.ClassDef)) and n.body and isinstance(n.body[0], ast.Expr):
-            leave(n.body[0].value)
+            if isinstance(n.body[0].value, ast.Constant):
+                leave(n.body[0].value)
         if isinstance(n, ast.JoinedStr):
             for v in n.values:
                 if isinstance(v, ast.Constant):
@@ -263,7 +265,53 @@ def _html_texts(text):
 
 def python_units(path):
     "Of (text, place) of every message of a module"
-    tree, place = ast.parse(path.read_text(encoding='utf-8')), path.relative_to(ROOT).as_posix()
+    yield from tree_units(ast.parse(path.read_text(encoding='utf-8')), path.relative_to(ROOT).as_posix())
+
+
+# what shows its texts in a lesson: print, a timed step, plots
+_SAYING = {
+    'print', 'times', 'set', 'set_title', 'set_xlabel', 'set_ylabel', 'suptitle', 'supxlabel', 'supylabel', 'title',
+    'xlabel', 'ylabel', 'legend', 'text', 'annotate', 'plot', 'bar', 'barh', 'scatter', 'hist', 'errorbar', 'step',
+    'fill_between', 'axhline', 'axvline', 'subplots', 'grid_of', 'set_xticks', 'set_yticks', 'set_xticklabels',
+    'set_yticklabels', 'colorbar', 'set_label',
+}
+
+
+def lesson_units(path):
+    "Of (text, place) of what the code cells of a lesson print and write into plots; in a chapter every text of theirs"
+    for c in json.loads(path.read_text(encoding='utf-8'))['cells']:
+        source = ''.join(c['source'])
+        if c['cell_type'] != 'code' or re.search(r'^#\s*\|\s*(exports?i?|hide|default_exp)\b', source, re.M):
+            continue
+        tree = ast.parse(re.sub(r'^[ \t]*[%!].*', 'pass', source, flags=re.M))
+        dicts = [n for n in ast.walk(tree) if isinstance(n, ast.Dict)]
+        if 'chapters' not in path.parts:
+            calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _says(n)]
+            within = {id(o) for n in calls for o in ast.walk(n) if o is not n}
+            tree.body = [ast.copy_location(ast.Expr(value=n), n) for n in calls if id(n) not in within]
+            dicts = dicts if calls else []
+        for text, place in tree_units(tree, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"):
+            if not re.fullmatch(r'[\w.]+ (=|>|<) ?[\w.]*|.*==.*', text, re.S):
+                yield text, place
+        for n in ast.walk(tree):
+            if isinstance(n, ast.Call) and _called(n) == 'times' and isinstance(n.args[0], ast.Constant):
+                yield n.args[0].value, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
+        for n in dicts:  # what a plot calls its lines
+            for k in n.keys:
+                if isinstance(k, ast.Constant) and re.fullmatch('[A-Za-z]{2,}( [a-z]+)+', str(k.value)):
+                    yield k.value, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
+
+
+def _says(node):
+    return _called(node) in _SAYING or _called(node).startswith(('plot_', 'show_', 'decision_'))
+
+
+def _called(node):
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, 'id', '')
+
+
+def tree_units(tree, place):
+    "Of (text, place) of every text of a piece of Python that is meant for people"
     skip = _unread(tree)
     nodes = sorted(
         ast.walk(tree),
@@ -495,11 +543,14 @@ def word_units():
                 yield shown, f'usbook/studies/{s.id}.toml', zh
     for word, zh in COUNTED.items():
         yield f'{{n}} {word}', 'tools/translate.py', zh
+    for text, zh in COMPOSED.items():
+        yield text, 'tools/translate.py', zh
     yield 'Plots', 'tools/translate.py', '图'
     means = {'macro': '宏平均', 'micro': '微平均', 'weighted': '加权平均'}
     of = {'precision': '精确率', 'recall': '召回率', 'specificity': '特异度', 'f1': ' F1', 'auc': ' AUC'}
     for k, v in ((f'{m} {o}', zh + of[o]) for m, zh in means.items() for o in of):
         yield k, 'tools/translate.py', v
+        yield k.replace(' ', '_'), 'tools/translate.py', v
     yield 'kappa linear', 'tools/translate.py', '线性加权 Kappa系数'
     yield 'kappa quadratic', 'tools/translate.py', '二次加权 Kappa系数'
     yield 'called', 'tools/translate.py', '判为阳性'
@@ -535,7 +586,12 @@ ARGPARSE = (
 BOOK = (
     'Chapters', 'Exercises', 'For teachers', 'Library: core', 'Library: data', 'Library: phantoms',
     'Library: predictions', 'Library: learn', 'Library: evidence', 'Library: studies', 'Library: runs',
-    'Library: widgets', 'Library: cli', 'Library:', 'Library: reference',
+    'Library: widgets', 'Library: cli', 'Library:', 'Library: reference', 'Library: data/sets',
+    'Library: evidence/audit', 'Next', 'Previous', 'Made with', 'On this page', 'Back to top', 'Skip to content',
+    'Menu', 'Expand', 'Light mode',
+    'Dark mode', 'Auto light/dark, in light mode', 'Auto light/dark, in dark mode', 'Toggle site navigation sidebar',
+    'Toggle Light / Dark / Auto color theme', 'Toggle table of contents sidebar', 'Every name',
+    'What the library offers, module by module; each name leads to its entry, with examples beneath.',
 )
 
 # what is counted: "12 images"
@@ -550,6 +606,8 @@ COUNTED = {
     'slices': '{n} 个层面',
     'frame': '{n} 帧',
     'frames': '{n} 帧',
+    'clip': '{n} 段动态图像',
+    'clips': '{n} 段动态图像',
     'lesion': '{n} 个病灶',
     'lesions': '{n} 个病灶',
     'detections': '{n} 个检出',
@@ -582,6 +640,85 @@ COUNTED = {
     'with the finding ({share})': '其中 {n} 幅有该发现（{share}）',
 }
 
+# sentences that are put together from parts, as a person gets them
+COMPOSED = {
+    'On these {n} image{_s} of {m} patient{_s2}': '在这 {m} 名患者的 {n} 幅图像上',
+    '{image}, row {n}': '{image}，第 {n} 行',
+    '{on}, no difference between {a} and {b} is shown ({value} points, 95 % interval {low} to {high}).':
+    '{on}，没有显示出“{a}”和“{b}”有差别（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
+    '{on}, {a} is right more often than {b} ({value} points, 95 % interval {low} to {high}).':
+    '{on}，“{a}”比“{b}”判对得更多（{value} 个百分点，95 % 置信区间 {low} 至 {high}）。',
+    '{missing} and no column {missing2}': '{missing}，也没有列 {missing2}',
+    'n of {name}': '{name}的 n',
+    'Impossible:': '不可能：',
+    '"mean of the printed values"': '“印出的各数的平均”',
+    'one against the rest {value}': '一类对其余 {value}',
+    'Accuracy {k}/{n} = {value}, 95 % interval {ci} if images were independent':
+    '准确率 {k}/{n} = {value}，若图像相互独立，95 % 置信区间为 {ci}',
+    '{printed} is a rounded share of n images only for n = {few}; it is no share {parts}. Impossible as a share of all '
+    'images; possible as a mean over folds':
+    '{printed} 只有在 n = {few} 时才是 n 幅图像的四舍五入比例；它不是{parts}的比例。'
+    '作为全部图像的比例不可能；作为各折的均值则可能',
+    'of all {n}': '全部 {n} 幅',
+    'nor of {share} of them': '其中的 {share}',
+    '{arch}, shipped weights {file}': '{arch}，随附的权重 {file}',
+    'shipped': '随附',
+    'takes': '耗时',
+    'gap': '缺口',
+    'remark': '备注',
+    'Comparing': '比较',
+    'formula': '公式',
+    'here': '本章',
+    'kept': '保留',
+    '{arch}, {n} pixels for {who}': '{arch}，{n} 像素，代替 {who}',
+    'real films of other patients': '其他患者的真实胸片',
+    'simulated films': '模拟胸片',
+    'nobody: drawn by hand': '无：手工勾画',
+    'auc gain of slice split': '按层面划分的 AUC 增益',
+    'energy minus chance': '能量减机遇水平',
+    'energy minus random weights': '能量减随机权重',
+    'pointing minus chance': '指向减机遇水平',
+    'pointing minus random weights': '指向减随机权重',
+    'difference at {rate}': '{rate} 处的差值',
+    'rescued by second': '第二猜测挽回的比例',
+    'text gain inside': '文字在库内的增益',
+    'text loss outside': '文字在库外的损失',
+    'neighbour share minus chance': '相邻错误的比例减机遇水平',
+    'The same as a picture': '同样内容的静态图',
+    'A solution': '一种解法',
+    'What the check says to it': '检查对它怎么说',
+    'A wrong answer that comes up': '一种常见的错误答案',
+    'How the answer is checked': '答案怎样检查',
+    'Source of {names}': '{names} 的源代码',
+    'Imports': '导入',
+    'Source': '源代码',
+    'This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath shows '
+    'its state.': '只有内核运行时它才能动：请在 JupyterLab 中打开这个笔记本，运行这个单元格。下面的图显示它的状态。',
+    'Merge classes: choose two or more; their probabilities are added': '合并类别：选两个或更多；它们的概率相加',
+    '▲ {name}': '▲ {name}',
+    '▼ {name}': '▼ {name}',
+    'finds': '找到',
+    'plays,': '播放，',
+    'step.': '逐帧。',
+    'Precision–recall': '精确率与召回率',
+    'and': '和',
+    'or': '或',
+    'step {n} of {m}': '第 {n} 步，共 {m} 步',
+    'in train': '在 train 中',
+    'in valid': '在 valid 中',
+    'in test': '在 test 中',
+    '{a} − {b}: {d} ({d2} points), unpaired p {p}. The paired (exact McNemar) p does not follow from these counts: it '
+    'lies between {low} and {high}, below {limit} if the smaller discordant cell is at most {n}.':
+    '{a} − {b}：{d}（{d2} 个百分点），不配对 p {p}。配对（精确 McNemar）的 p 不能由这些计数得出：'
+    '它介于 {low} 和 {high} 之间，若不一致对子中较小的一格至多为 {n}，则小于 {limit}。',
+    'at {r} false positives per {per} the second finds more lesions ({value}, 95 % interval {low} to {high})':
+    '每个{per} {r} 个假阳性时，第二个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
+    'at {r} false positives per {per} the first finds more lesions ({value}, 95 % interval {low} to {high})':
+    '每个{per} {r} 个假阳性时，第一个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
+    'at {r} false positives per {per} the difference is open ({value}, 95 % interval {low} to {high})':
+    '每个{per} {r} 个假阳性时，差别未定（{value}，95 % 置信区间 {low} 至 {high}）',
+}
+
 # shown alone, as heads of tables and labels; further words are added here ('_' stands for a blank)
 WORDS = '''supported not_supported inconclusive not_tested image images patient patients scan scans slice slices
     frame frames woman women event events class classes metric claim verdict ours paper value all study
@@ -589,7 +726,8 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     specificity precision recall support frozen finetuned fine-tuned answered partly open inside outside drop
     difference positive negative sample phantom own quick workshop full random left right kind set size note
     question counts everybody independent table columns Precision-recall macro_average_precision
-    1_-_specificity p_predicted clear a_guess not_understood'''.split()
+    1_-_specificity p_predicted calibrated sequence clear a_guess
+    not_understood'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 
@@ -606,6 +744,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
     for f in sorted((ROOT / 'nbs').rglob('*.ipynb')):
         if '.ipynb_checkpoints' not in f.parts:
             add(f.relative_to(ROOT).with_suffix('').as_posix(), notebook_units(f))
+            add('lessons', lesson_units(f))
     for f in sorted((ROOT / 'usbook').rglob('*.py')):
         rel = f.relative_to(ROOT / 'usbook')
         if f.name == '_modidx.py':
@@ -707,7 +846,7 @@ def show(lang, counts):
     for k, (done, fuzzy, n) in sorted(parts.items()):
         print(f'  {k:28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %')
     done, fuzzy, n = map(sum, zip(*counts.values()))
-    print(f'  {"all":28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %')
+    print(f'  {"all":28}{done:6}{fuzzy:6}{n:6}  {100 * done // max(n, 1):3} %', *plots.told(lang), sep='\n')
 
 
 def todo(lang, name):  # [{en, translation ''}] of one catalogue, in the order of its source
@@ -735,8 +874,8 @@ def fill(lang, name, pairs):
 COMPLETE = {
     'zh': (
         'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
-        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'book', 'messages', 'nbs',
-        'nbs/predictions', 'nbs/studies', 'nbs/runs',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'lessons', 'book',
+        'messages', 'nbs', 'nbs/predictions', 'nbs/studies', 'nbs/runs',
         'nbs/widgets', 'nbs/cli', 'nbs/core', 'nbs/phantoms', 'nbs/evidence/audit',
     )
 }

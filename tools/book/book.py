@@ -3,23 +3,27 @@
 What nbdev's directives ask for is done, and the directives are taken out. In the library's rooms each exported
 definition gets an entry made of its signature, docstring and parameter comments; its source is folded."""
 import contextlib, io, json, re, shutil, sys, tempfile
+from ast import literal_eval
 from html import escape, unescape
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NBS = ROOT/'nbs'
-sys.path[:0] = [str(HERE), str(ROOT)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT)]
 import api
+from plots import with_plots
 
 from usbook.classroom.questions import short_questions
 from usbook.core.language import page_words, set_language, translated
 from usbook.core.settings import languages
 from usbook.core.shown import segments, translated_notebook
+from usbook.evidence.glossary import show_glossary
+from usbook.studies.study import STUDIES
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
-ALONE = ('*This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath '
-         'shows its state.*')
+ALONE = ('This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath '
+         'shows its state.')
 DIRECTIVE = re.compile(r'^#\s*\|\s*(.*)\n?', re.M)
 TAGS = {
     'hide_input': 'remove-input',
@@ -67,7 +71,7 @@ def notebooks()->list: # paths relative to nbs/, in the order of the book
 def output(o:dict)->dict|None: # a cell's output, fit for a page
     data = o.get('data', {})
     if VIEW in data and not {'text/html', 'image/png', 'text/markdown'} & set(data):
-        return None if _is_progress(data) else _says(ALONE)
+        return None if _is_progress(data) else _says(f'*{translated(ALONE)}*')
     if re.fullmatch(r'\s*<style>.*?</style>\s*', ''.join(data.get('text/html', '')), re.S): return None
     if 'text/html' in data: data.pop('text/markdown', None)
     if 'text/html' in data: data['text/html'] = aligned(''.join(data['text/html']))
@@ -109,10 +113,11 @@ def markdown(text:str, key:str)->dict: return dict(cell_type='markdown', metadat
 
 def code(cell:dict, source:str, *tags, prompt='', alt='')->dict:
     outs = [o for o in map(output, cell['outputs']) if o]
+    prompt = translated(prompt)
     more = dict(code_prompt_show=prompt, code_prompt_hide=prompt) if prompt else {}
     if alt and any('image/png' in o.get('data', {}) for o in outs): more['image'] = dict(alt=alt)
     meta = dict(tags=[*tags]) | (dict(mystnb=more) if more else {})
-    if not outs and shows_widget(source): outs = [_says(ALONE)]
+    if not outs and shows_widget(source): outs = [_says(f'*{translated(ALONE)}*')]
     if all(map(wraps, outs)): meta['tags'].append('wrap')
     return cell | dict(source=source, metadata=meta, outputs=outs, execution_count=None)
 
@@ -139,7 +144,7 @@ def merged(cells:list)->list:
     for c in cells:
         both = (
             [
-                x['metadata'].get('mystnb', {}).get('code_prompt_show') == 'Imports' and not x['outputs']
+                x['metadata'].get('mystnb', {}).get('code_prompt_show') == translated('Imports') and not x['outputs']
                 for x in (out[-1], c)
                 if x['cell_type'] == 'code'
             ]
@@ -193,8 +198,8 @@ def toctree(caption, pages)->str:
 def names_page(modules:dict)->str:
     "Every public name of the library, with its first line"
     out = [
-        '# Every name\n\n> What the library offers, module by module; each name leads to its entry, with examples '
-        'beneath.\n'
+        f"# {translated('Every name')}\n\n> " + translated('What the library offers, module by module; each name leads '
+        'to its entry, with examples beneath.') + '\n'
     ]
     for module, (doc, names) in modules.items():
         out += [f'\n## [usbook.{module}]({doc}.ipynb)\n']
@@ -228,15 +233,16 @@ def prepare(src:Path, lang='en'):
     if (NBS/'images').is_dir(): shutil.copytree(NBS/'images', src/'images')
 
 def _in_language(nb, p, lang):
-    "A notebook's text in another language; what is for the teacher, known by its English beginning, is left out"
+    "A notebook in another language; what is for the teacher, known by its English beginning, is left out"
     def kept(c): return p.parent.as_posix() != EXERCISES or not ''.join(c['source']).startswith('**For the teacher')
     nb = nb | dict(cells=[c for c in nb['cells'] if kept(c)])
-    nb = translated_notebook(nb, p.with_suffix('').as_posix(), lang)
+    nb = translated_notebook(with_plots(nb, p, lang), p.with_suffix('').as_posix(), lang)
     for c in nb['cells']:
         if c.get('outputs'): c['outputs'] = [as_shown(o, ''.join(c['source'])) for o in c['outputs']]
     return nb
 
 QUESTIONS = re.compile(r"short_questions\('(\w+)'\)\s*")
+TERMS = re.compile(r"show_glossary(\(('\w+', )+'\w+'\))\s*")
 STATE = 'widget.render({ model: stub({'
 
 def as_shown(out, source): # an output, the code that made it -> the output
@@ -245,32 +251,33 @@ def as_shown(out, source): # an output, the code that made it -> the output
     data = {k: ''.join(v) if isinstance(v, list) else v for k, v in out.get('data', {}).items()}
     html = data.get('text/html', '')
     if asked := QUESTIONS.fullmatch(source): data['text/html'] = short_questions(asked[1])._repr_html_()
+    elif asked := TERMS.fullmatch(source): data['text/html'] = show_glossary(*literal_eval(asked[1]))._repr_html_()
     elif STATE in html and '"_words": ' not in html:
         words = json.dumps(page_words('words', 'messages/widgets')).replace('</', '<\\/')
         before, after = html.rsplit(STATE, 1)
-        data['text/html'] = f'{before}{STATE}"_words": {words}, {after}'
+        data['text/html'] = re.sub(SPEAKING, lambda m: speaking(m[0]), f'{before}{STATE}"_words": {words}, {after}')
     elif 'id="T_' in html: data['text/html'] = _cells(html)
     elif not html and 'text/markdown' in data:
         parts = segments(data['text/markdown'])
-        data['text/markdown'] = ''.join(_said(t) if unit else t for t, unit in parts)
+        data['text/markdown'] = ''.join(translated(t) if unit and t not in STUDIES else t for t, unit in parts)
     return out | dict(data=data) if data else out
+
+SPEAKING = re.compile(r'let words = null;.*?(?=let serial = 0;)', re.S)
+
+def speaking(stored): # what a stored widget does with words, as it is done now
+    now = SPEAKING.search((ROOT/'usbook'/'widgets'/'static'/'base.js').read_text(encoding='utf-8'))[0]
+    return now if 'export function' in stored else now.replace('export function', 'function')
 
 def _lines(text): # a single word may be a name, and stays
     bare = text.strip('\n')
-    if (whole := _said(bare)) != bare: return text.replace(bare, whole)
+    if (whole := translated(bare)) != bare: return text.replace(bare, whole)
     lines = text.splitlines(keepends=True)
-    return ''.join(l.replace(l.strip(), _said(l.strip())) if ' ' in l.strip() else l for l in lines)
-
-HALF = re.compile(r'(?<![\w./`-])[a-z]{2,} [a-z]{2,}|\d [a-z]{3,}|\d。\d|\)\.$')
-
-def _said(text): # English rather than half of it
-    there = translated(text)
-    return text if HALF.search(re.sub(r'`[^`]*`', '', there)) else there
+    return ''.join(l.replace(l.strip(), translated(l.strip())) if ' ' in l.strip() else l for l in lines)
 
 def _cells(page): # of a styled table
     head, style, body = page.rpartition('</style>')
-    told = lambda m: f'>{escape(_said(unescape(m[1])), quote=False)}<' if m[1].strip() else m[0]
-    return head + style + re.sub(r'>([^<>]+)<', told, body)
+    told = lambda m: f'>{escape(translated(unescape(m[1])), quote=False)}<' if m[1].strip() else m[0]
+    return head + style + re.sub(r'>((?:[^<>]|<(?= )|(?<= )>)+)<', told, body)
 
 def write(path, nb):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -301,7 +308,9 @@ def build_one(out, lang, jobs)->int:
         prepare(src, lang)
         with contextlib.redirect_stderr(said): code = main([*words, '-d', f'{d}/doctrees', str(src), str(out)])
         print(said.getvalue().replace(f'{src}/', 'nbs/'), end='', file=sys.stderr)
-    for page in out.rglob('*.html'): page.write_text(accessible(page.read_text(encoding='utf-8')), encoding='utf-8')
+    for page in out.rglob('*.html'):
+        html = accessible(page.read_text(encoding='utf-8'))
+        page.write_text(html if lang == 'en' else themed(html), encoding='utf-8')
     write_page(out/'judge.html')                                 # the page that needs no installation
     return code
 
@@ -313,6 +322,14 @@ def accessible(html:str)->str:
     html = html.replace('<summary aria-label="Toggle hidden content">', '<summary>')
     html = re.sub(r'<dl>\s*((?:<dd><em class="sig-param">.*?</em>,?</dd>\s*)+)</dl>', _parameters, html, flags=re.S)
     return re.sub(r'<pre>(.*?)</pre>', _scrolls, html, flags=re.S)
+
+THEME = ('Next', 'Previous', 'Made with', 'On this page', 'Back to top', 'Skip to content', 'Menu', 'Expand',
+         'Light mode', 'Dark mode', 'Auto light/dark, in light mode', 'Auto light/dark, in dark mode',
+         'Toggle site navigation sidebar', 'Toggle Light / Dark / Auto color theme', 'Toggle table of contents sidebar')
+
+def themed(html:str)->str: # what the theme says, in the language of the session
+    for said in THEME: html = re.sub(rf'(?<=[>"])(\s*){said}(\s*)(?=[<"])', rf'\1{translated(said)}\2', html)
+    return html
 
 def _parameters(m):
     lines = m[1].replace('<dd>', '<span class="sig-line">').replace('</dd>', '</span>')

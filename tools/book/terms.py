@@ -2,6 +2,7 @@
 import re
 from html import escape
 
+from usbook.core.language import translated
 from usbook.evidence.glossary import GLOSSARY, GROUPS
 
 PAGE = 'evidence/00_glossary'
@@ -49,10 +50,11 @@ def glossary_html(terms)->str: # Terms
     "A table of terms; each row is a place that links can lead to"
     def row(t):
         return (f'<tr id="term-{t.key}"><td><b>{escape(t.en)}</b><td '
-                f'lang="zh">{escape(t.zh)}<td>{escape(t.formula)}<td>{escape(t.note)}</tr>')
-    head = '<tr><th>English<th>中文<th>formula<th>note</tr>'
+                f'lang="zh">{escape(t.zh)}<td>{escape(translated(t.formula))}<td>{escape(translated(t.note))}</tr>')
+    head = f"<tr><th>English<th>中文<th>{translated('formula')}<th>{translated('note')}</tr>"
     return f'<table class="glossary"><thead>{head}</thead><tbody>{"".join(map(row, terms))}</tbody></table>'
 
 def glossary_page()->list: # [(key, Markdown)], to come right after the title
     "Every term, group by group"
-    return [(f'terms{i}', f'## {name}\n\n{glossary_html(terms)}') for i, (name, terms) in enumerate(GROUPS.items())]
+    pages = (f'## {translated(name)}\n\n{glossary_html(terms)}' for name, terms in GROUPS.items())
+    return [(f'terms{i}', page) for i, page in enumerate(pages)]

@@ -13,7 +13,7 @@ import csv
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 from ..core.errors import one_line
@@ -44,11 +44,15 @@ codecs.register_error('usbook', _nearly)
 
 # %% ../../nbs/cli/01_show.ipynb #ac0a4202
 def plain_output():
-    "Make standard output and standard error print whatever they are given; a closed one drops it"
+    ("Make standard output and standard error print whatever they are given; a closed one drops it, and bars are drawn "
+     "80 columns wide on a terminal that says it has none, as some containers' do")
     for name in ('stdout', 'stderr'):
         stream = getattr(sys, name)
         if stream is None: setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
         elif hasattr(stream, 'reconfigure'): stream.reconfigure(errors='usbook')
+    with suppress(OSError, AttributeError, ValueError):
+        if not os.get_terminal_size(sys.stderr.fileno()).columns:
+            os.environ.update(dict(TQDM_NCOLS='80', TQDM_NROWS='24') | os.environ)
 
 def tell(text,      # anything; its text is shown in the language of the session
          **how      # passed on to `print`

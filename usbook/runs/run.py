@@ -68,10 +68,11 @@ def reproduce(machinery:Machinery,  # the study
               curve:bool=False      # a learning curve of the frozen network too
              )->Outcome:
     "Run a study from images to verdicts, and write its folder"
-    from usbook.learn.fits import fits_for, one_thread
-    from usbook.learn.recipe import pick_device
     say, study = Progress.of(progress), machinery.study
     started = time.perf_counter()
+    say('loading PyTorch', 0.)
+    from usbook.learn.fits import fits_for, one_thread
+    from usbook.learn.recipe import pick_device
     if bad := [m for m in modes if m not in MODES]: raise BadInput(f'--modes {bad[0]}: choose from {", ".join(MODES)}')
     if curve and not machinery.curve:
         raise BadInput(f'--curve: {study.id} has no single network that learns one label per image')

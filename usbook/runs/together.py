@@ -45,8 +45,9 @@ def reproduce_all(machineries:list,   # of `Machinery`, one per study
                   **how               # of `reproduce`: modes, arch, reading
                  )->Iterator:         # of `Ended`, in the order in which they end
     "Run several studies; one that fails does not stop the others"
-    n = _process_count(settings)
     say = Progress.of(progress)
+    say('loading PyTorch', 0.)
+    n = _process_count(settings)
     if n == 1: yield from _one_by_one(machineries, settings, say, how)
     else: yield from _at_once(machineries, settings, say, how, n)
     say('done', 1.)

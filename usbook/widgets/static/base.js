@@ -27,7 +27,8 @@ export function speak(table) {                     // {source: translation}
     if (parts.length === 1) { exact.set(source, target); continue; }
     const fixed = parts.filter((_, i) => i % 2 === 0), names = parts.filter((_, i) => i % 2);
     const body = fixed.map((f, i) => f.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (i < names.length ? (names[i].startsWith("_") ? "([\\w']{0,8} ?)" : names.indexOf(names[i]) < i ? `(\\${names.indexOf(names[i]) + 1})` : "([^]*?)") : "")).join("");
-    patterns.push({ names, target, key: fixed.reduce((a, b) => b.length > a.length ? b : a), weight: fixed.join("").replace(/[^\p{L}]/gu, "").length, re: new RegExp(`^${body}$`) });
+    const figures = names.map((n, i) => COUNT.test(n) || COUNTED.test(fixed[i + 1]));
+    patterns.push({ names, target, figures, open: !fixed.at(-1), spaced: source.includes("  "), key: fixed.reduce((a, b) => b.length > a.length ? b : a), weight: fixed.join("").replace(/[^\p{L}]/gu, "").length, re: new RegExp(`^${body}$`) });
   }
   patterns.sort((a, b) => b.weight - a.weight || a.names.length - b.names.length);
   words = { exact, patterns, known: new Map() };
@@ -44,17 +45,36 @@ function toldOf(text) {
 function toldAnew(text) {
   const whole = toldWhole(text);
   if (whole !== null) return whole;
-  for (const [sign, joiner] of [[/(?<=[.!?]) (?=[^a-z])/, ""], [/; /, "；"], [/: /, "："], [/, /, "，"]]) {
-    const pieces = text.split(sign);
+  if (text.includes("  ")) return null;
+  for (const [sign, joiner] of [[/(?<=[.!?]) (?=[^a-z])/, ""], [/; /, "；"], [/: ([^]*)/, "："], [/, (?![^()]*\))/, "，"]]) {
+    const pieces = text.split(sign, joiner === "：" ? 2 : undefined);
     if (pieces.length < 2) continue;
-    const all = pieces.map(toldOf), lost = pieces.filter((_, i) => all[i] === null);
-    if (lost.length === pieces.length) continue;
-    if ((joiner === "：" || joiner === "，") && lost.some(p => /[a-z]{3}/.test(p) && p.includes(" "))) continue;
-    return all.map((t, i) => t === null ? pieces[i] : t).join(joiner === "" && all.slice(0, -1).some(t => !t || t.charCodeAt(t.length - 1) < 128) ? " " : joiner);
+    const all = pieces.map(toldOf);
+    if (all.every(t => t === null) || pieces.some((p, i) => all[i] === null && inEnglish(p))) continue;
+    const out = all.map((t, i) => t === null ? pieces[i] : t).join(joiner === "" && all.slice(0, -1).some(t => !t || t.charCodeAt(t.length - 1) < 128) ? " " : joiner);
+    return out.replace(/(?<=[^.])\.$/, "。");
   }
-  const m = text.match(/^([^]+?) \(([^]+)\)(\.?)$/), both = m && [toldOf(m[1]), toldOf(m[2])];
-  if (!m || (both[0] === null && both[1] === null)) return null;
-  return `${both[0] === null ? m[1] : both[0]}（${both[1] === null ? m[2] : both[1]}）${m[3] ? "。" : ""}`;
+  const parts = beforeAndInside(text), both = parts && parts.map(toldOf);
+  if (!parts || both.every(t => t === null) || parts.some((p, i) => both[i] === null && inEnglish(p))) return null;
+  return `${both[0] === null ? parts[0] : both[0]}（${both[1] === null ? parts[1] : both[1]}）${text.endsWith(".") ? "。" : ""}`;
+}
+// words that mean something, left within a translation: two in a row or behind a number, outside of code, quotes and paths
+function inEnglish(text) {
+  return /(?<![\w.-])(?!(?:CC|MIT|BSD|Apache)\b)[A-Za-z][a-z']+ [a-z]{2,}|\d [a-z]{3,}/.test(text.replace(/`[^`]*`|"[^"]*"|(?<!\w)'[^']*'(?!\w)|\S*[/\\_=@]\S*|usbook [a-z]+/g, " "));
+}
+function beforeAndInside(text) {
+  const bare = text.replace(/\.$/, "");
+  if (!bare.endsWith(")")) return null;
+  for (const m of bare.matchAll(/ \(/g)) {
+    const parts = [bare.slice(0, m.index), bare.slice(m.index + 2, -1)];
+    if (parts.every(balanced)) return parts;
+  }
+  return null;
+}
+function balanced(text) {
+  let depth = 0;
+  for (const c of text) if ((depth += (c === "(") - (c === ")")) < 0) return false;
+  return depth === 0;
 }
 function toldWhole(text) {
   if (!text) return null;
@@ -65,19 +85,31 @@ function toldWhole(text) {
   }
   return null;
 }
-const FIGURES = /^([-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan)$/, COLUMNS = /^(has|missing|known)\d*$/;
+const FIGURES = /^([-+−±]?\.?\d[\d.,]*(e[-+]?\d+)?( ?%)?|inf|nan|[A-Z]\d?)$/, LIST = /^((has|missing|known|hint)\d*|(?!\w*NAMES)[A-Z_]{3,})$/;
+const COUNT = /^(n|m|low|high|n_\w+)$/, COUNTED = /^ (image|patient|scan|slice|frame|clip|lesion)s?$/;
 function modest(p, values) {                       // a pattern of few letters takes only short fillings, of very few only known ones
-  if (p.weight < 6 && !values.every(v => FIGURES.test(v) || words.exact.has(v.toLowerCase()))) return false;
-  if (p.names.some((n, i) => ["n", "m", "low", "high"].includes(n) && !FIGURES.test(values[i]))) return false;
+  if (p.weight < 6 && !p.key.includes("(") && !values.every((v, i) => FIGURES.test(v) || words.exact.has(v.toLowerCase()) || LIST.test(p.names[i]))) return false;
+  if (p.figures.some((f, i) => f && !FIGURES.test(values[i]))) return false;
   return !values.some(v => v.length >= 60 || /[.;:!?] /.test(v));
+}
+function filled(p, values) {                       // null where an English phrase would be left in a gap
+  const given = {};
+  for (const [i, value] of values.entries()) {
+    const items = value.split(/, | (?:and|or) /);
+    const own = LIST.test(p.names[i]) && !items.some(v => v.split(/\s+/).length > 3 || /^(no |\d)/.test(v)), bare = value.trim();
+    const known = own || !/[A-Za-z]{2}/.test(bare) ? null : toldOf(bare);
+    if (known === null && !own && (inEnglish(value) || (p.open && i === values.length - 1 && value.endsWith(".")))) return null;
+    given[p.names[i]] = known !== null ? told(value) : own ? value.replace(/ (and|or) /g, (_, w) => ` ${words.exact.get(w) ?? w} `) : value;
+  }
+  return p.target.replace(/\{([A-Za-z_]\w*)\}/g, (_, n) => given[n] ?? "");
 }
 function toldOne(text) {
   if (words.exact.has(text)) return words.exact.get(text);
   for (const p of words.patterns) {
-    const m = text.includes(p.key) ? text.match(p.re) : null;
-    if (!m || m.slice(1).some(v => /[.!?] (?=[A-Z][a-z]+ )/.test(v)) || (p.weight < 12 && !modest(p, m.slice(1)))) continue;
-    const given = Object.fromEntries(p.names.map((n, i) => [n, COLUMNS.test(n) ? m[i + 1] : told(m[i + 1])]));
-    return p.target.replace(/\{([A-Za-z_]\w*)\}/g, (_, n) => given[n] ?? "");
+    const m = text.includes(p.key) ? text.match(p.re) : null, values = m ? m.slice(1) : [];
+    if (!m || (text.includes("  ") && !p.spaced) || values.some(v => /[.!?] (?=[A-Z][a-z]+ )/.test(v)) || (p.weight < 12 && !modest(p, values))) continue;
+    const found = filled(p, values);
+    if (found !== null) return found;
   }
   return null;
 }
