@@ -9,7 +9,7 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -81,6 +81,11 @@ record: .venv/.ready
 # the picture at the top of the README, from the samples and the recorded verdicts
 picture: .venv/.ready
 	@$(RUN) tools/picture.py
+
+# several signs a frame, frozen and fine-tuned, on real lung ultrasound, into nbs/records/real_several_signs.json;
+# USBOOK_REALDATA names its folder; about an hour on one core
+signs: .venv/.ready
+	@$(RUN) tools/several_signs.py
 
 # how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
 difficulty: .venv/.ready

@@ -133,6 +133,32 @@ def test_logits_get_the_sentence_that_helps(score, says):
     with pytest.raises(BadInput, match=says): read_predictions(t)
 
 
+@pytest.mark.parametrize('extra', [{'index_0': 1, 'index_1': 0}, {'label_0': 'tench', 'label_1': 'goldfish'}, {}])
+def test_the_best_classes_in_their_order_are_no_column_per_class(extra):
+    "What timm writes with --topk was read as the probabilities of class 0, 1 ..."
+    g = np.random.default_rng(0)
+    x = -np.sort(-g.dirichlet(np.ones(3), 12), axis=1)
+    t = pd.DataFrame(x, columns=['prob_0', 'prob_1', 'prob_2'])
+    t = t.assign(filename=[f'{i}.png' for i in range(12)], **extra)
+    known = pd.DataFrame(dict(image=t.filename, patient=range(12), target=[str(i % 3) for i in range(12)]))
+    with pytest.raises(BadInput, match='--topk 0'): read_predictions(t, 'auto', truth=known)
+    all_classes = t.assign(**dict(zip(['prob_0', 'prob_1', 'prob_2'], g.permuted(x, axis=1).T))).drop(columns=[*extra])
+    assert read_predictions(all_classes, 'auto', truth=known).classes == ['0', '1', '2']
+
+
+def test_every_tool_that_people_use_has_an_example_that_runs():
+    "The notebooks run in test_notebooks.py; here: that each tool has a cell with output behind its name"
+    from pathlib import Path
+    text = {}
+    for f in ('04_reading', '05_boxes'):
+        nb = json.loads((Path(__file__).parents[1]/'nbs'/'predictions'/f'{f}.ipynb').read_text(encoding='utf-8'))
+        cells = nb['cells']
+        for a, b in zip(cells, cells[1:]): text[''.join(a['source'])] = b
+    tools = 'scikit-learn fastai timm MONAI Excel Parquet COCO YOLO CVAT nnU-Net'.split()
+    for tool in tools:
+        assert any(tool in words and cell['cell_type'] == 'code' for words, cell in text.items()), tool
+
+
 def test_every_kind_of_file(tmp_path):
     p = clinic()
     t = p.table[['image', 'patient', 'target', 'p_normal', 'p_mass']]
@@ -303,3 +329,65 @@ def test_two_models_in_each_group(tmp_path, monkeypatch, capsys):
     page = evaluation_page(dict(a=evaluate(p), b=evaluate(q)), 'site')
     assert 'compared within each group' in page and EVIL not in page
     assert main(['compare', 'a.csv', 'b.csv', '--by', 'site']) == 0 and 'Holm' in capsys.readouterr().out
+
+
+FIGURE = r'\d\.\d+ \(-?\d+\.\d+ to \+?\d+\.\d+\)|[+-]\d\.\d+ \([+-]\d\.\d+ to [+-]\d\.\d+\), p [=<] [.\d]+|\b0\.\d{3}\b'
+LONG = ['hepatocellular_carcinoma_of_the_left_liver_lobe', '高度可疑的甲状腺乳头状癌伴有钙化灶的结节', 'effusion',
+        'benign focal nodular hyperplasia, with a scar']
+
+
+@pytest.fixture
+def wide(tmp_path):
+    "Predictions of two models whose classes have long names, and a detector's tables"
+    g = np.random.default_rng(0)
+    target = np.repeat(np.arange(60) % 4, 3)
+    rows = pd.DataFrame(dict(image=[f'{i}.png' for i in range(180)], patient=[f'P{i//3}' for i in range(180)],
+                             site=['Nord' if i//3 % 2 else '东院' for i in range(180)]))
+    for name, lead in (('a', 1.), ('b', 2.)):
+        z = np.exp(g.normal(size=(180, 4)) + lead*np.eye(4)[target])
+        p = pd.DataFrame(z/z.sum(1, keepdims=True), columns=[f'p_{c}' for c in LONG])
+        rows.assign(target=np.array(LONG)[target], **p).to_csv(tmp_path/f'{name}.csv', index=False)
+    scans = pd.DataFrame(dict(scan=[f's{i}' for i in range(40)], patient=[f'P{i//2}' for i in range(40)], n_frames=1,
+                              hospital=['Nord' if i//2 % 2 else '东院' for i in range(40)]))
+    box = dict(frame=0, x=10, y=10, w=9, h=9)
+    scans.to_csv(tmp_path/'scans.csv', index=False)
+    scans[['scan']].assign(lesion=1, **box).to_csv(tmp_path/'lesions.csv', index=False)
+    marks = scans[['scan']].assign(**box, score=g.uniform(size=40).round(3))
+    false = scans[['scan']].assign(**box | dict(x=40), score=g.uniform(size=40).round(3))
+    pd.concat([marks[::2], marks[1::4], false[::3]]).to_csv(tmp_path/'marks.csv', index=False)
+    return tmp_path
+
+
+def test_tables_fit_every_terminal_and_no_figure_is_cut(usbook, wide):
+    "The same figures, whole, whether a table lies flat or its rows stack; no line of a table is too wide"
+    from rich.cells import cell_len
+    asked = dict(evaluate=('a.csv', '--by', 'site'), compare=('a.csv', 'b.csv', '--by', 'site'),
+                 froc=('marks.csv', 'lesions.csv', '--scans', 'scans.csv', '--by', 'hospital', '--n-boot', 50))
+    for command, words in asked.items():
+        words = [wide/w if str(w).endswith('.csv') else w for w in words]
+        seen = {}
+        for columns in (40, 60, 80, 110, 200):
+            out = usbook(command, *words, COLUMNS=str(columns)).stdout
+            lines = [o for o in out.splitlines() if not o.startswith(('Note:', 'True class'))]
+            long = [o for o in lines[1:] if cell_len(o.rstrip()) > columns and re.search(r'\d', o)]
+            assert not long and '…' not in out, (columns, long)
+            seen[columns] = sorted(re.findall(FIGURE, '\n'.join(lines[1:])))
+        assert len(seen[40]) > 5 and all(v == seen[40] for v in seen.values()), (command, seen)
+        full = json.loads(usbook(command, *words, '--json').stdout)
+        rows = usbook(command, *words, '--csv').stdout.splitlines()
+        assert full['subgroups'] and len(rows) > 20 and rows[0].startswith('where,metric,value,low,high')
+
+
+def test_printed_and_on_a_phone_the_plots_can_be_read(page, chromium):
+    "They were a third of a column on paper, and cut at the right on a phone; what a reviewer asks was an empty heading"
+    print_page = chromium.new_page(viewport=dict(width=718, height=1000))
+    print_page.emulate_media(media='print')
+    print_page.goto(page.as_uri())
+    wide = print_page.eval_on_selector_all('section > .figs img', 'them => them.map(e => e.clientWidth)')
+    assert min(wide) > 300 and print_page.locator('#reviewers summary').first.is_visible()
+    print_page.close()
+    phone = chromium.new_page(viewport=dict(width=390, height=800))
+    phone.goto(page.as_uri())
+    cut = 'them => them.filter(e => e.scrollWidth > e.clientWidth).length'
+    assert phone.eval_on_selector_all('section > .figs figure', cut) == 0
+    phone.close()

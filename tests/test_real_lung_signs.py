@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import several_signs
 
 from usbook.data.manifest import Manifest
 from usbook.data.split import check_leaks, folds_by_patient
@@ -138,3 +139,38 @@ def test_mixed_signs_are_kept(realdata, tmp_path):
     assert set(t.test.meta['thresholds']) == set(CLASSES)
     page = (out.folder/'report.html').read_text(encoding='utf-8')
     assert 'Thresholds, chosen among validation patients' in page
+
+
+def test_the_record_of_several_signs_is_of_this_code_and_these_claims(tmp_path):
+    "And complete: every sign, both networks, an interval over patients or a note on why there is none"
+    from usbook.runs.holds import code_now
+    r = Record.read(several_signs.RECORD)
+    assert r.how['code'] == code_now('kinds'), f'the code has changed since; make it again: {r.command}'
+    assert r.how['claims'] == several_signs.study_in(tmp_path).claims_hash, f'other claims; make it again: {r.command}'
+    assert [c['id'] for c in r.rows] == ['a', 'b']
+    assert r.how['seeds'] == {'resnet10t-frozen': 3, 'resnet10t-finetuned': 1}
+    for arm in r.how['arms']:
+        m, at = r.metrics(arm), r.how['thresholds'][arm]
+        assert set(at) == set(CLASSES) and all(len(t) == 3 and all(0 <= o <= 1 for o in t) for t in at.values())
+        for k in ('exact_match', 'macro_auc', *(f'{o}/{c}' for c in CLASSES for o in ('auc', 'recall', 'precision'))):
+            assert m[k].patients and (m[k].low is not None or m[k].note), (arm, k)
+        kept = r.data['lung_signs'] # what the lesson says of exact match
+        assert m['exact_match'].high < kept['none']/kept['images']
+    assert {'finetuned - frozen', 'resnet10t-frozen_seed2', 'resnet10t-frozen_seed3'} <= set(r.arms)
+
+
+def test_the_record_of_several_signs_is_of_these_images(realdata):
+    m = Manifest.read(realdata/'lung_signs'/'manifest.csv', classes=CLASSES, several=True)
+    kept = Record.read(several_signs.RECORD).data['lung_signs']
+    assert kept == several_signs.facts_of(m) | dict(sha256=m.sha256())
+    assert (kept['images'], kept['patients'], kept['none'] + kept['several']) == (1001, 103, 588)
+
+
+@pytest.mark.slow
+def test_the_frozen_networks_of_the_record_can_be_made_again(realdata, tmp_path, monkeypatch):
+    "Two minutes on one core; another processor rounds differently"
+    monkeypatch.setenv('USBOOK_CACHE', str(tmp_path/'cache'))
+    out = several_signs.run(realdata/'lung_signs'/'manifest.csv', modes=('frozen',), progress=lambda *a: None)
+    kept = Record.read(several_signs.RECORD).metrics('resnet10t-frozen')
+    for k, v in out.results['runs']['resnet10t-frozen'].items():
+        assert kept[k].value == pytest.approx(v['value'], abs=.02), k

@@ -203,8 +203,11 @@ def test_what_is_said_of_the_recipe_is_what_was_measured():
     gain = {s: rows[s, 'frozen']['minus_yardstick'] for s, way in rows if way == 'frozen'}
     assert len(gain) == 5 and all(d['high'] > 0 for d in gain.values())
     assert [s for s, d in gain.items() if d['low'] > 0] == ['gallbladder']
-    tuned = {s: rows[s, 'finetuned']['minus_frozen'] for s, way in rows if way == 'finetuned'}
-    assert list(tuned) == ['breast'] and tuned['breast']['low'] < 0 < tuned['breast']['high']
+    tuned = {s: rows[s, 'finetuned']['minus_frozen'] for s in gain}
+    assert {s for s, d in tuned.items() if d['low'] > 0} == {'lung_signs', 'breast', 'gallbladder'}
+    assert all(d['high'] > 0 and d['value'] > -.02 for d in tuned.values())
+    assert all(.015 < tuned[s]['value'] < .035 for s in ('lung_signs', 'breast', 'gallbladder'))
+    assert all(r['seeds'] == 3 and r['folds'] == 3 for r in rows.values())
 
 
 def test_the_picture_shows_the_records_of_now():

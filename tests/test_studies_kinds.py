@@ -240,6 +240,30 @@ def test_a_learning_curve_and_two_seeds(kind, kept):
     assert list(curve.patients) == [12, 20] and curve.attrs['ylabel'] == HEADS[kind][1]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['labels', 'detection', 'segmentation'])
+def test_a_curve_at_the_command_line(kind, kept, here, tmp_path, capsys):
+    "usbook reproduce STUDY --curve: in the results, in the report, in the command that repeats the run"
+    study = write(tmp_path/kind, kind, **{'size = 48': 'size = 48\nepochs = 1'})
+    mode = KINDS[kind][2][-1]
+    assert here(['reproduce', study, '--modes', mode, '--curve', '--json']) == 0
+    said = json.loads(capsys.readouterr().out)
+    points = said['curve']
+    learned = [p['patients'] for p in points]
+    assert learned == sorted(set(learned)) and len(points) >= 2
+    assert all(0 <= p['metric']['value'] <= 1 and ('low' in p['metric'] or p['metric']['note']) for p in points)
+    assert {p['mode'] for p in points} == {'finetuned' if kind == 'segmentation' else 'frozen'}
+    assert '--curve' in said['made']['command']
+    folder = kept/'runs'/said['folder'].rsplit('/')[-1]
+    page = (folder/'report.html').read_text(encoding='utf-8')
+    assert 'How many patients to learn from' in page and 'could not be made' not in page
+    assert 'A plot is missing' not in page
+    assert here(['reproduce', study, '--modes', mode, '--curve']) == 0
+    told = capsys.readouterr().out
+    assert 'patients to learn from' in told and said['curve_of'] in told and str(learned[-1]) in told
+    assert here(['rerun', str(folder), '--json']) == 0 and json.loads(capsys.readouterr().out)['same']
+
+
 def test_frames_are_numbers():
     "Frames are texts in a manifest and numbers in predictions, and the two did not meet"
     from usbook.data.manifest import Manifest

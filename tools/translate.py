@@ -736,7 +736,8 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     specificity precision recall support frozen finetuned fine-tuned answered partly open inside outside drop
     difference positive negative sample phantom own quick workshop full random left right kind set size note
     question counts everybody independent table columns Precision-recall macro_average_precision
-    1_-_specificity p_predicted calibrated sequence'''.split()
+    1_-_specificity p_predicted calibrated sequence clear a_guess
+    not_understood'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 

@@ -109,8 +109,9 @@ def _audit_text(args):
 def _show_spotted(spotted):
     "What was read, with its words"
     from usbook.cli.show import show_table
-    what = lambda o: ' '.join(filter(None, (o.name.replace('_', ' '), o.label or o.arm))) or '?'
-    sure = lambda o: o.sure + (f': {o.why}' if o.why and o.sure != 'clear' else '')
+    what = lambda o: ' '.join(filter(None, (o.name.replace('_', ' '), o.label or o.arm))) if o.name else '?'
+    steps = dict(clear='clear', guess='a guess', open='not understood')
+    sure = lambda o: translated(steps[o.sure]) + (f': {translated(o.why)}' if o.why and o.sure != 'clear' else '')
     show_table(['line', 'number', 'taken for', 'how sure', 'words'],
                [[str(o.line), o.printed, what(o), sure(o), o.words] for o in spotted], fold=(2, 3, 4))
 
@@ -235,12 +236,12 @@ def _short(path):
 def _predict(args):
     from usbook.core.progress import late_bar
     from usbook.learn.predict import predict
-    from usbook.runs.networks import finds_boxes, read_run, run_films
+    from usbook.runs.networks import read_run, run_films, task_of
     if not (args.images or args.manifest): raise BadInput('name the images: a folder, or a table with --manifest')
     alone = args.run_folder.lower().endswith('.safetensors')
     results = {} if alone else read_run(args.run_folder)
-    if finds_boxes(results): return _mark(args)
-    if way := dict(labels=_predict_labels, segmentation=_predict_outlines).get(results.get('kind')): return way(args)
+    ways = dict(labels=_predict_labels, detection=_mark, segmentation=_predict_outlines)
+    if way := ways.get(task_of(results)): return way(args)
     s, name = read_settings(), args.out or _out_name(args.images or args.manifest)
     out = _new_file(name, 'name another file with --out')
     bar = None if args.json else late_bar()
@@ -292,9 +293,8 @@ def _table_of(args):
 # %% ../../nbs/cli/04_main.ipynb #58c82612
 def _predict_labels(args):
     "Several labels of each image, as the run's own table has them"
-    from usbook.core.files import write_file
     from usbook.core.progress import late_bar
-    from usbook.predictions.predictions import write_meta
+    from usbook.predictions.several import write_table
     from usbook.runs.networks import labelled_images, run_labels
     _one_view(args)
     out = _new_file(args.out or _out_name(args.images or args.manifest), 'name another file with --out')
@@ -302,8 +302,7 @@ def _predict_labels(args):
         m = _images(args, e, why, False)
         return m if args.no_labels else labelled_images(m, _table_of(args), _labels_asked(args.run_folder))
     table, meta, _ = run_labels(args.run_folder, images, read_settings(), args.arm, None if args.json else late_bar())
-    write_meta(meta, out.with_suffix('.json'))
-    write_file(out, table.to_csv(index=False))
+    write_table(table, meta, out)
     counts = {c: int(sum(c in t.split(';') for t in table.predicted)) for c in meta['classes']}
     if args.json: return show_json(dict(file=str(out), counts=counts, labelled='target' in table) | meta)
     tell(f"{_short(out)}: {len(table)} images; predicted " + ', '.join(f'{c} {n}' for c, n in counts.items()))
@@ -540,9 +539,10 @@ def _show_groups(groups, table=None):
     if not groups: return
     from usbook.cli.show import show_notes, show_table
     from usbook.evidence.subgroups import about_many, subgroup_table
-    t = (table or subgroup_table)(groups)
+    t = (table or subgroup_table)(groups).astype(str)
+    names = (t.pop('column') + ': ' + t.pop('group')).tolist()
     print()
-    show_table([str(c) for c in t.columns], t.astype(str).values.tolist())
+    show_table(['subgroup', *t.columns], [[n, *r] for n, r in zip(names, t.values.tolist())], names=(0,))
     show_notes([o for o in [about_many(groups)] if o])
 
 
@@ -559,7 +559,8 @@ def _compare(args):
         )
     if _holds_marks(args.a): return _compare_marks(args)
     a, b = _read(args, args.a), _read(args, args.b) if args.b else args.reader
-    with alive('comparing the two'): c = compare(a, b)
+    names = _names([args.a, args.b]) if args.b else (_names([args.a])[0], args.reader)
+    with alive('comparing the two'): c = compare(a, b, names=tuple(names))
     groups = _apart(args, a, b)
     page = c.report(args.report, args.by or '', args.images) if _reported(args) else None
     if args.json: return show_json(_compared(c, groups, page))

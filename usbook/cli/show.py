@@ -164,13 +164,20 @@ def _fits(head, rows, out, fold=(0,)):
     return sum(min(w, 24) if i in fold else w for i, w in enumerate(widths)) + 2*(len(widths) - 1) <= out.width
 
 def _stacked(head, rows, out):
-    "One row after another, with a line for each of its values"
+    "One row after another, with a line for each of its values; a value alone needs no name"
+    if len(head) == 2: return [_one_below(*r, out) for r in rows]
     most = max(map(_wide, head[1:]), default=0)
+    room = all(4 + most + _wide(v) <= out.width for r in rows for v in r[1:])
     for r in rows:
         out.print(r[0], style='bold', soft_wrap=True)
         for h, v in zip(head[1:], r[1:]):
-            beside = 4 + most + _wide(v) <= out.width
-            out.print(f'  {h}{" "*(most - _wide(h))}  {v}' if beside else f'  {h}\n    {v}', soft_wrap=True)
+            beside = 4 + _wide(h) + _wide(v) <= out.width
+            out.print(f'  {h}{" "*(most - _wide(h))*room}  {v}' if beside else f'  {h}\n    {v}', soft_wrap=True)
+
+def _one_below(name, value, out):
+    beside = _wide(name) + 2 + _wide(value) <= out.width
+    out.print(f'{name}  {value}' if beside else f'{name}\n  {value}', soft_wrap=True)
+
 
 # %% ../../nbs/cli/01_show.ipynb #a63dcefb
 _STYLES = {'supported': 'green', 'not supported': 'red'}
@@ -302,7 +309,7 @@ def show_froc(r,       # what `usbook.evidence.froc.froc` gives, or its `as_dict
     for k, v in d.items():
         if not isinstance(v, dict) or k == 'n': continue
         if 'threshold' in v: rows.append([k.replace('_', ' '), f"threshold {v['threshold']:.3g}"])
-        else: rows.append([k.replace('_', ' '), interval_text(v)])
+        else: rows.append([dict(jafroc='JAFROC', wafroc='wAFROC').get(k, k.replace('_', ' ')), interval_text(v)])
     show_table(['metric', 'all'], rows, out)
     show_notes(d.get('notes', ()), out)
 
@@ -346,15 +353,24 @@ def show_results(results:dict, # the content of results.json
     out = out or console()
     arms, about = list(results['runs']), is_about_paper(results)
     titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
-    found = paper_rows(get_study(results['study']), results['runs']) if about else headline_rows(results)
+    study = results.get('made', {}).get('options', {}).get('study', results['study']) # perhaps a folder
+    found = paper_rows(get_study(study), results['runs']) if about else headline_rows(results)
     rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),
              *(interval_text(r[a]) for a in arms)] for r in found]
     if rows: show_table(['', *(['paper'] if about else []), *titles], rows, out)
+    _show_curve(results, out)
     out.print()
     luck = results.get('luck', {}).get('sentence')
     if about: show_claims(results['claims'], out)
     else: show_notes(['no claim of a paper was tested: the images have classes of their own'], out)
     show_notes([*([luck] if luck and about else []), *results['warnings']], out)
+
+def _show_curve(results, out):
+    "The learning curve, where the run has one"
+    rows = [[str(p['patients']), interval_text(p['metric'])] for p in results.get('curve', ())]
+    if rows: out.print()
+    if rows: show_table(['patients to learn from', results.get('curve_of', '')], rows, out)
+
 
 # %% ../../nbs/cli/01_show.ipynb #975aa602
 def show_together(counted:dict, # of `usbook.runs.report.count_together`

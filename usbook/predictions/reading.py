@@ -145,6 +145,17 @@ def _numbered(sheet):
     sheet.table = sheet.table.assign(target=[names[int(v)] for v in text])
     return (f"Targets 0 to {len(names) - 1} are read as {', '.join(names[:12])}, in the order of the columns.",)
 
+def _no_ranks(sheet, found):
+    "Refuse the best few classes of each image in their order, which look like a column for each class"
+    each = [theirs for ours, theirs in found.items() if re.fullmatch(r'p_\d+', ours)]
+    if len(each) < 2: return
+    x = np.stack([column_numbers(sheet, c) for c in each], 1)
+    falls = len(each) > 2 and len(x) > 9 and (np.diff(x, axis=1) <= 0).all()
+    if falls or {'index_0', 'label_0'} & set(map(str, sheet.table.columns)):
+        raise BadInput('lists the best classes of each image in their order, not a probability for each class',
+                       sheet.where, remedy='timm: run inference.py with --topk 0 --results-separate-col')
+
+
 # %% ../../nbs/predictions/04_reading.ipynb #d80c7f24
 def _opened(given):
     "A table as a sheet"
@@ -321,6 +332,7 @@ def read_predictions(
     _renamed(sheet, wanted)
     found = recognised(sheet)
     if found and not auto: raise BadInput(*_unconfirmed(sheet, found, independent), problems=sheet.found)
+    _no_ranks(sheet, found)
     if found: notes.append('Read as ' + ', '.join(f'{o}: {c}' for o, c in found.items()) + '.')
     _renamed(sheet, found)
     classes, more = _classes(sheet, positive, bool(columns))

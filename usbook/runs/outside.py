@@ -31,7 +31,7 @@ from ..predictions.detections import Detections
 from ..predictions.predictions import Predictions
 from ..predictions.several import LabelPredictions, OutlineScores
 from .report import draw_all, page_template, shaded
-from .networks import finds_boxes, read_run, run_ensemble, run_labels, run_marks, run_outlines, seen_before
+from .networks import read_run, run_ensemble, run_labels, run_marks, run_outlines, seen_before, task_of
 from ..studies.images import Reading
 from ..studies.kinds import HIT_CENTRE, WAYS
 from ..core.shown import translated_page
@@ -150,7 +150,7 @@ def outside_test(folder:Path|str,          # of a run
     "Ask the networks of a run about the images of another place"
     folder, say = Path(folder), Progress.of(progress)
     results = read_run(folder)
-    if finds_boxes(results) or results.get('kind') in WAYS: return _outside_way(folder, where, settings, reading, say)
+    if task_of(results) in WAYS: return _outside_way(folder, where, settings, reading, say)
     more = dict(image_level=reading.image_level, same_patient=reading.same_patient)
     m = Manifest.open(where, reading.patients, **more).with_split(None)
     arms, sides = {}, {}
@@ -192,13 +192,11 @@ def outside_images(results:dict,   # of `read_run`
                   )->Manifest:     # without a split
     "The images of another place, as the run's study reads its own"
     classes = results.get('classes') or ['mass']
-    kind = 'detection' if finds_boxes(results) else results['kind']
-    return WAYS[kind].read(SimpleNamespace(classes=classes), where, **reading.as_words()).with_split(None)
+    return WAYS[task_of(results)].read(SimpleNamespace(classes=classes), where, **reading.as_words()).with_split(None)
 
 def _ways(results):
     "function (run, images, settings, arm, progress) -> what was found inside and outside"
-    return _marks_outside if finds_boxes(results) else dict(labels=_labels_outside, segmentation=_outlined_outside)[
-        results['kind']]
+    return dict(labels=_labels_outside, detection=_marks_outside, segmentation=_outlined_outside)[task_of(results)]
 
 # %% ../../nbs/runs/07_outside.ipynb #96334067
 def _labels_outside(folder, m, settings, arm, say):

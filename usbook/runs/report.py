@@ -77,6 +77,7 @@ def results_of(out    # an `Outcome`
     if curve is not None:
         points = curve.itertuples()
         known['curve'] = [dict(mode=r.mode, patients=int(r.patients), metric=r.metric.as_dict()) for r in points]
+        known['curve_of'] = curve.attrs.get('ylabel', 'AUC, mean over classes')
     return known | (dict(luck=by_luck(tested)) if tested else {}) | (dict(made=made) if made else {})
 
 # %% ../../nbs/runs/00_report.ipynb #b96989d0

@@ -9,6 +9,7 @@ __all__ = ['MOST_ALIVE', 'surely_wrong', 'detectors_page', 'finding_of', 'evalua
 # %% ../../nbs/widgets/07_evaluation.ipynb #9ae50e16
 import hashlib
 import platform
+import re
 import time
 from pathlib import Path
 
@@ -107,7 +108,8 @@ def _as_table(t, what):
     "A DataFrame whose first column names its rows, as the macro class_table takes it"
     text = lambda v: '' if v is None or v != v else f'{v:.3g}' if isinstance(v, float) else str(v)
     rows = [(text(r[0]), [text(v) for v in r[1:]]) for r in t.itertuples(index=False, name=None)]
-    return dict(what=what, head=[str(c).replace('_', ' ') for c in t.columns[1:]], rows=rows)
+    head = [re.sub(r'\b(f1|auc)\b', lambda m: m[0].upper(), str(c).replace('_', ' ')) for c in t.columns[1:]]
+    return dict(what=what, head=head, rows=rows)
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #e16e73cb
 def _plots(models):
@@ -193,11 +195,16 @@ def _group_tables(groups, table=subgroup_table):
         out.append(_as_table(own, words := by.replace('_', ' ')) | dict(by=words))
     return out
 
+def _few(groups):
+    "What a number without an interval means; '' where each has one"
+    alone = any(v.low is None for g in groups for v in g.differences.values())
+    return 'A number without an interval, and a difference without a test, rest on too few patients.' if alone else ''
+
 def _groups_of_marks(groups):
     "Subgroups of one detector, or of two, as the page takes them"
     if groups and isinstance(groups[0].evaluation, Comparison):
-        return dict(apart=_group_tables(groups, compared_table), many_apart=about_many(groups))
-    return dict(groups=_group_tables(groups, mark_subgroup_table), many=about_many(groups))
+        return dict(apart=_group_tables(groups, compared_table), many_apart=about_many(groups), few=_few(groups))
+    return dict(groups=_group_tables(groups, mark_subgroup_table), many=about_many(groups), few=_few(groups))
 
 def _groups_apart(models, by):
     "Of two models: their difference in each group"
@@ -366,6 +373,7 @@ def evaluation_page(
         apart=_group_tables(apart, compared_table),
         many=about_many(groups),
         many_apart=about_many(apart),
+        few=_few([*groups, *apart]),
         checklists=_checklists(known),
         made=_made(models),
         **both,

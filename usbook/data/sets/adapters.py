@@ -33,7 +33,7 @@ from ..clips import MOVING_SUFFIXES, decode_video
 from ..dicom import MAX_BYTES, MAX_PIXELS, WINDOWS, image_file, window
 from ..duplicates import see_files
 from ..images import IMAGE_SUFFIXES, clean_path, files_below, load_image, path_problem
-from ..manifest import NO_LABEL, Manifest, read_manifest
+from ..manifest import NO_LABEL, Manifest, labels_apart, read_manifest
 from .facts import OPEN, OpenSet, by_hand, get_set
 
 # %% ../../../nbs/data/sets/01_adapters.ipynb #213a83c5
@@ -472,7 +472,7 @@ def _common(classes, labels):
 
 def _signs(labels):
     "Every label that occurs, alone or beside others; in the order of their names"
-    return sorted({o for t in labels for o in re.split('[;+]', t)} - {NO_LABEL})
+    return sorted({o for t in labels for o in labels_apart(t)} - {NO_LABEL})
 
 def _several(m, classes):
     "The study's labels of each image; an image may have several, or none"

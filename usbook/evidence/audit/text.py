@@ -141,7 +141,8 @@ def _joined(flat, values): # 91.7 % (55/60; 95 % CI ...): the counts belong to t
 # %% ../../../nbs/evidence/audit/06_text.ipynb #edc6ee34
 _NAMES = {
     'balanced_accuracy': r'balanced accurac(?:y|ies)|平衡准确率',
-    'top2_accuracy': r'top-?\s?(?:2|two) accurac(?:y|ies)|(?:first|best) two guesses|two (?:first|best) guesses|前两',
+    'top2_accuracy': r'top-?\s?(?:2|two) accurac(?:y|ies)|(?:first|best) two (?:guesses|answers)'
+                     r'|two (?:first|best) (?:guesses|answers)|前两',
     'accuracy': r'accurac(?:y|ies)|(?-i:ACC)|准确率|准确度|准确性|正确率',
     'sensitivity': r'sensitivit(?:y|ies)|true[- ]positive rates?|灵敏度|敏感度|敏感性|灵敏性',
     'recall': r'recalls?|召回率|查全率',
@@ -156,7 +157,7 @@ _NAMES = {
            r'|曲线下面积',
     'kappa': r"kappa|κ", 'mcc': r"Matthews(?:'s?)? correlation(?: coefficient)?|(?-i:MCC)",
     'youden': r"Youden(?:'s)?(?: index| J)?|约登指数|尤登指数",
-    'right': r'correctly|right answers?|判断正确',
+    'right': r'correctly|right answers?|(?:was|were|is|are|judged|answered) right|判断正确|正确诊断',
     'other': r'average precisions?|(?-i:mAP)|sensitivity analys[ie]s|error rates?|false[- ](?:positive|negative) rates?'
              r'|prevalences?|hausdorff(?: distances?)?|slopes?|agree(?:d|ments?)|drop-?out|learning rate|thresholds?'
              r'|likelihood ratios?|(?:odds|hazard) ratios?|cut-?offs?|women|female|患病率|漏诊率|误诊率|阈值',
@@ -194,15 +195,16 @@ _OF_LABEL = re.compile(rf'\s*(?:for|of|on|in) (?:the )?(?P<label>{_LABEL}?)'
                        r'(?: (?:was|were|is|are|reached)| ?[=:,])?\s*', re.I)
 _NO_LABEL = re.compile(r'\b(?:images?|patients?|cases?|slices?|frames?|them|all|sets?|cohorts?|data(?:set)?|test\w*'
                        r'|train\w*|validation|these|those|this|which|women|men|scans?|studies|examinations?|years?'
-                       r'|was|were|is|are)\b', re.I)
+                       r'|was|were|is|are|from|improved|rose|fell|dropped|increased|decreased)\b', re.I)
 _ARM = re.compile(
     r'(?-i:(?:[A-Z][A-Za-z]*[Nn]et[\w-]*|VGG[\w-]*|ViT[\w-]*|YOLO\w*|Inception[\w-]*))'
     r'|(?:(?:junior|senior|expert|human|first|second|single[- ]frame|sequence|baseline|proposed|combined'
     r'|(?-i:[A-Z]\w+)) )*'
-    r'(?:radiologists?|readers?|clinicians?|physicians?|sonographers?|experts?|networks?|models?|classifiers?)', re.I)
+    r'(?:(?:radiologists?|readers?|clinicians?|physicians?|sonographers?|experts?|residents?|networks?|models?|classifiers?'
+    r'|algorithms?)(?: \d\b)?|\bbaseline|\bours\b)', re.I)
 
 def _label(text): # None where the words are no class
-    text = re.sub(r'^(?:the|a|an) ', '', (text or '').strip(' ,'), flags=re.I)
+    text = re.sub(r'^(?:the|a|an) | with .*', '', (text or '').strip(' ,'), flags=re.I)
     if _ARM.fullmatch(text): return text
     return None if not text or _NO_LABEL.search(text) or _NAMED.search(text) or len(text) > 40 else text
 
@@ -362,6 +364,7 @@ def _senses(flat, run, before, after, last):
 def _changed(flat, prev, run):
     "Whether the words speak of a difference"
     lo, hi = run[0][0].start, run[-1][0].end
+    if re.search(r'\b(?:from|to|at) $', flat[max(prev, lo - 6):lo]): return False # it rose to that, not by that
     return bool(_CHANGE.search(flat, max(prev, lo - 40), lo) or _CHANGE.search(re.split('[,;.(]', flat[hi:hi + 25])[0]))
 
 # %% ../../../nbs/evidence/audit/06_text.ipynb #edf41a89
@@ -427,7 +430,8 @@ def _read_run(flat, run, where, seen):
     if any(v.kind == 'plain' for v, _ in run): return [], None
     senses, used = _senses(flat, run, before, _groups(flat, run[-1][0].end, until), seen['last'])
     distant = any(s.why == 'named in the words before' for s in senses) and len(run) < 2
-    if all(v.kind == 'decimal' for v, _ in run) and (distant or not any(s.name for s in senses)): return [], None
+    alone = distant and not (run[-1][1] and at > lo) # a decimal that no name and no class explains
+    if all(v.kind == 'decimal' for v, _ in run) and (alone or not any(s.name for s in senses)): return [], None
     if any(s.name for s in senses): seen['last'] = [s.name for s in senses]
     _place_classes(flat, run, senses, lo, seen)
     arm = _nearest_arm(flat[lo:start])
@@ -470,8 +474,9 @@ def _count_sense(m, part):
     if part == 'train': return _Sense('n_train', sure='clear' if m['images'] else 'guess', why='')
     if part == 'test': return _Sense('n', sure='clear', why='')
     if m['n']: return _Sense('n', sure='guess', why='of the test set?')
-    each = re.match(r' (?:of each|per|each)\b', m.string[m.end():])
-    return _Sense('n_images', sure='guess' if each else 'clear', why='of each?' if each else '')
+    if re.match(r' (?:of each|per|each)\b', m.string[m.end():]): return _Sense('n_images', sure='guess', why='of each?')
+    used = re.search(r'\b(?:on|in|from) (?:the |all )?$', m.string[:m.start()], re.I)
+    return _Sense('n_images', sure='guess' if used else 'clear', why='of the test set?' if used else '')
 
 # %% ../../../nbs/evidence/audit/06_text.ipynb #fd99d803
 _OF_SHARE = {'accuracy': ('correct', 'n'), 'top2_accuracy': ('correct_top2', 'n'), 'sensitivity': ('', 'n_positive'),
@@ -484,7 +489,7 @@ def _agree(v, share): # whether k of n prints as the per cent
 def _from_shares(found):
     "The counts behind a share, where they go with a metric that is known -> (value, sense, count)"
     for i, (v, s) in enumerate(found):
-        if v.kind == 'share' and s.name != 'accuracy': continue
+        if v.kind == 'share' and s.name not in ('accuracy', 'top2_accuracy'): continue
         near = [o for o, _ in found[max(0, i - 2):i + 3] if v.kind != 'share' == o.kind and _agree(v, o)]
         share = v if v.n else near[0] if near else None
         if not share or s.name not in _OF_SHARE: continue
@@ -504,7 +509,8 @@ def _words(flat, start, end, around=44):
 
 def _spotted(flat, lines, v, s, text=''):
     name = '' if v.kind == 'share' and not text else 'f1' if s.name == 'dice' else s.name
-    beside = '' if text else ', '.join(filter(None, (f'{v.k}/{v.n}' if v.n else '', v.beside)))
+    counts = f'{v.k}/{v.n}' if v.n and v.kind != 'share' else ''
+    beside = '' if text else ', '.join(filter(None, (counts, v.beside)))
     return Spotted(str(text or v.text), name, s.label, s.arm, s.sure, s.why, lines[v.start],
                    _words(flat, v.start, v.end), beside, v.start)
 
@@ -529,8 +535,12 @@ def spot_numbers(
 def _settled(out):
     "What only the whole text tells: one class is none, models without a name, one name with two numbers"
     metrics = [o for o in out if o.name and o.name not in COUNTS]
-    arms, labels = {o.arm for o in metrics if o.arm}, {o.label for o in metrics if o.label}
+    named = {o.arm for o in metrics if o.arm}
+    longer = {a: [b for b in named if b.endswith(f' {a}')] for a in named} # the model is the proposed model
+    same = {a: more[0] for a, more in longer.items() if len(more) == 1}
+    arms, labels = named - set(same), {o.label for o in metrics if o.label}
     def one(o):
+        o = replace(o, arm=same.get(o.arm, o.arm))
         if len(arms) < 2: o = replace(o, arm='')
         elif o in metrics and not o.place[1]: o = _doubt(o, 'which model?')
         return _doubt(replace(o, label=''), f'of {o.label} only?') if len(labels) == 1 and o.label else o
