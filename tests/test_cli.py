@@ -715,7 +715,7 @@ def test_installed_away_from_the_checkout(tmp_path):
     assert not list((tmp_path/'site').rglob('.ipynb_checkpoints')) and not (tmp_path/'site'/'nbs').exists()
     away = tmp_path/'away'
     away.mkdir()
-    env = os.environ | dict(
+    env = {k: v for k, v in os.environ.items() if not k.startswith('USBOOK_')} | dict(
         PYTHONPATH=str(tmp_path / 'site'),
         USBOOK_CACHE=str(tmp_path / 'cache'),
         USBOOK_PROFILE='test',
