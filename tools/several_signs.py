@@ -2,7 +2,7 @@
 
 `make signs` runs this on all frames in USBOOK_REALDATA/lung_signs, 588 of which show none of four signs or several, and
 writes nbs/records/real_several_signs.json. The study and its claims are those that `usbook new` writes for the kind
-`labels`; nothing was tried on these images. A fine-tuned fit takes minutes on one core, so fine-tuning has one seed and
+`labels`. A fine-tuned fit takes minutes on one core, so fine-tuning has one seed and
 frozen features have three; what is done is kept.
 """
 import argparse
