@@ -1,7 +1,7 @@
 """Plots of the notebooks in another language, for its book: `python tools/plots.py zh [NOTEBOOK ...]`
 
 Runs notebooks in that language and in English, as `make notebooks` runs them, and keeps the pictures that differ: one
-file per notebook under usbook/locale/<lang>/plots. Only where this machine draws the English picture that the notebook
+file per notebook under tools/book/plots/<lang>. Only where this machine draws the English picture that the notebook
 holds: else the two would show other numbers. A picture belongs to its cell's source and to that English picture; where
 either has changed it is stale, and the book shows the English one."""
 import argparse
@@ -18,7 +18,7 @@ PNG = 'image/png'
 BEFORE = 'from usbook.core.shown import translate_plots\ntranslate_plots();'
 
 def store(lang, nb): # zh, a notebook's path in nbs/ -> where its pictures are kept
-    return ROOT/'usbook'/'locale'/lang/'plots'/Path(nb).with_suffix('.json')
+    return ROOT/'tools'/'book'/'plots'/lang/Path(nb).with_suffix('.json')
 
 def notebooks(): # paths in nbs/ of those that show a picture
     found = (p.relative_to(NBS) for p in sorted(NBS.rglob('*.ipynb')) if '.ipynb_checkpoints' not in p.parts)
