@@ -505,6 +505,7 @@ def test_ended_by_a_signal(tmp_path, signals, code):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), # a shell's background jobs ignore it
     )
     assert p.stdout.readline() == 'here\n'
     for s in signals: p.send_signal(getattr(signal, s))
