@@ -771,7 +771,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
     add('book', [(t, 'tools/book/book.py') for t in BOOK])
     for f in sorted((ROOT / 'usbook' / 'runs').glob('*.html.j2')):
         add('reports', template_units(f))
-    for f in sorted((ROOT / 'usbook' / 'studies').glob('*.toml')):
+    for f in [*sorted((ROOT / 'usbook' / 'studies').glob('*.toml')), *sorted((ROOT / 'nbs').rglob('study.toml'))]:
         add('studies', toml_units(f))
     return found
 
