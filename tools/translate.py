@@ -169,9 +169,10 @@ def _joined(node):
     return ast.JoinedStr(values=values)
 
 
-_NOBODY = {'export default', 'text-align: left', 'input, select', 'Backspace', 'True'}
+_NOBODY = {'export default', 'export function', 'text-align: left', 'input, select', 'Backspace', 'True'}
 _STYLES = re.compile(
-    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*|body\{.*', re.S
+    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*|body\{.*'
+    r'|widget\.render\(.*', re.S
 )  # classes of a style sheet, drawing, the card of a data set
 
 

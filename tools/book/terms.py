@@ -53,7 +53,8 @@ def glossary_html(terms)->str: # Terms
     "A table of terms; each row is a place that links can lead to"
     def row(t):
         zh, formula, note = map(escape, (t.zh.replace(', ', '、'), translated(t.formula), translated(t.note)))
-        return f'<tr id="term-{t.key}"><td lang="en"><b>{escape(t.en)}</b><td lang="zh">{zh}<td>{formula}<td>{note}</tr>'
+        return (f'<tr id="term-{t.key}"><td lang="en"><b>{escape(t.en)}</b>'
+                f'<td lang="zh">{zh}<td>{formula}<td>{note}</tr>')
     head = f"<tr><th>English<th>中文<th>{translated('formula')}<th>{translated('note')}</tr>"
     return f'<table class="glossary"><thead>{head}</thead><tbody>{"".join(map(row, terms))}</tbody></table>'
 
