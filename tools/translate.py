@@ -554,7 +554,6 @@ def word_units():
         yield k.replace(' ', '_'), 'tools/translate.py', v
     yield 'kappa linear', 'tools/translate.py', '线性加权 Kappa系数'
     yield 'kappa quadratic', 'tools/translate.py', '二次加权 Kappa系数'
-    yield 'called', 'tools/translate.py', '判为阳性'
     for w in ARGPARSE:
         yield w.strip(), 'tools/translate.py', ''
     for w in WORDS:
