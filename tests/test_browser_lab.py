@@ -82,7 +82,7 @@ def test_in_jupyterlab(lab, chromium):
 
     c = explore_confusion(table(classes=('A', 'B', 'C'), noise=.7), cell=['B', 'A'])
     confusion.locator('button[data-row="1"][data-col="0"]').click()
-    expect(confusion.locator('[data-name=album]')).to_contain_text(f'B, called A: {len(c.selected)} image')
+    expect(confusion.locator('[data-name=album]')).to_contain_text(f'B, predicted A: {len(c.selected)} image')
     expect(confusion.locator('.thumb').first).to_contain_text(c.selected['image'].iloc[0])
 
     for _ in range(100):

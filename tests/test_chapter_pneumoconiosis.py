@@ -300,23 +300,23 @@ def test_who_is_stamped(films, tmp_path):
     assert all(np.array_equal(some.load(i), again.load(i)) for i in range(len(m)))
 
 
-def test_sites_are_learnt_and_tested_apart(films, truth, settings, job, monkeypatch):
+def test_sites_are_learned_and_tested_apart(films, truth, settings, job, monkeypatch):
     m = two_classes(films)
     m = replace(m, table=m.table.assign(site=np.where(np.arange(len(m)) % 2, 'A', 'B')))
     assert two_sites(m) is not None and two_sites(replace(m, table=m.table.drop(columns='site'))) is None
     assert two_sites(replace(m, table=m.table.assign(site='A'))) is None
-    learnt, make = [], chapter.stored_fits
+    learned, make = [], chapter.stored_fits
     def spy(tasks, **k):
-        learnt.extend(t.images.table[t.images.table.split.isin(['train', 'valid'])] for t in tasks)
+        learned.extend(t.images.table[t.images.table.split.isin(['train', 'valid'])] for t in tasks)
         return make(tasks, **k)
     monkeypatch.setattr(chapter, 'stored_fits', spy)
     monkeypatch.setattr(chapter, 'find_lungs', lambda net, films, rows=None: (truth, None))
     sites, lungs = two_sites(m), replace(lungs_of(films, truth), nets=[None])
     out = stamp_shortcut(m, [split_by_patient(m, seed=1)], lungs, job, kinds=('whole',))
-    assert all(set(t.site) == {sites[0]} and set(t.condition) == {'home'} for t in learnt)
+    assert all(set(t.site) == {sites[0]} and set(t.condition) == {'home'} for t in learned)
     for c in CONDITIONS: assert set(out['whole', c].table.site) == {sites[c != 'home']}
     assert list(out['whole', 'away'].target) == list(out['whole', 'reversed'].target)
-    assert not set(out['whole', 'home'].patient) & set(pd.concat(learnt).patient)
+    assert not set(out['whole', 'home'].patient) & set(pd.concat(learned).patient)
 
 
 # What the claims stand on -----------------------------------------------------------------------------------

@@ -131,3 +131,24 @@ def test_a_kept_training_counts_with_the_seconds_it_took(tmp_path):
     with times('both networks'): fits._SPARED.append(300.)
     fits._SPARED.pop()
     assert times.expected('both networks') == 'about 5 minutes, as measured on this machine'
+
+STEP = re.compile(r"with times\('([^']+)'\)")
+
+@EACH
+def test_the_table_of_times_has_the_steps_of_the_chapter(nb):
+    "A step that was gone stayed in the table of times for ever, and a new one was missing"
+    text = nb.read_text(encoding='utf-8')
+    tables = [''.join(o['data']['text/markdown']) for c in json.loads(text)['cells'] for o in c.get('outputs', [])
+              if '| long cell |' in ''.join(o.get('data', {}).get('text/markdown', ''))]
+    assert [re.findall(r'^\| ([^|]+) \|', t, re.M)[1:] for t in tables] == [list(dict.fromkeys(STEP.findall(text)))]
+
+def test_a_step_that_the_lesson_no_longer_has_is_not_in_its_table(tmp_path, monkeypatch):
+    from usbook.core.settings import read_settings
+    from usbook.runs.lesson import LessonTimes
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings(tmp_path, cache=str(tmp_path/'cache'))
+    with LessonTimes('x', settings)('three sites'): pass
+    cells = [dict(source=["times = LessonTimes('x', settings)\n", "with times('another site'): pass"])]
+    (tmp_path/'x.ipynb').write_text(json.dumps(dict(cells=cells)))
+    rows = LessonTimes('x', settings)._repr_markdown_().splitlines()[2:]
+    assert rows == ['| another site | not measured on this machine yet |']

@@ -7,6 +7,7 @@ from usbook.evidence.glossary import GLOSSARY, GROUPS, show_glossary
 from usbook.evidence.metrics import evaluate
 from usbook.predictions.predictions import toy_predictions
 from usbook.core.errors import BadInput
+from usbook.core.language import set_language
 from usbook.studies.study import STUDIES
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +118,15 @@ def test_links_leave_code_links_and_tables_whole():
     assert all(row.count('|') == 3 for row in out.splitlines() if row.startswith('|'))
     seen = {'recall'}
     assert 'term-recall' not in link_terms('the recall', seen, 'g.html')
+
+def test_chinese_pages_lead_from_chinese_terms():
+    "They led from English words in the titles of cited papers, and from no Chinese word"
+    set_language('zh')
+    try: out = link_terms('*Deep learning* 的**精确率**与平衡准确率，精确率再说一次，`召回率`。', set(), 'g.html')
+    finally: set_language('en')
+    assert re.findall(r'term-(\w+)" title="([\w ]+)', out) == [('balanced_accuracy', 'balanced accuracy '),
+                                                               ('precision', 'precision')]
+    assert '**精确率**与<a' in out and '`召回率`' in out and out.startswith('*Deep learning*')
 
 def test_show():
     assert list(show_glossary('auc', 'recall').index) == ['recall', 'auc'] and len(show_glossary()) == sum(

@@ -54,6 +54,26 @@ def test_killed_while_cutting_frames(tmp_path, monkeypatch):
     again = adapters.adapt('pocus', tmp_path/'cut')
     assert len(again) == len(whole) == 96 and again.sha256() == whole.sha256()
 
+LIVES = """import sys
+from usbook.core.files import write_folder
+with write_folder(sys.argv[1]) as part:
+    (part/'f').write_text('x')
+    print(part.name, flush=True)
+    sys.stdin.read()"""
+
+@pytest.mark.skipif(os.name == 'nt', reason='SIGKILL')
+def test_a_live_run_of_last_week_is_not_swept_away(tmp_path):
+    "A second run went by the folder's time, which stays that of the start, and deleted a run that was going on"
+    from usbook.core.files import sweep
+    p = subprocess.Popen([sys.executable, '-c', LIVES, str(tmp_path/'run')], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+    part = tmp_path/p.stdout.readline().strip()
+    os.utime(part, (time.time() - 7*86400,)*2)
+    assert sweep(tmp_path) == [] and (part/'f').is_file()
+    p.kill()
+    p.wait()
+    assert sweep(tmp_path) == [part.name] and not part.exists()
+
 KILLED = "import sys; from usbook.data.sets.adapters import adapt; print('go', flush=True); adapt('pocus', sys.argv[1])"
 
 @pytest.mark.skipif(os.name == 'nt', reason='SIGKILL')

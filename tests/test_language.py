@@ -234,6 +234,44 @@ def test_a_learners_own_notebook_is_never_overwritten(tmp_path, zh):
     lab_folder(tmp_path)
     assert before == {p: p.read_bytes() for p in lab.rglob('*') if p.is_file()}
 
+def test_stored_outputs_are_in_the_language(zh):
+    "`usbook lab --lang zh` wrote Chinese text above English tables, until each cell was run"
+    from usbook.classroom.stored import notebook_as_shown
+    said, other, asked = 0, 0, 0
+    for f in sorted((ROOT/'nbs'/'chapters').glob('0*.ipynb')):
+        nb = json.loads(f.read_text(encoding='utf-8'))
+        for a, b in zip(nb['cells'], notebook_as_shown(nb, f'chapters/{f.stem}')['cells']):
+            assert a['cell_type'] == 'markdown' or a['source'] == b['source']
+            for o, p in zip(a.get('outputs', []), b.get('outputs', [])):
+                assert plots.pngs(dict(outputs=[o])) == plots.pngs(dict(outputs=[p]))
+                page = ''.join(p.get('data', {}).get('text/html', ''))
+                asked += '<section class="usbook-questions" lang="zh"' in page
+                if 'usbook-widget' in page: assert '"_words": {' in page
+                if o['output_type'] == 'stream':
+                    said += 1
+                    other += p['text'] != ''.join(o['text'])
+    assert asked == 6 and other > .6*said > 30, (asked, other, said)
+
+def test_the_working_copy_shows_what_the_book_shows(tmp_path, zh):
+    from usbook.classroom.stored import notebook_as_shown
+    from usbook.cli.lab import lab_folder
+    name = 'chapters/01_lung_signs'
+    nb = json.loads((lab_folder(tmp_path)/f'{name}.ipynb').read_text(encoding='utf-8'))
+    assert nb['cells'] == notebook_as_shown(json.loads((ROOT/'nbs'/f'{name}.ipynb').read_text('utf-8')), name)['cells']
+
+def test_a_workshops_folder_opens_in_the_language(tmp_path, zh):
+    "It was complete, so that nothing was brought, and its chapters stayed English"
+    from usbook.cli.lab import lab_folder
+    set_language('en')
+    lab = lab_folder(tmp_path)
+    (lab/'.usbook-lab').unlink()
+    mine = lab/'chapters'/'02_head_ct.ipynb'
+    mine.write_bytes(worked_in := mine.read_bytes().replace(b'"# ', b'"# My own: '))
+    set_language('zh')
+    assert lab_folder(lab/'chapters') == lab and mine.read_bytes() == worked_in
+    for n in ('01_lung_signs', '02_head_ct-zh'):
+        assert re.search('[\u4e00-\u9fff]', (lab/'chapters'/f'{n}.ipynb').read_text(encoding='utf-8'))
+
 def test_a_page_carries_its_sentences_only_where_they_are_needed(zh):
     from usbook.predictions.predictions import toy_predictions
     from usbook.widgets.page import standalone_page

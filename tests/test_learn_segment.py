@@ -184,7 +184,7 @@ def test_swapped_sides_are_refused(films, tmp_path):
         check_films(with_mask(films, tmp_path, np.where(a > 0, 3 - a, 0)))
 
 
-def test_one_lung_is_noted_and_learnt_from(films, tmp_path, settings):
+def test_one_lung_is_noted_and_learned_from(films, tmp_path, settings):
     a = read_lungs(films.root/films.table['mask'][0])
     m = check_films(with_mask(films, tmp_path, np.where(a == 2, 2, 0)))
     assert [n for n in m.notes if 'row 2: 0.png has only one lung in its mask (the left one)' in n]

@@ -298,6 +298,23 @@ def test_at_most_two_packed_names():
     ]
     assert not found, found
 
+WORDS = re.compile(r'\b(?:learnt|weighed|called_[ab]|(?:was|were|those) called|'
+                   r'called (?:so|wrongly|rightly|something else|in error|a finding|ill))\b')
+
+def test_words_of_the_house():
+    "Learned, weighted, predicted: in every cell, in what the widgets show, in what a study says"
+    texts = {nb: '\n'.join(map(source, cells(nb))) for nb in NBS} | {
+        p: p.read_text(encoding='utf-8') for kind in ('*.js', '*.toml', '*.j2') for p in (ROOT/'usbook').rglob(kind)}
+    found = {str(p.relative_to(ROOT)): m for p, t in texts.items() if (m := WORDS.findall(t))}
+    assert not found, found
+    assert not [p.name for p in texts if p.suffix == '.js' and re.search(r'\bcalled\b', texts[p])]
+
+def test_what_is_written_by_hand_inside_the_package_fits_too():
+    "ruff does not look at `usbook/`, which is exported, but for these files"
+    long = [f'{p.relative_to(ROOT)}:{i}' for p in (ROOT/'usbook').rglob('__*__.py')
+            for i, l in enumerate(p.read_text(encoding='utf-8').splitlines(), 1) if len(l) > 120]
+    assert not long, long
+
 def _tree(text):
     try: return ast.parse(re.sub(r'^\s*[%!].*$', 'pass', text, flags=re.M))
     except SyntaxError: return ast.parse('')

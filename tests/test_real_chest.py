@@ -1,4 +1,4 @@
-"""Both stages on real chest films: how far a U-Net carries that learnt on simulated films, and a stand-in disease.
+"""Both stages on real chest films: how far a U-Net carries that learned on simulated films, and a stand-in disease.
 
 180 films of 180 patients (Shenzhen set), half of them with tuberculosis. That is not pneumoconiosis, and is said so
 wherever a figure stands.
@@ -100,8 +100,8 @@ def test_short(realdata, tmp_path):
     assert sorted(p.table.image) == sorted(m.table.image[test]) and a.low < a.value < a.high
 
 
-def row(stage, learnt, tested, **figures):
-    return {'stage': stage, 'learnt from': learnt, 'tested on': tested, **figures}
+def row(stage, learned, tested, **figures):
+    return {'stage': stage, 'learned from': learned, 'tested on': tested, **figures}
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_record(realdata, tmp_path):
     aucs['real films of other patients', 'lungs', 'finetuned'] = classify(
         v, parts, job(FULLER.recipe, two, 'finetuned'), real.failed
     )[0]
-    stage_two = [dict(shown=kind, mode=mode, **{'lungs learnt from': name}, auc=auc_of(p).as_dict(),
+    stage_two = [dict(shown=kind, mode=mode, **{'lungs learned from': name}, auc=auc_of(p).as_dict(),
                       accuracy=evaluate(p).overall['accuracy'].as_dict()) for (name, kind, mode), p in aucs.items()]
     a = aucs['real films of other patients', 'lungs', 'frozen']
     gaps = {
@@ -146,12 +146,12 @@ def test_record(realdata, tmp_path):
         for k, j in {
             'lungs minus whole': ('', 'whole', 'frozen'),
             'by U-Net minus by hand': ('nobody: drawn by hand', 'lungs', 'frozen'),
-            'learnt on real minus on simulated films': ('simulated films', 'lungs', 'frozen'),
+            'learned on real minus on simulated films': ('simulated films', 'lungs', 'frozen'),
         }.items()
     }
     data = dict(sha256=m.sha256(), images=180, patients=180, disease='tuberculosis, a stand-in; not pneumoconiosis')
-    figures = [*figures_of_rows(table, 'pneumoconiosis', ('stage', 'learnt from')),
-               *figures_of_rows(stage_two, 'pneumoconiosis', ('shown', 'mode', 'lungs learnt from')),
+    figures = [*figures_of_rows(table, 'pneumoconiosis', ('stage', 'learned from')),
+               *figures_of_rows(stage_two, 'pneumoconiosis', ('shown', 'mode', 'lungs learned from')),
                *figures_of_arms('pneumoconiosis', dict(differences=gaps))]
     how = dict(
         unet=f"{find_weights('resnet10t', own)}, {FULLER.unet.size} pixels, {FULLER.unet.epochs} epochs",

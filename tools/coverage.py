@@ -275,7 +275,7 @@ def detectors(sims, patients, seed=0):
     "Detectors, and metrics pooled over folds"
     rows, rng = [], np.random.default_rng([seed, 1])
     def add(found, **case): rows.extend(dict(metric=o, model='', **case, **v) for o, v in found.items())
-    for n in patients: add(lesions(n, max(sims // 10, 2)), sizes='two scans each', patients=n, icc=.4, level=.67)
+    for n in patients: add(lesions(n, sims), sizes='two scans each', patients=n, icc=.4, level=.67)
     add(folded(rng, max(sims // 10, 2)), sizes='one image each', patients=96, icc=0., level=.5)
     return rows
 

@@ -169,9 +169,10 @@ def _joined(node):
     return ast.JoinedStr(values=values)
 
 
-_NOBODY = {'export default', 'text-align: left', 'input, select', 'Backspace', 'True'}
+_NOBODY = {'export default', 'export function', 'text-align: left', 'input, select', 'Backspace', 'True'}
 _STYLES = re.compile(
-    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*|body\{.*', re.S
+    r'(w\d+ )?panel( .*)?|ctl grow|dot \{.*|matrix quad|rotate\(.*|rgba\(.*|\(prefers-.*|# \{.*|body\{.*'
+    r'|widget\.render\(.*', re.S
 )  # classes of a style sheet, drawing, the card of a data set
 
 
@@ -553,7 +554,6 @@ def word_units():
         yield k.replace(' ', '_'), 'tools/translate.py', v
     yield 'kappa linear', 'tools/translate.py', '线性加权 Kappa系数'
     yield 'kappa quadratic', 'tools/translate.py', '二次加权 Kappa系数'
-    yield 'called', 'tools/translate.py', '判为阳性'
     for w in ARGPARSE:
         yield w.strip(), 'tools/translate.py', ''
     for w in WORDS:
@@ -771,7 +771,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
     add('book', [(t, 'tools/book/book.py') for t in BOOK])
     for f in sorted((ROOT / 'usbook' / 'runs').glob('*.html.j2')):
         add('reports', template_units(f))
-    for f in sorted((ROOT / 'usbook' / 'studies').glob('*.toml')):
+    for f in [*sorted((ROOT / 'usbook' / 'studies').glob('*.toml')), *sorted((ROOT / 'nbs').rglob('study.toml'))]:
         add('studies', toml_units(f))
     return found
 

@@ -2,7 +2,8 @@
 
 At the top are the few names that a script or a notebook needs. Each takes a path, a table or the object itself:
 
-- `evaluate`, `compare`, `froc`: metrics, the comparison of two models, and free-response ROC, with intervals over patients
+- `evaluate`, `compare`, `froc`: metrics, the comparison of two models, and free-response ROC, with intervals over
+  patients
 - `audit`: what a paper's printed numbers imply; it takes the name of a study or a file of numbers
 - `reproduce`: run one of the five studies
 - `Manifest`, `Predictions`, `Detections`: the three tables; `read_predictions` reads those of other tools
@@ -14,10 +15,12 @@ At the top are the few names that a script or a notebook needs. Each takes a pat
 __version__ = "0.1.0"
 
 _AT_THE_TOP = dict(
-    evaluate='usbook.evidence.metrics.evaluate', compare='usbook.evidence.compare.compare', froc='usbook.evidence.froc.froc',
+    evaluate='usbook.evidence.metrics.evaluate', compare='usbook.evidence.compare.compare',
+    froc='usbook.evidence.froc.froc',
     audit='usbook.cli.study.audit_study', reproduce='usbook.cli.study.reproduce_study',
     Manifest='usbook.data.manifest.Manifest', Predictions='usbook.predictions.predictions.Predictions',
-    Detections='usbook.predictions.detections.Detections', read_predictions='usbook.predictions.reading.read_predictions')
+    Detections='usbook.predictions.detections.Detections',
+    read_predictions='usbook.predictions.reading.read_predictions')
 _WITH_REPORTS = ('evaluate', 'compare', 'froc')
 __all__ = [*_AT_THE_TOP]
 

@@ -3,8 +3,6 @@
 What nbdev's directives ask for is done, and the directives are taken out. In the library's rooms each exported
 definition gets an entry made of its signature, docstring and parameter comments; its source is folded."""
 import contextlib, io, json, re, shutil, sys, tempfile
-from ast import literal_eval
-from html import escape, unescape
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -14,12 +12,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT)]
 import api
 from plots import with_plots
 
-from usbook.classroom.questions import short_questions
-from usbook.core.language import page_words, set_language, translated
+from usbook.classroom.stored import notebook_as_shown
+from usbook.core.language import set_language, translated
 from usbook.core.settings import languages
-from usbook.core.shown import segments, translated_notebook
-from usbook.evidence.glossary import show_glossary
-from usbook.studies.study import STUDIES
 
 VIEW = 'application/vnd.jupyter.widget-view+json'
 ALONE = ('This moves only while a kernel runs: open the notebook in JupyterLab and run the cell. The figure beneath '
@@ -236,49 +231,7 @@ def _in_language(nb, p, lang):
     "A notebook in another language; what is for the teacher, known by its English beginning, is left out"
     def kept(c): return p.parent.as_posix() != EXERCISES or not ''.join(c['source']).startswith('**For the teacher')
     nb = nb | dict(cells=[c for c in nb['cells'] if kept(c)])
-    nb = translated_notebook(with_plots(nb, p, lang), p.with_suffix('').as_posix(), lang)
-    for c in nb['cells']:
-        if c.get('outputs'): c['outputs'] = [as_shown(o, ''.join(c['source'])) for o in c['outputs']]
-    return nb
-
-QUESTIONS = re.compile(r"short_questions\('(\w+)'\)\s*")
-TERMS = re.compile(r"show_glossary(\(('\w+', )+'\w+'\))\s*")
-STATE = 'widget.render({ model: stub({'
-
-def as_shown(out, source): # an output, the code that made it -> the output
-    "A stored output as a notebook in the language of the session shows it: what is printed, styled tables, widgets"
-    if out['output_type'] == 'stream': return out | dict(text=_lines(''.join(out['text'])))
-    data = {k: ''.join(v) if isinstance(v, list) else v for k, v in out.get('data', {}).items()}
-    html = data.get('text/html', '')
-    html = re.sub(r'(?<=<noscript>)[^<]+', lambda m: translated(m[0]), html)
-    if asked := QUESTIONS.fullmatch(source): data['text/html'] = short_questions(asked[1])._repr_html_()
-    elif asked := TERMS.fullmatch(source): data['text/html'] = show_glossary(*literal_eval(asked[1]))._repr_html_()
-    elif STATE in html and '"_words": ' not in html:
-        words = json.dumps(page_words('words', 'messages/widgets')).replace('</', '<\\/')
-        before, after = html.rsplit(STATE, 1)
-        data['text/html'] = re.sub(SPEAKING, lambda m: speaking(m[0]), f'{before}{STATE}"_words": {words}, {after}')
-    elif 'id="T_' in html: data['text/html'] = _cells(html)
-    elif not html and 'text/markdown' in data:
-        parts = segments(data['text/markdown'])
-        data['text/markdown'] = ''.join(translated(t) if unit and t not in STUDIES else t for t, unit in parts)
-    return out | dict(data=data) if data else out
-
-SPEAKING = re.compile(r'let words = null;.*?(?=let serial = 0;)', re.S)
-
-def speaking(stored): # what a stored widget does with words, as it is done now
-    now = SPEAKING.search((ROOT/'usbook'/'widgets'/'static'/'base.js').read_text(encoding='utf-8'))[0]
-    return now if 'export function' in stored else now.replace('export function', 'function')
-
-def _lines(text): # a single word may be a name, and stays
-    bare = text.strip('\n')
-    if (whole := translated(bare)) != bare: return text.replace(bare, whole)
-    lines = text.splitlines(keepends=True)
-    return ''.join(l.replace(l.strip(), translated(l.strip())) if ' ' in l.strip() else l for l in lines)
-
-def _cells(page): # of a styled table
-    head, style, body = page.rpartition('</style>')
-    told = lambda m: f'>{escape(translated(unescape(m[1])), quote=False)}<' if m[1].strip() else m[0]
-    return head + style + re.sub(r'>((?:[^<>]|<(?= )|(?<= )>)+)<', told, body)
+    return notebook_as_shown(with_plots(nb, p, lang), p.with_suffix('').as_posix())
 
 def write(path, nb):
     path.parent.mkdir(parents=True, exist_ok=True)

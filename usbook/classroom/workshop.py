@@ -25,6 +25,7 @@ import pandas as pd
 
 from ..core.errors import BadInput
 from ..core.files import read_json, write_folder
+from ..core.language import language, translated
 from ..phantoms.samples import cached_folder
 from ..studies.study import STUDIES
 
@@ -232,8 +233,9 @@ def fill_lab(project:Path, # folder of the checkout
     if (project/'data_samples').is_dir(): shutil.copytree(project/'data_samples', lab/'data_samples')
     (lab/'evidence').mkdir()
     shutil.copy(project/'nbs'/'evidence'/'00_glossary.ipynb', lab/'evidence')
-    text = (project/'settings.ini').read_text(encoding='utf-8')
-    (lab/'settings.ini').write_text(text.replace('\noffline = no', '\noffline = yes'), encoding='utf-8')
+    text = (project/'settings.ini').read_text(encoding='utf-8').replace('\noffline = no', '\noffline = yes')
+    if language() != 'en': text = text.replace('\nlang =', '\nlang = %s' % language())  # `usbook lab` then translates
+    (lab/'settings.ini').write_text(text, encoding='utf-8')
     write_exercises(lab/'classroom'/'exercises')
 
 # %% ../../nbs/classroom/03_workshop.ipynb #df01a5c1
@@ -433,7 +435,8 @@ README = '''usbook: five published studies of medical images, to reread, rerun a
 3. Linux, macOS:  sh install.sh          Windows:  install.bat
 4. Start:         sh ~/usbook/start.sh            %USERPROFILE%\\usbook\\start.bat
 
-JupyterLab opens. The chapters are in chapters/, the exercises in exercises/. To read without installing: book/index.html.
+JupyterLab opens. The chapters are in chapters/, the exercises in classroom/exercises/.
+To read without installing: book/index.html.
 A server for the class: hub/README.md.
 
 @SIZES@
@@ -445,10 +448,11 @@ def write_readme(out:Path,  # folder to fill
                 ):
     "README.txt with the size of every part"
     parts = {p.name: size(p) for p in sorted(out.iterdir()) if p.name != 'README.txt'}
-    sizes = '\n'.join(f'{k:15} {size_text(v):>9}' for k, v in (parts | {'in all': sum(parts.values())}).items())
-    what = (f"{' or '.join(PLATFORMS[p].title for p in platforms)}, Python {' or '.join(pythons)}, and 2 to 8 GB of "
-            f"free disk")
-    (out/'README.txt').write_text(README.replace('@WHAT@', what).replace('@SIZES@', sizes), encoding='utf-8')
+    sizes = '\n'.join(f'{k:15} {size_text(v):>9}' for k, v in (parts | {translated('in all'): sum(parts.values())}).items())
+    what = translated(f"{' or '.join(PLATFORMS[p].title for p in platforms)}, Python {' or '.join(pythons)}, and 2 to "
+                      f"8 GB of free disk")
+    text = translated(README).replace('@WHAT@', what).replace('@SIZES@', sizes)
+    (out/'README.txt').write_text(text, encoding='utf-8')
     return parts
 
 # %% ../../nbs/classroom/03_workshop.ipynb #9d2adc9e

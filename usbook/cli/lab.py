@@ -17,7 +17,6 @@ import usbook
 from ..core.errors import BadInput
 from ..core.files import write_file
 from ..core.language import language
-from ..core.shown import translated_notebook
 from ..core.settings import find_settings
 
 # %% ../../nbs/cli/03_lab.ipynb #431a351e
@@ -50,7 +49,7 @@ def lab_folder(here=None,  # where the person is; None: the current folder
     ours = next((f for f in above if (f/_MARK).is_file()), None)
     given = next((f for f in above if (f/'chapters').is_dir() and (f/'settings.ini').is_file()), None)
     lab = ours or given or _place(here)
-    if fresh or lab != given or ours: _fill(lab, fresh)
+    if fresh or lab != given or ours or language() != 'en': _fill(lab, fresh)
     return lab
 
 def _place(here):
@@ -69,15 +68,16 @@ def _fill(lab, fresh):
     governed = find_settings(lab.parent) # a settings.ini further up holds for the copy too
     for name, src in _originals().items():
         if name == 'settings.ini' and governed: continue
-        dst, content = lab/name, _in_language(src, name)
+        dst, again = lab/name, fresh and src.suffix == '.ipynb'
         if src.suffix == '.ipynb' and dst.is_file(): dst = _beside(dst, src)
-        _bring(dst, content, fresh and src.suffix == '.ipynb')
+        if again or not dst.exists(): _bring(dst, _in_language(src, name), again)
     write_exercises(lab/'classroom'/'exercises')
 
 def _in_language(src, name):
     "A notebook as it is read in the language of the session; any other file as it is"
     if language() == 'en' or src.suffix != '.ipynb': return src.read_bytes()
-    nb = translated_notebook(json.loads(src.read_text(encoding='utf-8')), name.removesuffix('.ipynb'), language())
+    from usbook.classroom.stored import notebook_as_shown
+    nb = notebook_as_shown(json.loads(src.read_text(encoding='utf-8')), name.removesuffix('.ipynb'))
     nb['metadata'] = nb['metadata'] | dict(usbook=dict(lang=language()))
     return (json.dumps(nb, sort_keys=True, indent=1, ensure_ascii=False) + '\n').encode()
 

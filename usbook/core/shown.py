@@ -34,11 +34,9 @@ def segments(markdown:str # a cell
     out, lines = [], markdown.splitlines(keepends=True)
     while lines:
         n = _fenced(lines)
-        if n: out.append((''.join(lines[:n]), False))
-        else:
-            n = _block(lines)
-            for text, unit in _pieces(lines[:n]): _add(out, text, unit)
-        lines = lines[n:]
+        pieces = _remarks(lines[:n]) if n else _pieces(lines[:_block(lines)])
+        for text, unit in pieces: _add(out, text, unit)
+        lines = lines[n or _block(lines):]
     return [(t, u) for t, u in out if t]
 
 def _add(out, text, unit):
@@ -56,6 +54,14 @@ def _fenced(lines):
     end = first[:3] if first[0] != '$' else '$$'
     if end == '$$' and len(first) > 4 and first.endswith('$$'): return 1
     return next((i + 1 for i, line in enumerate(lines[1:], 1) if line.strip().endswith(end)), len(lines))
+
+_REMARK = re.compile(r'((?:.*?\s)?# +)(.+\n?)')
+
+def _remarks(lines):
+    "Of (text, whether it may be for translation): in a block of commands, what is said of each"
+    if not re.match(r'\s*(```|~~~)(sh|bash|console)\b', lines[0]): return [(''.join(lines), False)]
+    parts = [m.groups() if (m := _REMARK.fullmatch(line)) else (line, '') for line in lines]
+    return [(text, is_remark) for pair in parts for text, is_remark in zip(pair, (False, True))]
 
 def _block(lines):
     "How many lines belong to the paragraph or the item that begins here"
@@ -214,8 +220,14 @@ def translate_outputs()->bool: # whether there is a notebook to do it in
     ip.display_formatter.formatters['text/html'].for_type_by_name(
         'pandas.io.formats.style', 'Styler', lambda s: translated_page(s.to_html())
     )
+    ip.display_formatter.formatters['text/plain'].for_type(str, _quoted)
     if not callable(ip.user_ns.get('print')): ip.user_ns['print'] = _print
     return True
+
+def _quoted(text, printer, cycle):
+    "A sentence that a cell ends with; within a list or a dict it may be a name, and stays"
+    alone = len(printer.stack) == 1 and ' ' in text
+    printer.text(repr(translated(text) if alone else text))
 
 def _print(*objects, **how):
     "`print`, with sentences translated; a single word may be a name, and stays"

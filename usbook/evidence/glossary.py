@@ -286,7 +286,6 @@ def show_glossary(
     terms = [t for t in GLOSSARY if not keys or t.key in keys]
     if lost := set(keys) - {t.key for t in terms}:
         raise BadInput(f"glossary: no term {sorted(lost)[0]!r}; known are {', '.join(t.key for t in GLOSSARY)}")
-    rows = [
-        dict(English=t.en, 中文=t.zh, formula=translated(t.formula), note=translated(t.note)) for t in terms
-    ]
+    rows = [dict(English=t.en, 中文=t.zh.replace(', ', '、'), formula=translated(t.formula), note=translated(t.note))
+            for t in terms]
     return pd.DataFrame(rows, index=[t.key for t in terms])

@@ -8,6 +8,7 @@ __all__ = ['INK', 'published_table', 'claims_table', 'ledger_table', 'lesson_sty
 
 # %% ../../nbs/runs/03_lesson.ipynb #4ca367c3
 import os
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -174,6 +175,11 @@ def _read(path): # {} where there is nothing that can be read
     try: return read_json(path) if Path(path).is_file() else {}
     except BadInput: return {}
 
+def _steps(lesson): # names of its long cells, in order; [] where its notebook isn't in this folder
+    texts = [p.read_text(encoding='utf-8') for p in sorted(Path().glob('*.ipynb'))]
+    own = [re.findall(r"with times\('([^']+)'\)", t) for t in texts if f"LessonTimes('{lesson}'" in t]
+    return list(dict.fromkeys(step for steps in own for step in steps))
+
 def _display()->Progress: # a bar that is kept in a notebook would be dead, so none where outputs are made to be kept
     return silent if os.environ.get('USBOOK_WIDGETS') == 'static' else show_progress()
 
@@ -186,6 +192,7 @@ class LessonTimes:
                  record='../records/lesson_times.json'  # seconds of another machine, as recorded
                 ):
         self.key, self.file = f'{lesson}, {settings.profile}', settings.path('cache')/'lesson_times.json'
+        self.steps = _steps(lesson)
         self.here = _read(self.file).get(self.key, {})
         kept = _read(record)
         there = {f['metric']: f['value'] for f in kept.get('figures', []) if f"{f['study']}, {f['arm']}" == self.key}
@@ -218,7 +225,7 @@ class LessonTimes:
         except OSError: pass  # a cache that can't be written to: known until the kernel ends
 
     def _repr_markdown_(self):
-        rows = [(k, self.expected(k)) for k in dict.fromkeys([*self.scaled, *self.here])]
+        rows = [(k, self.expected(k)) for k in self.steps or dict.fromkeys([*self.scaled, *self.here])]
         rows = [('long cell', 'takes'), *(rows or [('', 'not measured on this machine yet')])]
         head, *rows = [f'|{translated(a and " " + a)} | {translated(b)} |' for a, b in rows]
         return '\n'.join([head, '|---|---|', *rows])

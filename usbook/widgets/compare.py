@@ -95,15 +95,15 @@ def _gap(ra, rb, codes, folds):
 
 # %% ../../nbs/widgets/03_compare.ipynb #8b55b225
 @patch(as_prop=True)
-def selected(self:FrozenVersusFinetuned)->pd.DataFrame: # image, patient, target, called_a, called_b, p_a, p_b
+def selected(self:FrozenVersusFinetuned)->pd.DataFrame: # image, patient, target, predicted_a, predicted_b, p_a, p_b
     "The images of the chosen cell, in the order of the page; `p_` is the probability of the true class"
     if not self.cell: return self.a.table[:0]
     rows = np.flatnonzero(self._chosen() & (who_is_right(self.a, self.b) == CELLS.index(self.cell)))
     pa, pb = (o.prob[np.arange(len(o)), o.target] for o in (self.a, self.b))
     gap = abs(pa - pb)[rows]
     rows = rows[np.argsort(gap if self.order == 'least' else -gap, kind='stable')]
-    called = {f'called_{k}': [o.classes[i] for i in o.pred[rows]] for k, o in dict(a=self.a, b=self.b).items()}
-    return self.a.table.iloc[rows][['image', 'patient', 'target']].assign(**called, p_a=pa[rows], p_b=pb[rows])
+    predicted = {f'predicted_{k}': [o.classes[i] for i in o.pred[rows]] for k, o in dict(a=self.a, b=self.b).items()}
+    return self.a.table.iloc[rows][['image', 'patient', 'target']].assign(**predicted, p_a=pa[rows], p_b=pb[rows])
 
 # %% ../../nbs/widgets/03_compare.ipynb #57e77386
 @patch

@@ -82,7 +82,7 @@ def numbers(self:ConfusionExplorer)->dict: # accuracy: Interval; macro_f1, kappa
     m, cm = self._chosen(), self.matrix
     cluster, folds = self.preds.patient_codes, self._folds
     one, all_ = class_scores(cm), overall_scores(cm)
-    per = {c: dict(n=int(cm[j].sum()), called=int(cm[:, j].sum()), f1=_known(one['f1'][j]),
+    per = {c: dict(n=int(cm[j].sum()), predicted=int(cm[:, j].sum()), f1=_known(one['f1'][j]),
                    recall=proportion(p.pred == j, m & (p.target == j), cluster, folds=folds),
                    precision=proportion(p.target == j, m & (p.pred == j), cluster, m & (p.target == j), folds))
            for j, c in enumerate(p.classes)}

@@ -20,10 +20,9 @@ def check_false_alarms(false_alarms  # the learner's proportion
         false_alarms,
         67 / 414,
         {
-            67
-            / 573: 'that is the share of the slices *without* a finding that were called (1 - specificity). Divide by '
-                   'the slices that were called: go down the column.',
-            67 / 934: 'that divides by all slices; divide by those that were called a finding.',
+            67 / 573: 'that is the share of the slices *without* a finding that were predicted to have one (1 - '
+                      'specificity). Divide by the slices that were predicted to have one: go down the column.',
+            67 / 934: 'that divides by all slices; divide by those that were predicted to have a finding.',
             347 / 414: 'that is the share of the alarms that are right.',
         },
     )
@@ -52,7 +51,7 @@ def check_wrong_calls(wrong_calls  # the learner's number of slices
             f'{100 * false / (false + 50 - missed):.0f} are false.')
 
 # %% ../../../nbs/classroom/exercises/02_head_ct.ipynb #45e1b094
-def _highest(p, wanted=.9): # the highest score at which enough findings are called
+def _highest(p, wanted=.9): # the highest score at which enough findings are predicted
     scores = np.sort(p.prob[p.target == 0, 0])[::-1]
     return float(scores[int(np.ceil(wanted*len(scores) - 1e-9)) - 1])
 
@@ -139,20 +138,20 @@ def check_by_patient(guess,      # the learner's prediction, in a word
     "One row a patient, and what 'any slice' does to the specificity"
     import pandas as pd
     guess = expect_word(guess, ('higher', 'lower', 'the same'))
-    expect_kind(by_patient, pd.DataFrame, 'a table (DataFrame) with the columns ill and called')
-    expect({'ill', 'called'} <= set(by_patient), 'it needs the columns ill and called.')
+    expect_kind(by_patient, pd.DataFrame, 'a table (DataFrame) with the columns ill and predicted')
+    expect({'ill', 'predicted'} <= set(by_patient), 'it needs the columns ill and predicted.')
     expect(
         len(by_patient) == test.n_patients, f'it has {len(by_patient)} rows, but there are {test.n_patients} patients.'
     )
-    slices = pd.DataFrame(dict(p=test.patient, ill=test.target == 0, called=test.prob[:, 0] >= .5))
+    slices = pd.DataFrame(dict(p=test.patient, ill=test.target == 0, predicted=test.prob[:, 0] >= .5))
     whole, mean = slices.groupby('p').any(), slices.groupby('p').mean() >= .5
-    mine = [int(by_patient[c].astype(bool).sum()) for c in ('ill', 'called')]
+    mine = [int(by_patient[c].astype(bool).sum()) for c in ('ill', 'predicted')]
     if mine != [int(whole[c].sum()) for c in whole]:
         expect(
             mine != [int(mean[c].sum()) for c in mean],
             'that is the majority of a patient\'s slices; one slice is enough here.',
         )
-        raise NotYet(f'{mine[0]} patients ill and {mine[1]} called ill are not what "any slice" gives.', 'other')
-    sp = [float((~t.called[~t.ill]).mean()) for t in (slices, whole)]
+        raise NotYet(f'{mine[0]} patients ill and {mine[1]} predicted ill are not what "any slice" gives.', 'other')
+    sp = [float((~t.predicted[~t.ill]).mean()) for t in (slices, whole)]
     return (f'the specificity goes from {sp[0]:.2f} over slices to {sp[1]:.2f} over patients, and you said {guess!r}. '
             f'Every further slice is another chance for a false alarm.')

@@ -18,7 +18,7 @@ from ...data.split import check_leaks
 def check_missed(missed, # the learner's count
                  preds   # predictions to look at
                 )->str: # what is said of a right answer
-    "Effusions that were called something else"
+    "Effusions that were predicted to be something else"
     e = preds.classes.index('effusion')
     truth, said = preds.target == e, preds.pred == e
     expect_number(
@@ -27,7 +27,7 @@ def check_missed(missed, # the learner's count
         {
             int(
                 (~truth & said).sum()
-            ): 'that counts a column: other signs that were called effusion. Go along the row of effusion.',
+            ): 'that counts a column: other signs that were predicted to be effusion. Go along the row of effusion.',
             int((truth & said).sum()): 'those are the effusions that were found; you want the rest of their row.',
         },
     )

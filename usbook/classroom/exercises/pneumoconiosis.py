@@ -133,5 +133,5 @@ def check_two(guess, # the learner's prediction, in a word
         np.allclose(ill, right, atol=1e-6), 'the probability of pneumoconiosis should be the sum over the three stages.'
     )
     four, now = (float((p.pred == p.target).mean()) for p in (preds, two))
-    return (f'from {four:.2f} to {now:.2f}, and you said {guess!r}. Nothing was learnt; the question became easier. '
+    return (f'from {four:.2f} to {now:.2f}, and you said {guess!r}. Nothing was learned; the question became easier. '
             f'The paper: 70.1 % for four classes, 92.46 % for two.')

@@ -1,4 +1,4 @@
-// A class: who called what how, learner by image. Hand-written source, joined with base.js by usbook.widgets.base.
+// A class: who answered what, learner by image. Hand-written source, joined with base.js by usbook.widgets.base.
 import { el, set, say, frame, bind, header, bytes, fmt, interval, plural, clamp, key, gallery, speak } from "./base.js";
 
 export function counts(said, row, n, k) {          // answers of all learners to one image -> how often each class, and how many read it

@@ -38,9 +38,9 @@ export function figures(truth, pred, g, patient, patients, only = -1, clustered 
   const share = (k, n, h, s, beside = null) => clustered ? proportion(h, s.map((x, i) => x - h[i]), { beside, folds }) : wilson(k, n);
   const per = c.map((r, j) => {
     const tp = r[j], n = sum(r), m = sum(c.map(x => x[j]));
-    return { n, called: m, recall: share(tp, n, hit[j], row[j]), precision: share(tp, m, hit[j], col[j], row[j]), f1: n + m ? 2 * tp / (n + m) : null };
+    return { n, predicted: m, recall: share(tp, n, hit[j], row[j]), precision: share(tp, m, hit[j], col[j], row[j]), f1: n + m ? 2 * tp / (n + m) : null };
   });
-  const by = total ? sum(per.map(p => p.n * p.called)) / (total * total) : null, po = total ? right / total : null;
+  const by = total ? sum(per.map(p => p.n * p.predicted)) / (total * total) : null, po = total ? right / total : null;
   const f1s = per.map(p => p.f1).filter(x => x !== null);
   return { confusion: c, total, right, per, accuracy: share(right, total, allHit, all), macro_f1: f1s.length === g ? sum(f1s) / g : null, kappa: total && by < 1 ? (po - by) / (1 - by) : null };
 }
@@ -69,7 +69,7 @@ export function render({ model, el: host }) {
   const sort = segments({ label: "Sorted by confidence", name: "order", value: model.get("order"), options: [["most", "most first"], ["least", "least first"]], onchange: v => { sync("order", v); browse(); } });
   const pics = album(model, { empty: "No image in this cell.", beside: sort.node });
   root.append(el("div", { class: "grid" },
-    el("div", { class: `panel wide ${k > 6 ? "w12" : "w7"}` }, el("h4", {}, "Rows: truth. Columns: what it was called. Click a cell to see its images."), table),
+    el("div", { class: `panel wide ${k > 6 ? "w12" : "w7"}` }, el("h4", {}, "Rows: truth. Columns: predicted class. Click a cell to see its images."), table),
     el("div", { class: `panel wide ${k > 6 ? "w12" : "w5"}` }, el("h4", {}, "With 95 % intervals", " (patients as clusters)"), overall,
       el("table", {}, el("thead", {}, el("tr", {}, ["", "n", "recall", "precision", "F1"].map((t, i) => el("th", { scope: "col", style: i ? undefined : "text-align:left" }, t || el("span", { class: "hidden" }, "class"))))), perClass), heed),
     k > 2 ? el("div", { class: "panel w12 wide" }, el("h4", {}, "Merge classes: choose two or more; their probabilities are added"), el("div", { class: "bar", style: "margin:0" }, picks, el("div", { class: "buttons" }, nameBox, mergeButton, splitButton))) : null,
@@ -96,7 +96,7 @@ export function render({ model, el: host }) {
   const only = () => model.get("patient") ? names.indexOf(model.get("patient")) : -1;
   function count() {                               // other people
     r = figures(truth, pred, g.names.length, patient, names.length, only(), true, model.get("_folds"));
-    say(sub, `${plural(r.total, "image")} of ${only() < 0 ? plural(names.length, "patient") : `patient ${model.get("patient")}`}; ${(r.total - r.right).toLocaleString("en")} called wrongly`);
+    say(sub, `${plural(r.total, "image")} of ${only() < 0 ? plural(names.length, "patient") : `patient ${model.get("patient")}`}; ${(r.total - r.right).toLocaleString("en")} predicted wrongly`);
     overall.replaceChildren("accuracy ", el("span", { class: "num", "data-name": "accuracy" }, fmt(r.accuracy.value)), " ", ends(el("span", { class: "ci", "data-name": "accuracy-ci" }), r.accuracy),
       " · macro F1 ", el("span", { class: "num", "data-name": "macro_f1" }, fmt(r.macro_f1)), " · κ ", el("span", { class: "num", "data-name": "kappa" }, fmt(r.kappa)));
     say(heed, cautions([r.accuracy]));
@@ -114,7 +114,7 @@ export function render({ model, el: host }) {
       const b = el("button", { type: "button", "data-row": i, "data-col": j, tabindex: i + j ? "-1" : "0", onclick: () => { sync("cell", [t, c]); press(); browse(); } });
       cells.push([b, i, j]);
       return el("td", {}, b);
-    }), el("td", { class: "sum" }, r.per[i].n.toLocaleString("en")))), el("tr", {}, el("th", { scope: "row" }, "all"), r.per.map(p => el("td", { class: "sum" }, p.called.toLocaleString("en"))), el("td", { class: "sum" }, r.total.toLocaleString("en"))));
+    }), el("td", { class: "sum" }, r.per[i].n.toLocaleString("en")))), el("tr", {}, el("th", { scope: "row" }, "all"), r.per.map(p => el("td", { class: "sum" }, p.predicted.toLocaleString("en"))), el("td", { class: "sum" }, r.total.toLocaleString("en"))));
     table.classList.toggle("many", G > 6);
     table.replaceChildren(head, body);
     if (cell.length && !(g.names.includes(cell[0]) && g.names.includes(cell[1]))) sync("cell", []);
@@ -123,10 +123,10 @@ export function render({ model, el: host }) {
   function paint() {                               // other units
     const how = model.get("normalize");
     for (const [b, i, j] of cells) {
-      const v = r.confusion[i][j], row = r.per[i].n, col = r.per[j].called, base = how === "column" ? col : row, s = base ? v / base : 0;
+      const v = r.confusion[i][j], row = r.per[i].n, col = r.per[j].predicted, base = how === "column" ? col : row, s = base ? v / base : 0;
       say(b, how === "counts" ? v.toLocaleString("en") : base ? (100 * s).toFixed(1) : "–");
       b.style.background = v ? `rgba(var(${i === j ? "--shade" : "--shade-pos"}), ${(.07 + .43 * Math.sqrt(s)).toFixed(3)})` : "var(--bg)";
-      b.setAttribute("aria-label", `truth ${g.names[i]}, called ${g.names[j]}: ${v} images${base && how !== "counts" ? `, ${(100 * s).toFixed(1)} per cent` : ""}`);
+      b.setAttribute("aria-label", `truth ${g.names[i]}, predicted ${g.names[j]}: ${v} images${base && how !== "counts" ? `, ${(100 * s).toFixed(1)} per cent` : ""}`);
     }
   }
   function press() {
@@ -140,8 +140,8 @@ export function render({ model, el: host }) {
     for (let a = 0; a < n; a++) if (truth[a] === i && pred[a] === j && (p < 0 || patient[a] === p)) list.push(a);
     const s = model.get("order") === "least" ? 1 : -1;
     list.sort((a, b) => s * (conf[a] - conf[b]) || a - b);
-    pics.show(i === j ? `${cell[0]}, called so: ${plural(list.length, "image")}` : `${cell[0]}, called ${cell[1]}: ${plural(list.length, "image")}`, list,
-      a => ({ alt: `${images[a]}, truth ${cell[0]}, called ${cell[1]}`, lines: [images[a], `patient ${names[patient[a]]}`, `p = ${fmt(conf[a])}`] }));
+    pics.show(i === j ? `${cell[0]}, predicted so: ${plural(list.length, "image")}` : `${cell[0]}, predicted ${cell[1]}: ${plural(list.length, "image")}`, list,
+      a => ({ alt: `${images[a]}, truth ${cell[0]}, predicted ${cell[1]}`, lines: [images[a], `patient ${names[patient[a]]}`, `p = ${fmt(conf[a])}`] }));
   }
   regroup();
   listen(["normalize", "order"], () => { norm.show(model.get("normalize")); sort.show(model.get("order")); paint(); browse(); });

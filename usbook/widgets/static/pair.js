@@ -80,7 +80,7 @@ export function render({ model, el: host }) {
     say(heed, cautions([r.a, r.b, r.difference]));
     say(tests.exact.v, `p ${pvalue(r.exact)}`); say(tests.midp.v, `p ${pvalue(r.midp)}`); say(tests.obuchowski.v, r.obuchowski.p === null ? "undefined" : `p ${pvalue(r.obuchowski.p)}`);
     say(tests.exact.c, "by image"); say(tests.midp.c, "by image"); say(tests.obuchowski.c, "by patient");
-    say(sentence, `Where both agree nothing is learnt: McNemar's test reads only ${r.count[1].toLocaleString("en")} against ${r.count[2].toLocaleString("en")}.`);
+    say(sentence, `Where both agree nothing is learned: McNemar's test reads only ${r.count[1].toLocaleString("en")} against ${r.count[2].toLocaleString("en")}.`);
     const paths = ["", "", "", ""], seen = [0, 0, 0, 0], step = r.count.map(c => Math.max(1, Math.floor(c / 1500)));
     for (let i = 0; i < n; i++) if (o < 0 || target[i] === o) { const c = cell[i]; if (seen[c]++ % step[c] === 0) paths[c] += `M${sc.X(ta[i]).toFixed(1)} ${sc.Y(tb[i]).toFixed(1)}h.01`; }
     dots.forEach((d, i) => set(d, { d: paths[i] }));

@@ -40,11 +40,14 @@ export function render({ model, el: host }) {
     const k = e.key.toLowerCase(), i = KEYS.indexOf(k);
     if (k === "u" || e.key === "Backspace") { e.preventDefault(); back(); } else if (k.length === 1 && i >= 0 && i < classes.length) { e.preventDefault(); label(i); }
   });
-  function show() {
-    const at = model.get("done"), seconds = model.get("_seconds") || [];
-    busy = false; bar.value = at; undo.disabled = !at || model.get("_standalone");
-    const m = median(seconds);
+  function tell() {
+    const at = model.get("done"), m = median(model.get("_seconds") || []);
     say(sub, at >= total ? `All ${plural(total, "case")} read${m === null ? "" : `, ${fmt(m, 1)} s each (median)`}. Thank you.` : `Case ${at + 1} of ${total.toLocaleString("en")}${m === null ? "" : ` · ${fmt(m, 1)} s each (median)`}`);
+  }
+  function show() {
+    const at = model.get("done");
+    busy = false; bar.value = at; undo.disabled = !at || model.get("_standalone");
+    tell();
     for (const b of buttons) b.disabled = at >= total || model.get("_standalone");
     f.announce(sub.textContent);
     shown = -1;
@@ -62,7 +65,8 @@ export function render({ model, el: host }) {
   }
   const onhide = () => { if (shown < 0) return; if (document.hidden) watch.pause(); else watch.go(); };
   document.addEventListener("visibilitychange", onhide);
-  listen(["done", "_seconds"], show);
+  listen(["done"], show);
+  listen(["_seconds"], tell);
   listen(["_problem"], () => { const p = model.get("_problem"); note.hidden = !p; say(note, p); busy = false; if (shown >= 0) watch.go(); });
   show();
   if (model.get("_problem")) { note.hidden = false; say(note, model.get("_problem")); }

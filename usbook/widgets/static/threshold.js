@@ -2,7 +2,7 @@
 import { el, svg, set, say, floats, ints, bytes, wilson, proportion, atPrevalence, ends, cautions, lowerBound, fmt, percent, clamp, plural, frame, header,
   slider, choose, number, segments, button, key, axes, svgX, drag, bind, speak } from "./base.js";
 
-// ---------------------------------------------------------------- arithmetic (a case is called positive when score >= threshold)
+// ---------------------------------------------------------------- arithmetic (a case is positive when score >= threshold)
 export function prepare(prob, n, k, target, patient, j) {
   const score = new Float64Array(n), pos = [], neg = [];
   for (let i = 0; i < n; i++) score[i] = prob[i * k + j];
@@ -140,7 +140,7 @@ export function render({ model, el: host }) {
   hist.node.append(...barsUp, ...barsDown, zero, tagUp, tagDown, line, knob, svg("rect", { x: 0, y: 0, width: 420, height: 196, fill: "transparent", style: "cursor:ew-resize" }));
   drag(hist.node, e => { const x = Number(clamp(hist.invert(svgX(hist.node, e)), 0, 1).toFixed(3)); thr.show(x); sync("threshold", x); update(); });
   grid.append(el("div", { class: "panel w6" }, el("h4", {}, "Scores (drag the line)"), hist.node,
-    el("p", {}, key("finding, called", "c-pos", true), key("finding, missed", "c-pos"), key("none, left alone", "c-neg", true), key("none, called", "c-neg"))));
+    el("p", {}, key("finding, positive", "c-pos", true), key("finding, missed", "c-pos"), key("none, left alone", "c-neg", true), key("none, positive", "c-neg"))));
 
   // ROC and precision-recall
   const roc = axes({ w: 240, h: 240, xlabel: "1 − specificity", ylabel: "sensitivity", label: "ROC curve" }), pr = axes({ w: 240, h: 240, xlabel: "sensitivity", ylabel: "PPV", label: "Precision-recall curve" });
@@ -160,12 +160,12 @@ export function render({ model, el: host }) {
   const m = { tp: cell("tp", "c-pos", true), fn: cell("fn", "c-pos"), fp: cell("fp", "c-neg"), tn: cell("tn", "c-neg", true) };
   const rowPos = el("th", { scope: "row" }), rowNeg = el("th", { scope: "row" }), sums = [el("td"), el("td")];
   grid.append(el("div", { class: "panel w5" }, el("h4", {}, "Confusion matrix"), el("table", { class: "tiles" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "hidden" }, "truth")), el("th", { scope: "col" }, "called"), el("th", { scope: "col" }, "not called"), el("th", { scope: "col" }, "all"))),
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "hidden" }, "truth")), el("th", { scope: "col" }, "positive"), el("th", { scope: "col" }, "negative"), el("th", { scope: "col" }, "all"))),
     el("tbody", {}, el("tr", {}, rowPos, m.tp.node, m.fn.node, sums[0]), el("tr", {}, rowNeg, m.fp.node, m.tn.node, sums[1])))));
 
   // figures with intervals
   const rows = {}, body = el("tbody"), heed = el("p", { class: "small", "data-name": "cautions" });
-  for (const [name, text, hint] of [["sensitivity", "Sensitivity", "found, of those with the finding"], ["specificity", "Specificity", "left alone, of those without"], ["ppv", "PPV", "right, of those called"], ["npv", "NPV", "right, of those not called"]]) {
+  for (const [name, text, hint] of [["sensitivity", "Sensitivity", "found, of those with the finding"], ["specificity", "Specificity", "left alone, of those without"], ["ppv", "PPV", "right, of those positive"], ["npv", "NPV", "right, of those negative"]]) {
     const v = el("span", { class: "num", "data-name": name }), ci = el("span", { class: "ci", "data-name": `${name}-ci` });
     const g = svg("svg", { viewBox: "0 0 100 12", "aria-hidden": "true", style: "width:100%;min-width:60px", preserveAspectRatio: "none" });
     const track = svg("rect", { x: 0, y: 5, width: 100, height: 2, style: "fill:var(--line)" }), bar = svg("rect", { y: 3.5, height: 5, rx: 2, style: "fill:rgba(var(--shade),.45)" }), tick = svg("rect", { y: 1, width: 1.2, height: 10, style: "fill:var(--ink)" });
@@ -243,7 +243,7 @@ export function render({ model, el: host }) {
     const h = perThousand(se, sp, p);
     let i = 0;
     for (const c of ["tp", "fn", "fp", "tn"]) { const s = layout.slice(i, i + h[c]).join(""); i += h[c]; for (const path of drawn[c]) if (path) path.setAttribute("d", s); }
-    const text = `Of 1000 patients ${h.tp + h.fn} have the finding: ${h.tp} are found, ${h.fn} missed. Of the ${h.fp + h.tn} without, ${h.fp} are called in error and ${h.tn} left alone.`;
+    const text = `Of 1000 patients ${h.tp + h.fn} have the finding: ${h.tp} are found, ${h.fn} missed. Of the ${h.fp + h.tn} without, ${h.fp} are positive in error and ${h.tn} left alone.`;
     say(story, text); crowd.setAttribute("aria-label", text);
     say(bill, fmt(cost(d, r.tp, r.fp, p, model.get("cost_miss"), model.get("cost_alarm")), 0));
     f.announce(`Threshold ${fmt(t)}: sensitivity ${percent(se)}, specificity ${percent(sp)}, PPV ${percent(r.ppv.value)}, NPV ${percent(r.npv.value)}`);
