@@ -55,6 +55,9 @@ def test_from_an_empty_folder_to_a_report(tmp_path, monkeypatch):
     run, = (tmp_path/'runs').iterdir()
     said = json.loads((run/'results.json').read_text(encoding='utf-8'))
     assert (run/'report.html').is_file() and [c['id'] for c in said['claims']] == ['a', 'b']
+    from usbook.runs.holds import record_of, outdated
+    kept = record_of(said, 'usbook reproduce thyroid')  # code_now knew the five only
+    assert len(kept.rows) == 2 and outdated(kept, said['claims_hash'], said['data']['sha256']) == []
     assert said['claims'][1]['verdict'] == 'not tested' and said['made']['options']['study'] == str(tmp_path/'thyroid')
     cells = json.loads((tmp_path/'thyroid'/'chapter.ipynb').read_text(encoding='utf-8'))['cells']
     page = {}
