@@ -146,6 +146,20 @@ def test_a_slip_is_named(folder, old, new, said):
     assert said in str(e.value) and '\n' not in str(e.value)
 
 
+def test_classes_that_the_images_do_not_have(folder, tmp_path, monkeypatch, capsys):
+    "A study whose images had other classes was run as somebody's own images, and no claim of it was tested"
+    from conftest import make_tree
+    from usbook.cli.main import main
+    make_tree(tmp_path/'im', classes=('benign', 'strange'))
+    changed(folder, '[run]', '[run]\nimages = "../im"\npatients = "(P.*)_"')
+    for k, v in dict(PROFILE='test', CACHE=str(tmp_path/'c'), RUNS=str(tmp_path/'runs')).items():
+        monkeypatch.setenv(f'USBOOK_{k}', v)
+    assert main(['reproduce', str(folder), '--modes', 'frozen']) == 2
+    said, lines = capsys.readouterr().err, (folder/'study.toml').read_text().splitlines()
+    at = lines.index('images = "../im"') + 1
+    assert f'line {at}: the images show benign, strange' in said and not [*(tmp_path/'runs').glob('[a-z]*')]
+
+
 def test_a_folder_is_never_overwritten(folder):
     with pytest.raises(BadInput, match='already'): new_study(folder, ['a', 'b'])
 

@@ -3475,6 +3475,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'usbook.runs.run._as_safetensors': ('runs/run.html#_as_safetensors', 'usbook/runs/run.py'),
                                  'usbook.runs.run._clip_networks': ('runs/run.html#_clip_networks', 'usbook/runs/run.py'),
                                  'usbook.runs.run._may_fold': ('runs/run.html#_may_fold', 'usbook/runs/run.py'),
+                                 'usbook.runs.run._same_classes': ('runs/run.html#_same_classes', 'usbook/runs/run.py'),
                                  'usbook.runs.run._writable': ('runs/run.html#_writable', 'usbook/runs/run.py'),
                                  'usbook.runs.run.command_of': ('runs/run.html#command_of', 'usbook/runs/run.py'),
                                  'usbook.runs.run.compare_modes': ('runs/run.html#compare_modes', 'usbook/runs/run.py'),
