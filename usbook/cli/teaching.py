@@ -20,8 +20,6 @@ def _exercises(args):
     from usbook.cli.study import bring_study
     from usbook.studies.study import get_study
     others = [get_study(s) for s in args.study or () if s not in sources()]
-    if lost := next((s for s in others if not s.file), None):
-        raise BadInput(f"exercises: none for {lost.id!r}; there are {', '.join(sources())}")
     ours = [s for s in args.study or () if s in sources()]
     written, kept = write_exercises(args.out, args.solutions, args.key, ours) if ours or not others else ([], [])
     for s in others:
