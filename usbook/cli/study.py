@@ -88,7 +88,8 @@ def bring_study(study:Study, # with a folder of its own
                 notebooks='*.ipynb' # which of its notebooks
                )->tuple:     # paths written, paths kept because somebody may have worked in them
     "A study's notebooks, with the text file that they read"
-    home, written, kept = study.file.parent, [], []
+    home = study.file.parent
+    written, kept = [], []
     more = [study.measures_file] if study.measures_file else []
     for f in [study.file, *more, *sorted(home.glob(notebooks))]:
         to = Path(out)/f.name
