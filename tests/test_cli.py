@@ -490,8 +490,8 @@ def test_every_problem_has_its_parts(usbook, tmp_path):
 
 # Ended from outside ----------------------------------------------------------------------------------------
 
-WAITS = ('import sys, time; import usbook.cli.main as m; m._list = lambda a: (print("here", flush=True), '
-         'time.sleep(60)); sys.exit(m.main())')
+WAITS = ('import sys, time; from usbook.cli import auditing, main; '
+         'auditing._list = lambda a: (print("here", flush=True), time.sleep(60)); sys.exit(main.main())')
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
 @pytest.mark.parametrize(
@@ -512,10 +512,10 @@ def test_ended_by_a_signal(tmp_path, signals, code):
     out, err = p.communicate(timeout=60)
     assert p.returncode == code and len(err.splitlines()) == 1 and 'same command starts cleanly' in err, err
 
-RUNS = '''import sys; import usbook.cli.main as m; from usbook.cli.lab import run_until_end
-m._list = lambda a: run_until_end([sys.executable, '-c',
-                                   'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])
-sys.exit(m.main())'''
+RUNS = '''import sys; from usbook.cli import auditing, main; from usbook.cli.lab import run_until_end
+auditing._list = lambda a: run_until_end([sys.executable, '-c',
+                                          'import os, time; print(os.getpid(), flush=True); time.sleep(60)'])
+sys.exit(main.main())'''
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs POSIX signals')
 def test_what_ends_the_lab_ends_jupyterlab_too(tmp_path):

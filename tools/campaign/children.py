@@ -219,10 +219,10 @@ def clips_of_a_set(d, folder='out'):
 
 def cut(d):
     "What `reproduce --data open:pocus` does with the set before anything is learned"
-    from usbook.cli import main as m
+    from usbook.cli import auditing, main
     from usbook.data.sets.adapters import adapt
-    m._list = lambda args: adapt('pocus', d/'out') and 0
-    return m.main(['list'])
+    auditing._list = lambda args: adapt('pocus', d/'out') and 0
+    return main.main(['list'])
 
 
 def clips_in_the_cache(d): clips_of_a_set(d, Path('cache', 'open', 'pocus', 'files'))
@@ -274,10 +274,10 @@ def shop(d):
 def box(d):
     "The workshop's folder, with two small packages in place of three gigabytes"
     from usbook.classroom import workshop as ws
-    from usbook.cli import main as m
+    from usbook.cli import auditing, main
     packages = ws.Packages(('--no-index', '--find-links', str(d/'shop')), only=('usb_one', 'usb_two'))
-    m._list = lambda args: ws.make_workshop(d/'out', packages=packages, book=False, key=True, say=print) and 0
-    return m.main(['list'])
+    auditing._list = lambda args: ws.make_workshop(d/'out', packages=packages, book=False, key=True, say=print) and 0
+    return main.main(['list'])
 
 
 class Box(Writer):
