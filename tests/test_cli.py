@@ -437,6 +437,20 @@ def test_a_reader_that_has_seen_enough_is_no_leak(tmp_path):
 
 # What is typed wrong ---------------------------------------------------------------------------------------
 
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no pipes here')
+@pytest.mark.parametrize('words', [['evaluate', 'pipe'], ['compare', 'pipe', 'pipe']])
+def test_a_pipe_in_place_of_predictions_does_not_hang(words, tmp_path):
+    "The header was looked at before anybody asked whether it is a file"
+    os.mkfifo(tmp_path/'pipe')
+    r = typed(words, tmp_path, text=True, timeout=100)
+    assert 'pipe or a device' in sentence(r)
+
+@pytest.mark.parametrize('words', [['evaluate', 'a\0b'], ['exercises', 'a\0b'], ['new', 'a\0b', '--classes', 'a,b'],
+                                   ['page', 'a\0b'], ['phantom', 'lung_signs', '--out', 'a\0b']])
+def test_nul_in_a_word(usbook, words):
+    "Exit 70, where a program of somebody's hands it on; no path can have it"
+    assert 'character that no path can have' in sentence(usbook(*words))
+
 @pytest.mark.parametrize('words', [['--n-boot', '0'], ['--n-boot', '-5'], ['--seed', '-1'], ['--seed', str(2**64)], [
     '--seed', '9'*5000], ['--n-boot', 'x']])
 def test_numbers_out_of_range(usbook, words):
