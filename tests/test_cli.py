@@ -301,6 +301,21 @@ def test_stopped_in_an_epoch(done, tree, tmp_path, what, code, hint):
     assert hint in sentence(r, code)
     assert {p.name for p in (done[1]/'runs').iterdir()} == before
 
+def test_an_error_while_drawing_costs_no_number(tree, tmp_path, monkeypatch):
+    "A class named $\\frac{$ killed a finished run at 'writing the report', and its predictions were removed"
+    from usbook.core.settings import read_settings
+    from usbook.cli.study import machinery_of
+    from usbook.runs import run
+    from usbook.studies.images import Reading
+    where = dict(runs=str(tmp_path/'runs'), cache=str(tmp_path/'cache'), offline=True, weights='random')
+    s = read_settings(tmp_path, profile='test', data=str(tree), **where)
+    def fails(out): raise RuntimeError('mathtext')
+    monkeypatch.setattr(run, 'draw', fails)
+    with pytest.raises(RuntimeError):
+        run.reproduce(machinery_of('lung_signs'), s, ('frozen',), None, Reading(r'(P\d+)_'), progress=False)
+    left, = (tmp_path/'runs').glob('lung_signs-*')
+    assert {'results.json', 'predictions-resnet10t-frozen.csv'} <= {f.name for f in left.iterdir()}
+
 def test_disk_full_while_saving(monkeypatch, tmp_path):
     from usbook.core.files import write_folder
     from usbook.runs.run import run_name
@@ -436,6 +451,20 @@ def test_a_reader_that_has_seen_enough_is_no_leak(tmp_path):
     assert r.stdout.split()[-1] == '0' and not r.stderr
 
 # What is typed wrong ---------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='no pipes here')
+@pytest.mark.parametrize('words', [['evaluate', 'pipe'], ['compare', 'pipe', 'pipe']])
+def test_a_pipe_in_place_of_predictions_does_not_hang(words, tmp_path):
+    "The header was looked at before anybody asked whether it is a file"
+    os.mkfifo(tmp_path/'pipe')
+    r = typed(words, tmp_path, text=True, timeout=100)
+    assert 'pipe or a device' in sentence(r)
+
+@pytest.mark.parametrize('words', [['evaluate', 'a\0b'], ['exercises', 'a\0b'], ['new', 'a\0b', '--classes', 'a,b'],
+                                   ['page', 'a\0b'], ['phantom', 'lung_signs', '--out', 'a\0b']])
+def test_nul_in_a_word(usbook, words):
+    "Exit 70, where a program of somebody's hands it on; no path can have it"
+    assert 'character that no path can have' in sentence(usbook(*words))
 
 @pytest.mark.parametrize('words', [['--n-boot', '0'], ['--n-boot', '-5'], ['--seed', '-1'], ['--seed', str(2**64)], [
     '--seed', '9'*5000], ['--n-boot', 'x']])

@@ -214,6 +214,19 @@ def test_no_two_public_names_alike():
     twice = {n: m for n, m in seen.items() if len(m) > 1}
     assert not twice, twice
 
+TWICE = { # constants whose modules stay as they are: recorded numbers belong to that code; names go away, none is added
+    'BOX', 'CLASSES', 'KINDS', 'LONGEST', 'MACHINERY', 'PLANS', 'PRESETS', 'STUDY', 'SYNONYMS'}
+
+def test_no_two_public_constants_alike():
+    "`from usbook.all import *` would give one of two"
+    seen = {}
+    for rel, p in modules():
+        if rel.parts[:2] == ('classroom', 'exercises') or rel.name == 'all.py': continue
+        for n in ast.parse(p.read_text(encoding='utf-8')).body:
+            for t in n.targets if isinstance(n, ast.Assign) else ():
+                if isinstance(t, ast.Name) and not t.id.startswith('_'): seen.setdefault(t.id, set()).add(rel)
+    assert {n for n, where in seen.items() if len(where) > 1} == TWICE
+
 def parameters(p):
     "(function, parameters, those with a comment of their own) of every public function and method"
     text = p.read_text(encoding='utf-8')
@@ -264,6 +277,42 @@ def test_parameters_are_explained():
         for f, args, said in parameters(p):
             if missing := [a.arg for a in args if a not in said]: bare[f'{module_name(r)}.{f.name}'] = missing
     assert not bare, f'{sum(map(len, bare.values()))} parameters without a comment of their own: {bare}'
+
+RETURNS = .917 # share of the functions that give something and say what, by a type or a comment; raised, never lowered
+
+def returns(p):
+    "(name, whether typed or described) of each public function and method of a module that gives something"
+    text = p.read_text(encoding='utf-8')
+    lines = text.splitlines()
+    for n in (n for _, n in public(p)):
+        inside = [n] if isinstance(n, ast.FunctionDef) else [m for m in n.body if isinstance(m, ast.FunctionDef)]
+        for f in inside:
+            gives = any(isinstance(o, (ast.Yield, ast.YieldFrom)) or isinstance(o, ast.Return) and o.value is not None
+                        for o in ast.walk(f))
+            if gives and not f.name.startswith('_'):
+                end = lines[max(f.lineno, f.body[0].lineno - 1) - 1].lstrip()
+                yield f.name, f.returns is not None or '#' in end and end.startswith((')', 'def '))
+
+def test_what_a_function_gives_is_said():
+    found = {f'{module_name(r)}.{name}': ok for r, p in modules() for name, ok in returns(p)}
+    bare = [k for k, ok in found.items() if not ok]
+    assert len(bare) <= (1 - RETURNS)*len(found), f'{len(bare)} of {len(found)} say neither: {bare}'
+
+FOREIGN = {"'limit' in str(e)", "'Traceback' not in str(e)"} # the csv module's words, and a loader's
+
+def test_nothing_branches_on_the_text_of_a_message():
+    "Errors are data: what is wrong with a file is asked of `BadInput`'s parts, not read out of its sentence"
+    def text(n):
+        made = isinstance(n, ast.Call) and getattr(n.func, 'id', '') in ('str', 'repr') and n.args
+        return made and getattr(n.args[0], 'id', '') in ('e', 'err', 'ex', 'error') or (
+            isinstance(n, ast.Attribute) and n.attr in ('what', 'sentence', 'remedy'))
+    found = {
+        f'{rel}: {ast.unparse(n)}'
+        for rel, p in modules()
+        for n in ast.walk(ast.parse(p.read_text(encoding='utf-8')))
+        if isinstance(n, ast.Compare) and any(map(text, [n.left, *n.comparators])) and ast.unparse(n) not in FOREIGN
+    }
+    assert not found, found
 
 def test_rooms_that_need_no_torch():
     mods = [module_name(r) for r, _ in modules() if room_of(r) in NO_TORCH] + ['usbook', 'usbook.studies.study']

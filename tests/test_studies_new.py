@@ -55,6 +55,9 @@ def test_from_an_empty_folder_to_a_report(tmp_path, monkeypatch):
     run, = (tmp_path/'runs').iterdir()
     said = json.loads((run/'results.json').read_text(encoding='utf-8'))
     assert (run/'report.html').is_file() and [c['id'] for c in said['claims']] == ['a', 'b']
+    from usbook.runs.holds import record_of, outdated
+    kept = record_of(said, 'usbook reproduce thyroid')  # code_now knew the five only
+    assert len(kept.rows) == 2 and outdated(kept, said['claims_hash'], said['data']['sha256']) == []
     assert said['claims'][1]['verdict'] == 'not tested' and said['made']['options']['study'] == str(tmp_path/'thyroid')
     cells = json.loads((tmp_path/'thyroid'/'chapter.ipynb').read_text(encoding='utf-8'))['cells']
     page = {}
@@ -143,6 +146,20 @@ def test_a_slip_is_named(folder, old, new, said):
     assert said in str(e.value) and '\n' not in str(e.value)
 
 
+def test_classes_that_the_images_do_not_have(folder, tmp_path, monkeypatch, capsys):
+    "A study whose images had other classes was run as somebody's own images, and no claim of it was tested"
+    from conftest import make_tree
+    from usbook.cli.main import main
+    make_tree(tmp_path/'im', classes=('benign', 'strange'))
+    changed(folder, '[run]', '[run]\nimages = "../im"\npatients = "(P.*)_"')
+    for k, v in dict(PROFILE='test', CACHE=str(tmp_path/'c'), RUNS=str(tmp_path/'runs')).items():
+        monkeypatch.setenv(f'USBOOK_{k}', v)
+    assert main(['reproduce', str(folder), '--modes', 'frozen']) == 2
+    said, lines = capsys.readouterr().err, (folder/'study.toml').read_text().splitlines()
+    at = lines.index('images = "../im"') + 1
+    assert f'line {at}: the images show benign, strange' in said and not [*(tmp_path/'runs').glob('[a-z]*')]
+
+
 def test_a_folder_is_never_overwritten(folder):
     with pytest.raises(BadInput, match='already'): new_study(folder, ['a', 'b'])
 
@@ -155,3 +172,92 @@ def test_packages_offer_studies(folder, monkeypatch):
     assert get_study('thyroid') == read_study(folder/'study.toml')
     offered *= 2
     with pytest.raises(BadInput, match='two packages'): get_study('thyroid')
+
+
+def test_a_finished_toml_gets_its_folder(folder, tmp_path, monkeypatch):
+    "usbook new asked for classes that the person's own text file already had"
+    from usbook.cli.main import main
+    monkeypatch.chdir(tmp_path)
+    changed(folder, 'title = "Thyroid nodules"', 'title = "As I wrote it"')
+    (folder/'study.toml').rename(tmp_path/'done.toml')
+    assert main(['new', 'mine', '--from', 'done.toml']) == 0
+    assert (tmp_path/'mine'/'study.toml').read_bytes() == (tmp_path/'done.toml').read_bytes()
+    made = {f.name: f for f in (tmp_path/'mine').iterdir()}
+    assert set(made) == {'study.toml', 'chapter.ipynb', 'exercises.ipynb', 'README.md', 'test_study.py'}
+    assert get_study('mine').id == 'thyroid' and '"thyroid"' in made['test_study.py'].read_text()
+    assert main(['new', 'mine', '--from', 'done.toml']) == 2
+    (tmp_path/'done.toml').write_text((tmp_path/'done.toml').read_text().replace('size = 128', 'sizes = 128'))
+    assert main(['new', 'other', '--from', 'done.toml']) == 2 and not (tmp_path/'other').exists()
+
+
+@pytest.mark.parametrize('answers,made', [
+    (['Thyroid nodules', '', 'benign, malignant', ''], True),
+    (['T', 'grades', 'none,mild,severe', '../x', r'(P\d+)_'], True),
+    (['T', '', '', ''], False), (['T'], False)])
+def test_questions_at_a_terminal(answers, made, tmp_path, monkeypatch, capsys):
+    "Only the classes were asked for; Ctrl-D was a mistake of our own"
+    import builtins
+    from types import SimpleNamespace as N
+    from usbook.cli.main import main
+    left = iter(answers)
+    def answer(question):
+        try: return next(left)
+        except StopIteration: raise EOFError from None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('sys.stdin', N(isatty=lambda: True))
+    monkeypatch.setattr(builtins, 'input', answer)
+    assert main(['new', 'mine']) == (0 if made else 2) and (tmp_path/'mine').exists() == made
+    if not made: assert '--classes' in capsys.readouterr().err
+    else:
+        study = get_study('mine')
+        assert study.title == answers[0] and study.kind == (answers[1] or 'classes')
+        assert study.run.get('patients') == (r'(P\d+)_' if len(answers) == 5 else None)
+
+
+@pytest.fixture
+def offered(folder, monkeypatch):
+    monkeypatch.setattr(studies, 'entry_points', lambda group: [SimpleNamespace(value='lab')])
+    monkeypatch.setattr(studies, 'files', lambda name: folder)
+    return folder
+
+
+def test_studies_of_others_are_listed(offered, tmp_path, monkeypatch, capsys):
+    "usbook list knew the five only"
+    from usbook.cli.main import main
+    new_study(tmp_path/'here'/'mine', ['a', 'b'])
+    monkeypatch.chdir(tmp_path/'here')
+    assert main(['list', '--json']) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [r['id'] for r in rows[5:]] == ['thyroid', './mine'] and all(r['chapter'] for r in rows[5:])
+    monkeypatch.setattr(studies, 'entry_points', lambda group: [SimpleNamespace(value='lab')]*2)
+    assert main(['list', '--json']) == 0
+    out = capsys.readouterr()
+    assert len(json.loads(out.out)) == 6 and 'two packages offer' in out.err
+    def gone(name): raise ModuleNotFoundError("No module named 'lab'")
+    monkeypatch.setattr(studies, 'files', gone)
+    assert main(['list', '--json']) == 0 and 'is broken (No module named' in capsys.readouterr().err
+
+
+def test_the_lab_shows_the_chapter_of_a_study(offered, tmp_path, monkeypatch, capsys):
+    "Started in a study's folder, usbook lab opened the five; a packaged study was nowhere"
+    from usbook.cli.lab import lab_folder, lab_words, study_folder
+    from usbook.cli.main import main
+    assert study_folder(offered) == offered and '/lab/tree/chapter.ipynb' in ' '.join(lab_words(offered))
+    lab = lab_folder(tmp_path/'lab')
+    theirs = lab/'studies'/'thyroid'
+    assert {'study.toml', 'chapter.ipynb', 'exercises.ipynb'} <= {f.name for f in theirs.iterdir()}
+    (theirs/'chapter.ipynb').write_text('mine')
+    assert lab_folder(theirs) == lab and (theirs/'chapter.ipynb').read_text() == 'mine' and study_folder(theirs) is None
+    monkeypatch.chdir(tmp_path)
+    assert main(['lab', str(offered), '--no-start']) == 0 and not (tmp_path/'usbook-lab').exists()
+
+
+def test_exercises_of_a_study_of_ones_own(offered, tmp_path, monkeypatch, capsys):
+    "usbook exercises knew none but its own"
+    from usbook.cli.main import main
+    monkeypatch.chdir(tmp_path)
+    for name in ('thyroid', str(offered)):
+        assert main(['exercises', 'out', '--study', name]) == 0
+        assert {f.name for f in (tmp_path/'out'/'thyroid').iterdir()} == {'study.toml', 'exercises.ipynb'}
+    assert main(['exercises', 'out', '--study', 'nosuch']) == 2 and 'nosuch' in capsys.readouterr().err
+    assert not list((tmp_path/'out').glob('*.ipynb'))

@@ -588,7 +588,7 @@ BOOK = (
     'Library: predictions', 'Library: learn', 'Library: evidence', 'Library: studies', 'Library: runs',
     'Library: widgets', 'Library: cli', 'Library:', 'Library: reference', 'Library: data/sets',
     'Library: evidence/audit', 'Next', 'Previous', 'Made with', 'On this page', 'Back to top', 'Skip to content',
-    'Menu', 'Expand', 'Light mode',
+    'Menu', 'Expand', 'Home', 'Light mode',
     'Dark mode', 'Auto light/dark, in light mode', 'Auto light/dark, in dark mode', 'Toggle site navigation sidebar',
     'Toggle Light / Dark / Auto color theme', 'Toggle table of contents sidebar', 'Every name',
     'What the library offers, module by module; each name leads to its entry, with examples beneath.',
@@ -692,8 +692,12 @@ COMPOSED = {
     'Impossible:': '不可能：',
     '"mean of the printed values"': '“印出的各数的平均”',
     'one against the rest {value}': '一类对其余 {value}',
-    'Accuracy {k}/{n} = {value}, 95 % interval {ci} if images were independent':
-    '准确率 {k}/{n} = {value}，若图像相互独立，95 % 置信区间为 {ci}',
+    'Accuracy {k}/{n} = {value}, 95 % interval {ci} if images were independent.':
+    '准确率 {k}/{n} = {value}，若图像相互独立，95 % 置信区间为 {ci}。',
+    'sensitivity {k}/{n} = {value}, 95 % interval {ci} if images were independent.':
+    '灵敏度 {k}/{n} = {value}，若图像相互独立，95 % 置信区间为 {ci}。',
+    'specificity {k}/{n} = {value}, 95 % interval {ci} if images were independent.':
+    '特异度 {k}/{n} = {value}，若图像相互独立，95 % 置信区间为 {ci}。',
     '{printed} is a rounded share of n images only for n = {few}; it is no share {parts}. Impossible as a share of all '
     'images; possible as a mean over folds':
     '{printed} 只有在 n = {few} 时才是 n 幅图像的四舍五入比例；它不是{parts}的比例。'
@@ -708,6 +712,8 @@ COMPOSED = {
     'Comparing': '比较',
     'formula': '公式',
     'here': '本章',
+    'sites': '机构',
+    'one': '一个',
     'kept': '保留',
     '{arch}, {n} pixels for {who}': '{arch}，{n} 像素，代替 {who}',
     'real films of other patients': '其他患者的真实胸片',

@@ -277,7 +277,7 @@ def accessible(html:str)->str:
     html = re.sub(r'<dl>\s*((?:<dd><em class="sig-param">.*?</em>,?</dd>\s*)+)</dl>', _parameters, html, flags=re.S)
     return re.sub(r'<pre>(.*?)</pre>', _scrolls, html, flags=re.S)
 
-THEME = ('Next', 'Previous', 'Made with', 'On this page', 'Back to top', 'Skip to content', 'Menu', 'Expand',
+THEME = ('Next', 'Previous', 'Home', 'Made with', 'On this page', 'Back to top', 'Skip to content', 'Menu', 'Expand',
          'Light mode', 'Dark mode', 'Auto light/dark, in light mode', 'Auto light/dark, in dark mode',
          'Toggle site navigation sidebar', 'Toggle Light / Dark / Auto color theme', 'Toggle table of contents sidebar')
 

@@ -38,7 +38,7 @@ def _result(text): # what the last line of a cell gives: a sentence, or a senten
 _STRING = re.compile(r'''(?P<q>['"])(?:(?!(?P=q))[^\\\n]|\\.)* (?:(?!(?P=q))[^\\\n]|\\.)*(?P=q)''')
 
 def _markdown(text):
-    return ''.join(translated(t) if unit and t not in STUDIES else t for t, unit in segments(text))
+    return ''.join(translated(t) if unit and t.split(', ')[0] not in STUDIES else t for t, unit in segments(text))
 
 # %% ../../nbs/classroom/11_stored.ipynb #c9a39ddf
 _QUESTIONS = re.compile(r"^short_questions\('(\w+)'\)\s*\Z", re.M)

@@ -9,21 +9,34 @@ __all__ = ['auditing_commands']
 import os
 
 from .options import new_file
-from .show import console, show_json, tell
+from .show import console, say, show_json, tell
 from ..core.errors import BadInput
-from ..core.language import translated
+from ..core.language import told, translated
 
 # %% ../../nbs/cli/06_auditing.ipynb #7225bc8c
 def _list(args):
     from usbook.cli.show import show_table
-    from usbook.cli.study import has_machinery
-    from usbook.data.samples import samples_folder
     from usbook.studies.study import STUDIES
-    rows = [dict(id=s.id, title=s.title, modality=s.modality, classes=len(s.classes),
-                 chapter=has_machinery(s.id), sample=bool(samples_folder(s.id))) for s in STUDIES.values()]
+    rows = [*map(_listed, STUDIES.values()), *_listed_others()]
     if args.json: return show_json(rows)
     text = [[r['id'], r['title'], r['modality'], r['classes'], 'yes' if r['chapter'] else '-'] for r in rows]
     show_table(['study', 'what it is about', 'modality', 'classes', 'chapter'], text, fold=(1, 2), names=(0,))
+
+def _listed(s, name=''):
+    from usbook.cli.study import has_machinery
+    from usbook.data.samples import samples_folder
+    chapter = (s.file.parent/'chapter.ipynb').is_file() if s.file else has_machinery(s.id)
+    return dict(id=name or s.id, title=s.title, modality=s.modality, classes=len(s.classes), chapter=chapter,
+                sample=not s.file and bool(samples_folder(s.id)))
+
+def _listed_others():
+    "Studies that installed packages offer, and those whose folders lie here"
+    from usbook.cli.study import offered_studies, studies_at
+    try: offered = offered_studies()
+    except BadInput as e:
+        say(told(e))
+        offered = ()
+    return [*map(_listed, offered), *(_listed(s, os.path.join('.', s.file.parent.name)) for s in studies_at('.'))]
 
 # %% ../../nbs/cli/06_auditing.ipynb #31828223
 def _audit(args):
@@ -46,6 +59,7 @@ def _show_findings(name, findings):
     out = console()
     out.print(f'\n{name}', soft_wrap=True)
     for f in findings: out.print(f'  - {translated(str(f))}', soft_wrap=True)
+    if not findings: out.print('  - ' + translated('nothing follows: no numbers are written down yet'), soft_wrap=True)
 
 # %% ../../nbs/cli/06_auditing.ipynb #d58b1ece
 def _audit_text(args):

@@ -183,7 +183,8 @@ def _holds_marks(path):
     return {'scan', 'x', 'y', 'w', 'h', 'score'} <= _header(path)
 
 def _header(path):
-    "Names of the columns of a text table; nothing where there is none"
+    "Names of the columns of a text table; nothing where there is none: a pipe would be waited for"
+    if not os.path.isfile(path): return set()
     try:
         with open(path, encoding='utf-8', errors='replace') as f: head = f.readline(10**5)
     except OSError: return set()

@@ -91,9 +91,13 @@ def _check(args):
 
 # %% ../../nbs/cli/13_machine.ipynb #28b13c2b
 def _lab(args):
-    from usbook.cli.lab import lab_environment, lab_folder, lab_words, run_until_end
-    folder = lab_folder(fresh=args.fresh)
-    tell(f'Your copy of the notebooks: {short_path(folder)}', flush=True)
+    from pathlib import Path
+    from usbook.cli.lab import lab_environment, lab_folder, lab_words, run_until_end, study_folder
+    here = args.options.pop(0) if args.options and Path(args.options[0], 'study.toml').is_file() else '.'
+    if folder := study_folder(here): tell(f'Your study: {short_path(folder)}', flush=True)
+    else:
+        folder = lab_folder(fresh=args.fresh)
+        tell(f'Your copy of the notebooks: {short_path(folder)}', flush=True)
     if args.no_start: return
     words = lab_words(folder, args.options)
     if '--allow-root' in words: say('Running as root, as in a container: JupyterLab gets --allow-root. '

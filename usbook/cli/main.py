@@ -50,8 +50,10 @@ def main(argv=None # list of words; None: the real command line
         old = catch_signals()
         if sys.stdout is None: say('Standard output is closed: nothing is shown.')
         plain_output()
-        _choose_language(sys.argv[1:] if argv is None else [*map(str, argv)])
-        args = parser().parse_args(argv)
+        words = [*map(str, sys.argv[1:] if argv is None else argv)]
+        _choose_language(words)
+        args = parser().parse_args(words)
+        if any('\0' in w for w in words): raise BadInput('a word holds a character that no path can have')
         code = _run(args)
     except SystemExit as e: code = e.code or 0 # a wrong call, --help, --version
     except BrokenPipeError: code = 0           # whoever read our output has seen enough

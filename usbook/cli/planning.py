@@ -6,28 +6,49 @@
 __all__ = ['planning_commands']
 
 # %% ../../nbs/cli/10_planning.ipynb #395d3326
+import os
 import sys
 
 from .options import short_path
 from .show import show_json, tell
 from ..core.errors import BadInput
+from ..core.language import translated
 
 # %% ../../nbs/cli/10_planning.ipynb #06a54f24
 def _new(args):
+    from usbook.cli.study import study_from
     from usbook.studies.new import new_study
-    classes = args.classes or _answer('The classes, with commas between them', 'benign,malignant')
-    given = {k: getattr(args, k) or '' for k in ('title', 'kind', 'images', 'patients')}
-    out = new_study(args.folder, classes.split(','), **given)
+    if args.toml: out = study_from(args.folder, args.toml)
+    else:
+        _ask_what_is_open(args)
+        given = {k: getattr(args, k) or '' for k in ('title', 'images', 'patients')}
+        out = new_study(args.folder, args.classes.split(','), kind=args.kind or 'classes', **given)
     if args.json: return show_json(dict(folder=str(out), files=sorted(f.name for f in out.iterdir())))
     tell(f"""{short_path(out)} is ready. Next:
   1. write what the paper printed and claims into {short_path(out/'study.toml')}, before anything is run
   2. usbook audit {short_path(out)}
   3. usbook reproduce {short_path(out)}""")
 
-def _answer(question, example):
-    "A question at a terminal; where nobody can answer, the option's name"
-    if not sys.stdin.isatty(): raise BadInput('--classes is missing', remedy=f'--classes {example}')
-    return input(f'{question} (for example {example}): ')
+_QUESTIONS = dict(
+    title=('What is the study about?', 'Thyroid nodules'),
+    kind=('What is asked of an image? classes, grades, labels, detection or segmentation', 'classes'),
+    classes=('The classes, with commas between them', 'benign,malignant'),
+    images=('Where are the images, as seen from the new folder? Empty: simulated ones stand in', '../my_images'),
+    patients=("How does a file's name tell whose image it is? A regular expression", r'(P\d+)_'),
+)
+
+def _ask_what_is_open(args):
+    "Questions at a terminal, for what no option says; where nobody can answer, the option's name"
+    if args.classes: return
+    if os.path.lexists(args.folder):
+        raise BadInput('is there already', args.folder, remedy='give the name of a new folder')
+    lacking = BadInput('--classes is missing', remedy='--classes benign,malignant')
+    if not sys.stdin.isatty(): raise lacking
+    for name, (question, example) in _QUESTIONS.items():
+        if getattr(args, name) or name == 'patients' and not args.images: continue
+        try: setattr(args, name, input(f'{translated(question)} ({example}): ').strip())
+        except EOFError: raise lacking from None
+    if not args.classes: raise lacking
 
 # %% ../../nbs/cli/10_planning.ipynb #f8ef26be
 def _power(args):
@@ -56,7 +77,9 @@ def planning_commands(add # `add(name, run, text)` begins a command, and gives i
     p.add_argument('folder', help="a new folder; its name becomes the study's")
     p.add_argument('--classes', metavar='A,B', help='names of the classes (asked for if it is missing)')
     p.add_argument('--title', help='of the study')
-    p.add_argument('--kind', default='classes', help='classes (one label per image), grades (the same, in an order), '
+    p.add_argument('--from', dest='toml', metavar='STUDY.toml',
+                   help='a finished text file of a study: nothing is asked')
+    p.add_argument('--kind', help='classes (one label per image), grades (the same, in an order), '
                    'labels (several per image), detection or segmentation')
     p.add_argument('--images', metavar='WHERE', help='a folder or manifest, as seen from FOLDER')
     p.add_argument('--patients', metavar='RULE', help="a regular expression: how a file's name tells whose image it is")

@@ -16,8 +16,15 @@ from ..core.settings import read_settings
 
 # %% ../../nbs/cli/12_teaching.ipynb #5a65c652
 def _exercises(args):
-    from usbook.classroom.generate import write_exercises
-    written, kept = write_exercises(args.out, args.solutions, args.key, args.study)
+    from usbook.classroom.generate import sources, write_exercises
+    from usbook.cli.study import bring_study
+    from usbook.studies.study import get_study
+    others = [get_study(s) for s in args.study or () if s not in sources()]
+    ours = [s for s in args.study or () if s in sources()]
+    written, kept = write_exercises(args.out, args.solutions, args.key, ours) if ours or not others else ([], [])
+    for s in others:
+        new, old = bring_study(s, Path(args.out)/s.id, 'exercises*.ipynb')
+        written, kept = [*written, *new], [*kept, *old]
     if args.json: return show_json(dict(written=[str(p) for p in written], kept=[str(p) for p in kept]))
     for p in written: print(short_path(p))
     for p in kept: tell(f'{short_path(p)} is there already, and was left as it is')
@@ -129,6 +136,7 @@ def _frame(d, first):
 def _before_after(args):
     from usbook.classroom.before_after import gain_sentence, plot_before_after, read_before_after, write_sheets
     from usbook.classroom.table import free_name
+    from usbook.core.files import write_file
     if not args.answers:
         files = write_sheets(args.out, language())
         if args.json: return show_json(dict(files=[str(f) for f in files]))
@@ -136,7 +144,8 @@ def _before_after(args):
     read, out = read_before_after(args.answers), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     picture, each = free_name(out/'before-after.png'), read.each()
-    plot_before_after(read).savefig(picture, dpi=200, bbox_inches='tight')
+    fig = plot_before_after(read)
+    write_file(picture, lambda part: fig.savefig(part, format='png', dpi=200, bbox_inches='tight'))
     if args.json: return show_json(_before_after_json(read, each, picture))
     tell(gain_sentence(read))
     _frame(each, 'question')

@@ -125,7 +125,7 @@ class Sentences:
                 )->str:   # the same where no translation is known
         "The translation, with the blanks around the text as they were"
         bare = text.strip()
-        if not re.search('[A-Za-z]{2}', bare): return text
+        if not re.search('[A-Za-z]{2}', bare) and bare not in self.exact: return text
         lead = len(text) - len(text.lstrip())
         found = self._known(bare)
         return text if found is None else text[:lead] + found + text[lead + len(bare):]
@@ -155,7 +155,8 @@ def _bracketed(self, text):
         return f'{told} {m[2]}' + '。'*bool(m[3])
     if (m := re.fullmatch(r'(- )?(?:\*\*([^*]+)\*\* )?(.+)', text, re.S)) and (m[1] or m[2]):
         told = [self._known(p) for p in m.groups()[1:] if p]
-        return None if None in told else (m[1] or '') + (f'**{told[0]}**' if m[2] else '') + told[-1]
+        bold = re.sub(r'(.+?)([：。，]?)$', r'**\1**\2', told[0]) if m[2] and None not in told else ''
+        return None if None in told else (m[1] or '') + bold + told[-1]
     alone = re.fullmatch(r'\(([^()]+)\)', text)
     if alone and (told := self._known(alone[1])) is not None: return f'（{told}）'
     parts = _before_and_inside(text)

@@ -45,7 +45,7 @@ def claims_table(study,         # a `Study`
     "Claims with their tests, or with their verdicts"
     def row(k, c):
         said = dict(claim=c.text + ' (ours)'*c.ours, paper=c.paper)
-        if verdicts is None: return said | dict(test=c.test)
+        if verdicts is None: return said | {'declared test': c.test}
         v = verdicts[k]
         said |= dict(ours=v.ours.replace('_', ' '), verdict=v.verdict)
         return said if remarks is None else said | dict(remark=remarks.get(c.id, ''))

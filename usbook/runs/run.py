@@ -84,6 +84,7 @@ def reproduce(machinery:Machinery,  # the study
         all_images, source = find_images(
             study, settings, plan.phantom, replace(reading, read=machinery.read), say.part(0, 0.1), plan.more
         )
+        _same_classes(study, all_images, settings)
         images = some_patients(all_images, plan.patients, settings.seed)
         if _may_fold(machinery, source, settings): plan = folds_for_few(plan, images)
         work = plan_work(images, plan, settings, modes, say.part(.1, .85))
@@ -102,6 +103,15 @@ def reproduce(machinery:Machinery,  # the study
     return out
 
 # %% ../../nbs/runs/01_run.ipynb #def20c35
+def _same_classes(study, images, settings):
+    "Images that a study's own text names show the classes that it names; any other folder holds what it holds"
+    named = study.kind and settings.data == 'sample' and study.run.get('images')
+    if not named or set(images.classes) == set(study.classes): return
+    lines = study.file.read_text(encoding='utf-8').splitlines()
+    at = next((i for i, l in enumerate(lines, 1) if l.replace(' ', '').startswith('images=')), 0)
+    raise BadInput(f"line {at}: the images show {', '.join(images.classes)}, and the classes of the study are "
+                   f"{', '.join(study.classes)}", study.file, remedy='name them alike')
+
 def _add_curve(out, work, how):
     "The learning curve, for results and report"
     made = how(work) if callable(how) else learning_curve(work)

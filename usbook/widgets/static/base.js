@@ -34,7 +34,7 @@ export function speak(table) {                     // {source: translation}
   words = { exact, patterns, known: new Map() };
 }
 export function told(text) {
-  if (!words || typeof text !== "string" || !/[A-Za-z]{2}/.test(text)) return text;
+  if (!words || typeof text !== "string" || !(/[A-Za-z]{2}/.test(text) || words.exact.has(text.trim()))) return text;
   const bare = text.trim(), at = text.indexOf(bare), found = toldOf(bare);
   return found === null ? text : text.slice(0, at) + found + text.slice(at + bare.length);
 }
@@ -54,6 +54,8 @@ function toldAnew(text) {
     const out = all.map((t, i) => t === null ? pieces[i] : t).join(joiner === "" && all.slice(0, -1).some(t => !t || t.charCodeAt(t.length - 1) < 128) ? " " : joiner);
     return out.replace(/(?<=[^.])\.$/, "。");
   }
+  const number = text.match(/^(.+) ([-−+]?\d*\.\d+)(\.?)$/), name = number && toldOf(number[1]);   // a name and its number
+  if (name) return `${name} ${number[2]}${number[3] ? "。" : ""}`;
   const parts = beforeAndInside(text), both = parts && parts.map(toldOf);
   if (!parts || both.every(t => t === null) || parts.some((p, i) => both[i] === null && inEnglish(p))) return null;
   return `${both[0] === null ? parts[0] : both[0]}（${both[1] === null ? parts[1] : both[1]}）${text.endsWith(".") ? "。" : ""}`;
@@ -97,7 +99,7 @@ function filled(p, values) {                       // null where an English phra
   for (const [i, value] of values.entries()) {
     const items = value.split(/, | (?:and|or) /);
     const own = LIST.test(p.names[i]) && !items.some(v => v.split(/\s+/).length > 3 || /^(no |\d)/.test(v)), bare = value.trim();
-    const known = own || !/[A-Za-z]{2}/.test(bare) ? null : toldOf(bare);
+    const known = own || !(/[A-Za-z]{2}/.test(bare) || words.exact.has(bare)) ? null : toldOf(bare);
     if (known === null && !own && (inEnglish(value) || (p.open && i === values.length - 1 && value.endsWith(".")))) return null;
     given[p.names[i]] = known !== null ? told(value) : own ? value.replace(/ (and|or) /g, (_, w) => ` ${words.exact.get(w) ?? w} `) : value;
   }

@@ -1,5 +1,5 @@
 // ConfusionExplorer: counting and drawing of usbook.widgets.confusion. Hand-written source.
-import { el, say, floats, ints, bytes, wilson, proportion, ends, cautions, fmt, percent, plural, frame, header, segments, button, bind, album, roam, patientPicker, speak } from "./base.js";
+import { el, say, floats, ints, bytes, wilson, proportion, ends, cautions, fmt, percent, plural, frame, header, segments, button, bind, album, roam, patientPicker, speak, told } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function groupsOf(classes, merged) {        // -> {names, of}: classes in their order, merged ones where their first member stood
@@ -62,7 +62,7 @@ export function render({ model, el: host }) {
   root.append(el("div", { class: "bar" }, norm.node, who.node));
 
   const table = el("table", { class: "matrix" }), perClass = el("tbody"), overall = el("p", { "data-name": "overall", style: "margin-bottom:8px" }), heed = el("p", { class: "small", "data-name": "cautions" });
-  const picks = el("div", { class: "buttons", role: "group", "aria-label": "Classes to merge" }), nameBox = el("input", { type: "text", placeholder: "name", "aria-label": "Name of the merged class", style: "width:9em" });
+  const picks = el("div", { class: "buttons", role: "group", "aria-label": "Classes to merge" }), nameBox = el("input", { type: "text", placeholder: "new name", "aria-label": "Name of the merged class", style: "width:9em" });
   const mergeButton = button("Merge", merge, { "data-name": "merge", disabled: true }), splitButton = button("Undo all merging", () => { sync("merged", {}); regroup(); }, { "data-name": "split" });
   const chosen = new Set();
   roam(table);
@@ -97,8 +97,8 @@ export function render({ model, el: host }) {
   function count() {                               // other people
     r = figures(truth, pred, g.names.length, patient, names.length, only(), true, model.get("_folds"));
     say(sub, `${plural(r.total, "image")} of ${only() < 0 ? plural(names.length, "patient") : `patient ${model.get("patient")}`}; ${(r.total - r.right).toLocaleString("en")} predicted wrongly`);
-    overall.replaceChildren("accuracy ", el("span", { class: "num", "data-name": "accuracy" }, fmt(r.accuracy.value)), " ", ends(el("span", { class: "ci", "data-name": "accuracy-ci" }), r.accuracy),
-      " · macro F1 ", el("span", { class: "num", "data-name": "macro_f1" }, fmt(r.macro_f1)), " · κ ", el("span", { class: "num", "data-name": "kappa" }, fmt(r.kappa)));
+    overall.replaceChildren(told("accuracy "), el("span", { class: "num", "data-name": "accuracy" }, fmt(r.accuracy.value)), " ", ends(el("span", { class: "ci", "data-name": "accuracy-ci" }), r.accuracy),
+      told(" · macro F1 "), el("span", { class: "num", "data-name": "macro_f1" }, fmt(r.macro_f1)), " · κ ", el("span", { class: "num", "data-name": "kappa" }, fmt(r.kappa)));
     say(heed, cautions([r.accuracy]));
     const two = i => [el("div", { class: "num" }, fmt(i.value)), ends(el("div", { class: "ci" }), i)];
     perClass.replaceChildren(...r.per.map((p, j) => el("tr", { "data-class": j }, el("th", { scope: "row" }, g.names[j]), el("td", {}, p.n.toLocaleString("en")), el("td", {}, two(p.recall)), el("td", {}, two(p.precision)), el("td", {}, fmt(p.f1)))));
