@@ -248,6 +248,8 @@ def _rendered(name, context):
     parts = [(k, v) for k, v in names.items() if there.get(needs.get(k, 'title'))]
     return _unbroken(translated_page(page_template(name).render(parts=parts, **context)))
 
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #ba4161a7
 def _unbroken(page):
     "Intervals in a table's cells stay in one line; a translation has lost what kept them so"
     if language() == 'en': return page
@@ -288,6 +290,8 @@ def _facts(models, groups):
     if p.readers: known |= dict(readers=f"readers in the table: {', '.join(p.readers)}")
     return known
 
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #6c44f0b1
 def _checklists(known):
     from usbook.evidence.checklists import CHECKLISTS, CITATIONS, count_statuses, fill_checklist
     found = {name: fill_checklist(name, known) for name in CHECKLISTS}
@@ -505,6 +509,8 @@ def _differences(c):
                       for k, i in c.differences.items()])
     return _as_table(t, 'second minus first')
 
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #7f5dc483
 def _missed(f, name, several=False):
     "The false marks with the highest scores, and the lesions without any mark"
     d, score = f.dets, f.marks.fp_score
@@ -526,6 +532,8 @@ def _missed(f, name, several=False):
         wrong_note=translated(f'{said}.') + (f' {which}' if which else ''),
     )
 
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #b6c0371f
 @patch
 def report(
     self:Froc,
