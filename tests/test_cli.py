@@ -301,6 +301,21 @@ def test_stopped_in_an_epoch(done, tree, tmp_path, what, code, hint):
     assert hint in sentence(r, code)
     assert {p.name for p in (done[1]/'runs').iterdir()} == before
 
+def test_an_error_while_drawing_costs_no_number(tree, tmp_path, monkeypatch):
+    "A class named $\\frac{$ killed a finished run at 'writing the report', and its predictions were removed"
+    from usbook.core.settings import read_settings
+    from usbook.cli.study import machinery_of
+    from usbook.runs import run
+    from usbook.studies.images import Reading
+    where = dict(runs=str(tmp_path/'runs'), cache=str(tmp_path/'cache'), offline=True, weights='random')
+    s = read_settings(tmp_path, profile='test', data=str(tree), **where)
+    def fails(out): raise RuntimeError('mathtext')
+    monkeypatch.setattr(run, 'draw', fails)
+    with pytest.raises(RuntimeError):
+        run.reproduce(machinery_of('lung_signs'), s, ('frozen',), None, Reading(r'(P\d+)_'), progress=False)
+    left, = (tmp_path/'runs').glob('lung_signs-*')
+    assert {'results.json', 'predictions-resnet10t-frozen.csv'} <= {f.name for f in left.iterdir()}
+
 def test_disk_full_while_saving(monkeypatch, tmp_path):
     from usbook.core.files import write_folder
     from usbook.runs.run import run_name

@@ -233,6 +233,9 @@ def test_studies_of_others_are_listed(offered, tmp_path, monkeypatch, capsys):
     assert main(['list', '--json']) == 0
     out = capsys.readouterr()
     assert len(json.loads(out.out)) == 6 and 'two packages offer' in out.err
+    def gone(name): raise ModuleNotFoundError("No module named 'lab'")
+    monkeypatch.setattr(studies, 'files', gone)
+    assert main(['list', '--json']) == 0 and 'is broken (No module named' in capsys.readouterr().err
 
 
 def test_the_lab_shows_the_chapter_of_a_study(offered, tmp_path, monkeypatch, capsys):

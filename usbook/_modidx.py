@@ -606,6 +606,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'usbook.cli.study.bring_study': ('cli/study.html#bring_study', 'usbook/cli/study.py'),
                                   'usbook.cli.study.has_machinery': ('cli/study.html#has_machinery', 'usbook/cli/study.py'),
                                   'usbook.cli.study.machinery_of': ('cli/study.html#machinery_of', 'usbook/cli/study.py'),
+                                  'usbook.cli.study.offered_studies': ('cli/study.html#offered_studies', 'usbook/cli/study.py'),
                                   'usbook.cli.study.reproduce_study': ('cli/study.html#reproduce_study', 'usbook/cli/study.py'),
                                   'usbook.cli.study.studies_at': ('cli/study.html#studies_at', 'usbook/cli/study.py'),
                                   'usbook.cli.study.study_from': ('cli/study.html#study_from', 'usbook/cli/study.py')},

@@ -31,9 +31,8 @@ def _listed(s, name=''):
 
 def _listed_others():
     "Studies that installed packages offer, and those whose folders lie here"
-    from usbook.cli.study import studies_at
-    from usbook.studies.study import packaged_studies
-    try: offered = packaged_studies().values()
+    from usbook.cli.study import offered_studies, studies_at
+    try: offered = offered_studies()
     except BadInput as e:
         say(told(e))
         offered = ()

@@ -76,11 +76,10 @@ def _fill(lab, fresh):
 
 def _bring_offered(out):
     "The chapters and exercises of studies that installed packages offer"
-    from usbook.cli.study import bring_study
-    from usbook.studies.study import packaged_studies
-    try: offered = packaged_studies()
+    from usbook.cli.study import bring_study, offered_studies
+    try: offered = offered_studies()
     except BadInput: return # usbook list says why
-    for name, study in offered.items(): bring_study(study, out/name)
+    for study in offered: bring_study(study, out/study.id)
 
 def _in_language(src, name):
     "A notebook as it is read in the language of the session; any other file as it is"
