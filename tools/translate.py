@@ -712,7 +712,18 @@ COMPOSED = {
     'Comparing': '比较',
     'formula': '公式',
     'here': '本章',
+    '{k} of {n} images were used ({k2} of {n2} patients), because the profile {profile} takes no more patients; '
+    'all are used with --profile {profile2}.':
+    '只用了 {n} 幅图像中的 {k} 幅（{n2} 名患者中的 {k2} 名），因为配置 {profile} 不取更多患者；'
+    '用 --profile {profile2} 则全部采用。',
+    'Note:': '备注：',
     'sites': '机构',
+    'cropping': '裁剪',
+    'photographs': '照片',
+    'networks': '网络',
+    'licence': '许可',
+    'atresia': '胆道闭锁',
+    'no_atresia': '非胆道闭锁',
     'one': '一个',
     'kept': '保留',
     '{arch}, {n} pixels for {who}': '{arch}，{n} 像素，代替 {who}',
@@ -757,11 +768,11 @@ COMPOSED = {
     '{a} − {b}：{d}（{d2} 个百分点），不配对 p {p}。配对（精确 McNemar）的 p 不能由这些计数得出：'
     '它介于 {low} 和 {high} 之间，若不一致对子中较小的一格至多为 {n}，则小于 {limit}。',
     'at {r} false positives per {per} the second finds more lesions ({value}, 95 % interval {low} to {high})':
-    '每个{per} {r} 个假阳性时，第二个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
+    '假阳性数（按{per}计）为 {r} 时，第二个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
     'at {r} false positives per {per} the first finds more lesions ({value}, 95 % interval {low} to {high})':
-    '每个{per} {r} 个假阳性时，第一个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
+    '假阳性数（按{per}计）为 {r} 时，第一个找到的病灶更多（{value}，95 % 置信区间 {low} 至 {high}）',
     'at {r} false positives per {per} the difference is open ({value}, 95 % interval {low} to {high})':
-    '每个{per} {r} 个假阳性时，差别未定（{value}，95 % 置信区间 {low} 至 {high}）',
+    '假阳性数（按{per}计）为 {r} 时，差别未定（{value}，95 % 置信区间 {low} 至 {high}）',
 }
 
 # shown alone, as heads of tables and labels; further words are added here ('_' stands for a blank)

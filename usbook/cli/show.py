@@ -227,8 +227,8 @@ def show_notes(notes:list,  # sentences
                out=None     # a console; None: a new one
               ):
     "Print what else a reader must know, one line each"
-    out, note = out or console(), translated('Note')
-    for n in notes: out.print(f'{note}: {translated(one_line(str(n), 2000))}', style='dim', soft_wrap=True)
+    out, note = out or console(), translated('Note: ').replace('： ', '：')
+    for n in notes: out.print(f'{note}{translated(one_line(str(n), 2000))}', style='dim', soft_wrap=True)
 
 # %% ../../nbs/cli/01_show.ipynb #06939106
 MOST_CLASSES = 60 # so many are shown one by one in a terminal

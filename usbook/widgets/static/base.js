@@ -24,7 +24,11 @@ export function speak(table) {                     // {source: translation}
   const exact = new Map(), patterns = [];
   for (const [source, target] of Object.entries(table)) {
     const parts = source.split(/\{([A-Za-z_]\w*)\}/);
-    if (parts.length === 1) { exact.set(source, target); continue; }
+    if (parts.length === 1) {
+      exact.set(source, target);
+      if (/^\(.*\)$/.test(source) && /^[（(].*[）)]$/.test(target) && !(source.slice(1, -1) in table)) exact.set(source.slice(1, -1), target.slice(1, -1));
+      continue;
+    }
     const fixed = parts.filter((_, i) => i % 2 === 0), names = parts.filter((_, i) => i % 2);
     const body = fixed.map((f, i) => f.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (i < names.length ? (names[i].startsWith("_") ? "([\\w']{0,8} ?)" : names.indexOf(names[i]) < i ? `(\\${names.indexOf(names[i]) + 1})` : "([^]*?)") : "")).join("");
     const figures = names.map((n, i) => COUNT.test(n) || COUNTED.test(fixed[i + 1]));
