@@ -330,3 +330,26 @@ def test_the_top_audits_a_study_by_its_name(tmp_path):
 def test_importing_the_package_is_light():
     code = "import sys, usbook; dir(usbook); assert not {'numpy', 'pandas', 'torch'} & set(sys.modules)"
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
+
+
+def test_probabilities_of_one_decimal_were_refused_without_a_remedy():
+    table = pd.DataFrame(dict(image=['1', '2'], patient=['a', 'b'], target=['x', 'y'], p_x=[.3, .8], p_y=[.3, .1],
+                              p_z=[.3, .1]))
+    with pytest.raises(BadInput, match='sum to 0.9; they must sum to 1 within 0.02; write more decimals'):
+        Predictions(table)
+    with pytest.raises(BadInput, match='within 0.02$'): Predictions(table.assign(p_z=[.35, .1]))
+
+
+def test_a_table_without_patients_did_not_name_independent(tmp_path, capsys):
+    "usbook evaluate has --independent, usbook compare has not"
+    from usbook.cli.main import main
+    f = tmp_path/'x.csv'
+    f.write_text('image,target,p_a,p_b\n1,a,.8,.2\n2,b,.3,.7\n')
+    assert main(['evaluate', str(f)]) == 2 and 'no column patient' in (err := capsys.readouterr().err)
+    assert '--independent' in err and main(['evaluate', str(f), '--independent']) == 0
+    capsys.readouterr()
+    assert main(['compare', str(f), str(f)]) == 2 and 'independent=' not in (err := capsys.readouterr().err)
+    assert 'no column patient' in err and '--independent' not in err
+    f.write_text('filename,truth,p_a,p_b\n1,a,.8,.2\n2,b,.3,.7\n')
+    assert main(['evaluate', str(f)]) == 2
+    assert '--columns' in (err := capsys.readouterr().err) and '--independent' in err

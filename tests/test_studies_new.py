@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from usbook.core.errors import BadInput
+from usbook.learn.recipe import Recipe
+from usbook.studies.kinds import WAYS
 from usbook.studies import study as studies
 from usbook.studies.new import as_notebook, new_study
 from usbook.studies.own import own_machinery, own_plans
@@ -146,6 +148,62 @@ def test_a_slip_is_named(folder, old, new, said):
     assert said in str(e.value) and '\n' not in str(e.value)
 
 
+COUNT = '# printed = 0.90 and epochs = "many" mean nothing here\n'
+LINES = [
+    ('[run]', '[[published]]\nname = "accuracy"\nprinted = 0.90\n\n[run]', 'printed = 0.90'),
+    ('id = "thyroid"', 'id = "head_ct"', 'id = "head_ct"'), ('id = "thyroid"', 'id = "a-b"', 'id = "a-b"'),
+    ('[run]', '[run]\nepochs = "many"', 'epochs = "many"'), ('[run]', 'run.epochs = "many"\n[[claims]]', 'run.epochs'),
+    ('holds_if = "balanced_accuracy > .75"', 'holds_if = [\n  "accuracy > .5", # acuracy\n  "acuracy > .5",\n]',
+     '  "acuracy > .5"'),
+    ('holds_if = "balanced_accuracy > .75"', 'hold_if = "balanced_accuracy > .75"', 'hold_if'),
+    ('[classes]', '[classes]\nodd = 3', 'odd = 3'), ('unknown = [', 'unknown = [\n  "3",\n  3,', '  3,'),
+]
+
+
+@pytest.mark.parametrize('old,new,at', LINES, ids=[o[2].strip() for o in LINES])
+def test_the_line_of_a_slip_was_that_of_an_earlier_text_alike(folder, old, new, at):
+    "The line was searched by the value's text, which a comment or another table may hold too"
+    changed(folder, old, new)
+    changed(folder, 'id = ', COUNT + '# hold_if, odd = 3,   3, "acuracy"\nid = ')
+    lines = (folder/'study.toml').read_text(encoding='utf-8').split('\n')
+    line = next(n for n, o in enumerate(lines, 1) if o.startswith(at))
+    with pytest.raises(BadInput, match=f'line {line}: '): get_study(str(folder))
+
+
+@pytest.mark.parametrize('slip,need', [
+    ('size = "big"', 'a whole number'), ('epochs = "many"', 'a whole number'), ('epochs = 2.5', 'a whole number'),
+    ('batch = true', 'a whole number'), ('flip = 1', 'true or false'), ('lr = nan', 'a number'), ('arch = 3', 'a text'),
+    ('images = 3', 'a text'), ('patients = "("', 'a regular expression'), ('precision = "int8"', 'one of auto'),
+    ('difficulty = "hard"', 'a number'), ('folds = -1', 'a whole number from 0 to 50')])
+def test_a_value_of_run_that_nothing_can_use_was_accepted_or_a_crash(tmp_path, slip, need):
+    folder = new_study(tmp_path/'mine', ['a', 'b'])
+    text = (folder/'study.toml').read_text(encoding='utf-8').replace('size = 128', '').replace('flip = false', '')
+    (folder/'study.toml').write_text(text.replace('[run]', f'[run]\n{slip}', 1), encoding='utf-8')
+    with pytest.raises(BadInput) as e: get_study(str(folder))
+    key = slip.split(' =')[0]
+    line = next(n for n, o in enumerate((folder/'study.toml').read_text().split('\n'), 1) if o.startswith(slip))
+    assert f'study.toml: line {line}: run.{key} is ' in str(e.value) and f'has to be {need}' in str(e.value)
+
+
+def test_every_key_of_run_has_its_limits():
+    "A field added to a recipe without limits would end in a KeyError"
+    for kind in studies.KINDS_OF_TASK:
+        for key in ('no key', *vars(WAYS[kind].recipe if kind in WAYS else Recipe()), 'folds', 'difficulty', 'images'):
+            with pytest.raises(BadInput, match=f'run.{key} is '): studies._run({key: []}, kind, '', 'study.toml')
+
+
+def test_a_division_by_zero_left_a_claim_untested_without_a_reason(folder):
+    from usbook.predictions.predictions import toy_predictions
+    from usbook.studies.machinery import Measured, decide_claims
+    changed(folder, '"balanced_accuracy > .75"', '["accuracy > 0", "kappa / (kappa - kappa) > 0"]')
+    with pytest.raises(BadInput, match=r"line \d+: 'kappa / \(kappa - kappa\) > 0' always divides by zero"):
+        get_study(str(folder))
+    changed(folder, 'kappa / (kappa - kappa)', 'kappa / (precision.benign - precision.malignant)')
+    everything_right = toy_predictions(6, 4, ('benign', 'malignant'), skill=60.)
+    a, _ = decide_claims(get_study(str(folder)), Measured(tables=dict(frozen=everything_right)))
+    assert a.verdict == 'not tested' and 'not tested (it divides by zero, or a metric in it does not exist)' in a.reason
+
+
 def test_classes_that_the_images_do_not_have(folder, tmp_path, monkeypatch, capsys):
     "A study whose images had other classes was run as somebody's own images, and no claim of it was tested"
     from conftest import make_tree
@@ -171,7 +229,18 @@ def test_packages_offer_studies(folder, monkeypatch):
     monkeypatch.setattr(studies, 'files', lambda name: folder)
     assert get_study('thyroid') == read_study(folder/'study.toml')
     offered *= 2
-    with pytest.raises(BadInput, match='two packages'): get_study('thyroid')
+    with pytest.raises(BadInput, match='two packages') as e: get_study('thyroid')
+    assert str(e.value).count(f'{folder}/study.toml') == 2 and str(e.value).count('line 4') == 2
+
+
+def test_a_packaged_study_whose_package_is_gone_ended_in_a_traceback(monkeypatch, capsys):
+    from usbook.cli.main import main
+    gone = SimpleNamespace(value='no_such_package_here', dist=SimpleNamespace(name='usbook-thyroid'))
+    monkeypatch.setattr(studies, 'entry_points', lambda group: [gone])
+    for command in ('audit', 'reproduce'):
+        assert main([command, 'thyroid']) == 2
+        err = capsys.readouterr().err.strip()
+        assert 'usbook-thyroid' in err and 'no_such_package_here' in err and '\n' not in err
 
 
 def test_a_finished_toml_gets_its_folder(folder, tmp_path, monkeypatch):
@@ -235,7 +304,7 @@ def test_studies_of_others_are_listed(offered, tmp_path, monkeypatch, capsys):
     assert len(json.loads(out.out)) == 6 and 'two packages offer' in out.err
     def gone(name): raise ModuleNotFoundError("No module named 'lab'")
     monkeypatch.setattr(studies, 'files', gone)
-    assert main(['list', '--json']) == 0 and 'is broken (No module named' in capsys.readouterr().err
+    assert main(['list', '--json']) == 0 and 'the package lab offers a study and is broken' in capsys.readouterr().err
 
 
 def test_the_lab_shows_the_chapter_of_a_study(offered, tmp_path, monkeypatch, capsys):

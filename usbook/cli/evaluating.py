@@ -35,7 +35,7 @@ def _read(args, path):
     from usbook.predictions.reading import read_predictions
     from usbook.core.progress import alive
     with alive(f'reading {short_path(path)}'):
-        p = read_predictions(path, args.columns or '', getattr(args, 'independent', False), args.truth)
+        p = read_predictions(path, args.columns or '', getattr(args, 'independent', None), args.truth)
         return combine(p, args.per, args.how) if args.per else p
 
 def _names(paths):

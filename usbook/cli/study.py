@@ -87,9 +87,7 @@ def studies_at(here    # a folder
 def offered_studies()->list: # of `Study`
     "The studies of installed packages"
     from usbook.studies.study import packaged_studies
-    try: return [*packaged_studies().values()]
-    except ImportError as e:
-        raise BadInput(f'a package that offers a study is broken ({e})', remedy='install it again') from None
+    return [*packaged_studies().values()]
 
 def bring_study(study:Study, # with a folder of its own
                 out,         # folder to fill

@@ -76,12 +76,19 @@ def _normalised(sheet, prob, classes):
     off = abs(total - 1)
     per_cent = ok.any() and abs(np.median(total[ok]) - 100) < 2
     hint = 'these look like per cent, divide by 100' if per_cent else f'they must sum to 1 within {SUM_WITHIN}'
+    if not per_cent and _rounded(prob[ok]): hint += '; write more decimals, one is too few'
     sheet.add(ok & (off > SUM_WITHIN + 1e-9), 'p_' + classes[0],
               lambda i: f'the probabilities sum to {total[i]:.6g}; {hint}')
     n, most = int((off[ok] > 1e-3).sum()), off[ok].max(initial=0)
     notes = (f'The probabilities of {n} of {len(prob)} rows were divided by their sum, which was off by up to '
              f'{most:.3f}.',) if n else ()
     return np.divide(prob, total[:, None], out=prob.copy(), where=(ok & (off > 1e-12) & (total > 0))[:, None]), notes
+
+def _rounded(prob):
+    "Whether probabilities have one decimal, and sums that are off by no more than that explains"
+    x, k = 10*prob, prob.shape[1]
+    return bool((abs(x - x.round()) < 1e-6).all() and (abs(prob.sum(1) - 1) <= .05*k + 1e-6).all())
+
 
 # %% ../../nbs/predictions/00_predictions.ipynb #767637d2
 def _checked(sheet, classes):

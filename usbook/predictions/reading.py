@@ -191,7 +191,18 @@ def _unconfirmed(sheet, found, independent):
     spec = ','.join(f'{k}={v}' for k, v in found.items())
     said = ', '.join(f'{v} is {k}' for k, v in list(found.items())[:6])
     remedy = f"if {said}, confirm it with --columns {spec if len(spec) < 160 else 'auto'}"
+    if independent is False and 'patient' not in sheet and 'patient' not in found: remedy += f'; {_WHOSE}'
     return what, sheet.where, None, remedy
+
+_WHOSE = 'add a column patient, or say --independent (independent=True) if no two images are of one patient'
+
+def _need_patients(sheet):
+    "Refuse a table that doesn't say whose its images are, with both ways out"
+    if 'patient' in sheet: return
+    head = [str(o) for o in sheet.table.columns]
+    if nearest('patient', head, .75) or not {'image', 'target'} <= set(head): return # has a sentence of its own
+    has = ', '.join(head)[:200]
+    raise BadInput(f'has no column patient; it has {has}', sheet.where, remedy=_WHOSE)
 
 def _completed(sheet, independent):
     "Names of images, and patients by your word, where a table has none"
@@ -320,7 +331,7 @@ def _has_classes(sheet, head):
 def read_predictions(
     given,             # a path (CSV, TSV, Excel, Parquet), a DataFrame, a dict of arrays, or predictions
     columns='',        # 'patient=subject,target=y_true'; a dict of these; 'auto': whatever is recognised; '': nothing
-    independent=False, # a table without patients is taken, and every image is a patient of its own
+    independent=False, # True: a table without patients is taken, each image a patient of its own; None: never
     truth=None         # a table with image, and the patient and target that `given` lacks: path or DataFrame
 )->Predictions:        # its notes say what was recognised
     "Predictions from a table of any tool"
@@ -335,5 +346,6 @@ def read_predictions(
     _no_ranks(sheet, found)
     if found: notes.append('Read as ' + ', '.join(f'{o}: {c}' for o, c in found.items()) + '.')
     _renamed(sheet, found)
+    if independent is False: _need_patients(sheet)
     classes, more = _classes(sheet, positive, bool(columns))
     return Predictions(sheet, classes, _meta(given), sheet.where, (*notes, *more, *_completed(sheet, independent)))

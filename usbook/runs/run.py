@@ -107,8 +107,7 @@ def _same_classes(study, images, settings):
     "Images that a study's own text names show the classes that it names; any other folder holds what it holds"
     named = study.kind and settings.data == 'sample' and study.run.get('images')
     if not named or set(images.classes) == set(study.classes): return
-    lines = study.file.read_text(encoding='utf-8').splitlines()
-    at = next((i for i, l in enumerate(lines, 1) if l.replace(' ', '').startswith('images=')), 0)
+    at = study.line('run', 'images')
     raise BadInput(f"line {at}: the images show {', '.join(images.classes)}, and the classes of the study are "
                    f"{', '.join(study.classes)}", study.file, remedy='name them alike')
 

@@ -7,7 +7,6 @@ __all__ = ['own_plans', 'own_measures', 'measure_own', 'own_machinery']
 
 # %% ../../nbs/studies/11_own.ipynb #578a0b34
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,39 +19,26 @@ from .machinery import Machinery, Measured, Plan
 from .study import Study
 
 # %% ../../nbs/studies/11_own.ipynb #bf0126ad
-_RUN = ('folds', 'seeds', 'images', 'patients', 'difficulty') # what [run] may hold beside the recipe's words
-
 def own_plans(study:Study # with a kind
              )->dict:     # profile -> `Plan`
     "The plans of a study that has no module: its [run] on top of the usual ones"
     usual = WAYS[study.kind].recipe if study.kind in WAYS else Recipe('resnet10t', size=128, views=4)
-    words = tuple(f.name for f in fields(usual))
-    for k in study.run:
-        if k in (*words, *_RUN): continue
-        near = get_close_matches(k, (*words, *_RUN), 1)
-        raise BadInput(f'run.{k} is unknown' + (f'; {near[0]}?' if near else ''), study.file or study.id)
-    mine = {k: v for k, v in study.run.items() if k in words}
-    try: recipe = replace(usual, **mine)
-    except TypeError as e: raise BadInput(f'[run] is no recipe ({e})', study.file) from None
-    folds, seeds = (_count(study, k) for k in ('folds', 'seeds'))
-    most = seeds or (1 if study.kind in WAYS else 3)
+    words = [f.name for f in fields(usual)]
+    recipe = replace(usual, **{k: v for k, v in study.run.items() if k in words})
+    folds, seeds = study.run.get('folds', 3), study.run.get('seeds', 1)
+    most = study.run.get('seeds', 1 if study.kind in WAYS else 3)
     return dict(
-        test=Plan(_small(recipe), patients=20 if study.kind == 'segmentation' else 40, seeds=seeds or 1),
-        quick=Plan(recipe, folds=3 if folds is None else folds, seeds=seeds or 1),
+        test=Plan(_small(recipe), patients=20 if study.kind == 'segmentation' else 40, seeds=seeds),
+        quick=Plan(recipe, folds=folds, seeds=seeds),
         workshop=Plan(recipe, folds=5, seeds=most),
         full=Plan(replace(recipe, size=max(recipe.size, 224)), folds=5, seeds=most),
     )
-
-def _count(study, name):
-    "run.folds or run.seeds; None where it is not given"
-    n, least = study.run.get(name), dict(folds=0, seeds=1)[name]
-    if n is None or type(n) is int and least <= n <= 50: return n
-    raise BadInput(f'run.{name} is {n!r}; it has to be a whole number from {least} to 50', study.file or study.id)
 
 def _small(recipe):
     "A recipe that takes seconds"
     small = replace(recipe, size=min(recipe.size, 64), epochs=2, batch=min(recipe.batch, 16))
     return replace(small, views=1) if hasattr(small, 'views') else small
+
 
 # %% ../../nbs/studies/11_own.ipynb #119f5f1e
 def own_measures(study:Study # with names under [measures]

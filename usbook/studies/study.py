@@ -8,11 +8,13 @@ __all__ = ['KINDS_OF_TASK', 'HOW_MANY', 'MODE_ARMS', 'STUDIES', 'Change', 'Verdi
 
 # %% ../../nbs/studies/01_study.ipynb #2a469740
 import os
+import re
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from importlib.resources import files
+from math import isnan
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -22,7 +24,8 @@ from ..core.files import as_json, digest, regular_file
 from ..core.interval import Interval, interval_text
 from ..evidence.decide import VERDICTS, decide, together
 from ..evidence.audit.printed import Published, published
-from .formula import Condition, check_names, read_condition
+from ..learn.recipe import DetectRecipe, Recipe, SegRecipe
+from .formula import Condition, calculate, check_names, read_condition
 
 # %% ../../nbs/studies/01_study.ipynb #702f8831
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def decide(self:Claim,
     from usbook.evidence.power import patients_to_decide
     got = [(c, measured.get(c.expression)) for c in self.conditions]
     each = [decide(x, c.rule, c.limit) for c, x in got]
-    why = [f'{c}: {d}' for (c, _), d in zip(got, each)]
+    why = [f'{c}: {d}{_without(c, x, d)}' for (c, x), d in zip(got, each)]
     ours = [f'{c.expression} {interval_text(x)}' for c, x in got if x is not None]
     def least(kind): return min((getattr(d, kind) for d in each if getattr(d, kind) is not None), default=None)
     open = [
@@ -96,6 +99,14 @@ def decide(self:Claim,
         needed,
         tuple((x, c.rule, c.limit) for c, x in got) if known else (),
     )
+
+def _without(condition, x, decision):
+    "Why something measured has no value or no interval, in brackets"
+    if not isinstance(x, Interval) or not x.note or decision.reason != x.note: return ''
+    if decision.verdict == 'not tested' and '/' in condition.expression:
+        return ' (it divides by zero, or a metric in it does not exist)'
+    return f' ({x.note})'
+
 
 # %% ../../nbs/studies/01_study.ipynb #80107e10
 @dataclass(frozen=True)
@@ -201,19 +212,85 @@ _OTHERS = (
     'claims',
 )
 
-def _parsed(text, where):
-    "TOML as a dict, or one sentence"
+def _loads(text):
+    "TOML as a dict"
     if sys.version_info >= (3, 11): import tomllib
     else: import tomli as tomllib
-    try: return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as e:
+    return tomllib.loads(text)
+
+def _parsed(text, where):
+    "The same, or one sentence"
+    try: return _loads(text)
+    except (RecursionError, ValueError) as e:
         raise BadInput(
             f'is no TOML ({str(e)[:100]})', where, remedy='compare it with one of the studies of usbook'
         ) from None
 
-def _line(text, piece): # the number of the line that holds `piece`, for a sentence
-    at = next((i for i, l in enumerate(text.splitlines(), 1) if str(piece) in l), 0)
+
+# %% ../../nbs/studies/01_study.ipynb #80f5dcea
+def _statements(text):
+    "The statements of a TOML text, each with the number of its first line and what it says alone"
+    first, lines = 1, text.split('\n')
+    for last in range(1, len(lines) + 1):
+        some = '\n'.join(lines[first - 1:last])
+        try: said = _loads(some)
+        except ValueError: continue # a list or a text goes on in the next line
+        if said: yield first, some, said
+        first = last + 1
+
+def _header(said, count):
+    "The path of the table that a header begins; entries of a list are counted"
+    here = ()
+    while said:
+        (key, said), = said.items()
+        here += key,
+        if isinstance(said, list): said, count[here] = said[0], count.get(here, -1) + 1
+        if here in count: here += count[here],
+    return here
+
+def _depth(said, path):
+    "How many steps of a path there are"
+    for n, step in enumerate(path):
+        if not isinstance(said, (dict, list)): return n
+        try: said = said[step]
+        except (KeyError, IndexError): return n
+    return len(path)
+
+def _row(some, path):
+    "In which line of a statement an entry of its list ends, from 0"
+    lines = some.split('\n')
+    if not any(isinstance(step, int) for step in path): return 0
+    for n in range(1, len(lines)):
+        try:
+            if _depth(_loads('\n'.join(lines[:n]) + '\n]'), path) == len(path): return n - 1
+        except ValueError: continue
+    return len(lines) - 1
+
+
+# %% ../../nbs/studies/01_study.ipynb #e59407f3
+def _at(text, path):
+    "The line of a value, or of what is around it where it is missing; 0 where neither is there"
+    found, deepest, here, count = 0, 0, (), {}
+    for first, some, said in _statements(text):
+        if header := some.lstrip().startswith('['): here = _header(said, count)
+        if here[:len(path)] != path[:len(here)]: continue
+        deep = min(len(here), len(path)) if header else len(here) + _depth(said, path[len(here):])
+        if deep <= deepest or not header and deep <= len(here): continue
+        found, deepest = first, deep
+        if deep == len(path) and not header: found += _row(some, path[len(here):])
+    return found
+
+def _line(text, *path): # the same, for a sentence
+    at = _at(text, path)
     return f'line {at}: ' if at else ''
+
+@patch
+def line(self:Study,
+         *path  # keys and places in lists: 'run', 'size', or 'claims', 0, 'holds_if'
+        )->int: # 0 where it has no file, or the file has nothing there
+    "The line of its study.toml where something is written, whatever the same text means elsewhere in the file"
+    return _at(self.file.read_text(encoding='utf-8'), path) if self.file else 0
+
 
 # %% ../../nbs/studies/01_study.ipynb #2ac4d11c
 _NAMED = {'*': str}  # a table of texts with any names
@@ -228,19 +305,24 @@ _SHAPES = dict(
     summary=str,
     summary_zh=str,
     unknown=[str],
-    published=[{'name': str, 'source': str, 'arm': str, 'class': str, 'per_class': dict, 'per_arm': dict}],
-    claims=[{'id': str, 'text': str, 'paper': str, 'test': str, 'changes': [{'was': str, 'why': str}]}],
+    published=[dict(name=str, source=str, arm=str, printed=object, per_class=dict, per_arm=dict) | {'class': str}],
+    claims=[dict(id=str, text=str, paper=str, test=str, holds_if=object, ours=bool,
+                 changes=[dict(date=object, was=str, why=str)])],
 )
-_WORDS = {str: 'a text between quotes', dict: 'a table'}
+_WORDS = {str: 'a text between quotes', dict: 'a table', bool: 'true or false'}
 
-def _misshapen(v, shape, name):
-    "What keeps a value from having the shape that a study's file needs; '' where nothing does"
-    if isinstance(shape, type): return '' if isinstance(v, shape) else f'{name} has to be {_WORDS[shape]}'
+def _misshapen(v, shape, name, path):
+    "What keeps a value from having the shape that a study's file needs, and its path; None where nothing does"
+    if isinstance(shape, type): return None if isinstance(v, shape) else (f'{name} has to be {_WORDS[shape]}', path)
     if not isinstance(v, type(shape)):
-        return f'{name} has to be {"a table" if isinstance(shape, dict) else "a list"}'
-    if isinstance(shape, list): parts = [(o, shape[0], f'an entry of {name}') for o in v]
-    else: parts = [(o, shape.get(k, shape.get('*')), f'{k} of {name}') for k, o in v.items()]
-    return next((w for o, s, n in parts if s and (w := _misshapen(o, s, n))), '')
+        return f'{name} has to be {"a table" if isinstance(shape, dict) else "a list"}', path
+    if isinstance(shape, list): parts = [(o, shape[0], f'an entry of {name}', (*path, i)) for i, o in enumerate(v)]
+    else:
+        if odd := next((k for k in v if not {k, '*'} & set(shape)), None):
+            near = get_close_matches(odd, shape, 1)
+            return f'{name} has a key {odd!r} that is unknown' + (f'; {near[0]}?' if near else ''), (*path, odd)
+        parts = [(o, shape.get(k, shape.get('*')), f'{k} of {name}', (*path, k)) for k, o in v.items()]
+    return next((w for o, s, n, p in parts if (w := _misshapen(o, s, n, p))), None)
 
 
 # %% ../../nbs/studies/01_study.ipynb #7eebb726
@@ -256,38 +338,49 @@ def _checked(d, text, where):
     for k in _TEXTS:
         if not isinstance(d[k], str): raise BadInput(f'{_line(text, k)}{k} has to be a text between quotes', where)
     for k, shape in _SHAPES.items():
-        if k in d and (wrong := _misshapen(d[k], shape, k)): raise BadInput(f'{_line(text, k)}{wrong}', where)
+        if k not in d or not (wrong := _misshapen(d[k], shape, k, (k,))): continue
+        raise BadInput(f'{_line(text, *wrong[1])}{wrong[0]}', where)
     return d
 
 # %% ../../nbs/studies/01_study.ipynb #b90a1ff5
-def _printed(entry, source, text, where):
+def _printed(entry, place, source, text, where):
     "All `Published` of one entry"
-    def one(printed, **of):
+    def one(printed, *path, **of):
+        at = _at(text, (*place, *path))
         if not isinstance(printed, str):
-            raise BadInput(
-                f'{_line(text, entry.get("name"))}{printed!r} has to be written between quotes, as printed', where
-            )
+            raise BadInput(f'line {at}: {printed!r} has to be written between quotes, as printed', where)
         try: return published(entry['name'], printed, source=entry.get('source', source), **of)
-        except BadInput as e: raise BadInput(f'{_line(text, printed)}{e.what}', where) from None
-    if 'name' not in entry: raise BadInput('a [[published]] has no name', where)
-    rest = {k: entry.get(f'per_{k}', {}).items() for k in ('class', 'arm')}
-    own = [one(entry['printed'], arm=entry.get('arm', ''), label=entry.get('class', ''))] if 'printed' in entry else []
-    return [*own, *(one(p, label=c) for c, p in rest['class']), *(one(p, arm=a) for a, p in rest['arm'])]
+        except BadInput as e: raise BadInput(f'line {at}: {e.what}', where) from None
+    if 'name' not in entry: raise BadInput(f'{_line(text, *place)}a [[published]] has no name', where)
+    rest = {k: entry.get(k, {}).items() for k in ('per_class', 'per_arm')}
+    own = {} if 'printed' not in entry else dict(arm=entry.get('arm', ''), label=entry.get('class', ''))
+    return [*([one(entry['printed'], 'printed', **own)] if own else []),
+            *(one(p, 'per_class', c, label=c) for c, p in rest['per_class']),
+            *(one(p, 'per_arm', a, arm=a) for a, p in rest['per_arm'])]
+
 
 # %% ../../nbs/studies/01_study.ipynb #27251748
-def _claim(entry, d, text, where):
-    "One `Claim`, its formulas read and their names looked up"
+def _claim(entry, place, text, where):
+    "One `Claim`, its formulas read"
     lost = [k for k in ('id', 'text', 'paper', 'test', 'holds_if') if k not in entry]
-    if lost: raise BadInput(f'{_line(text, entry.get("text", "[[claims]]"))}a claim has no {lost[0]!r}', where)
-    holds, conditions = entry['holds_if'], []
-    if misshapen := '' if isinstance(holds, str) else _misshapen(holds, [str], 'holds_if'):
-        raise BadInput(f'{_line(text, entry["text"])}{misshapen}', where)
-    for formula in [holds] if isinstance(holds, str) else holds:
+    if lost: raise BadInput(f'{_line(text, *place)}a claim has no {lost[0]!r}', where)
+    holds, place, conditions = entry['holds_if'], (*place, 'holds_if'), []
+    if wrong := None if isinstance(holds, str) else _misshapen(holds, [str], 'holds_if', place):
+        raise BadInput(f'{_line(text, *wrong[1])}{wrong[0]}', where)
+    for k, formula in enumerate([holds] if isinstance(holds, str) else holds):
+        at = _at(text, (*place, k))
         try: conditions.append(read_condition(formula))
-        except BadInput as e: raise BadInput(f'{_line(text, formula)}{e.what}', where, remedy=e.remedy) from None
+        except BadInput as e: raise BadInput(f'line {at}: {e.what}', where, remedy=e.remedy) from None
+        if _no_value(conditions[-1]): raise BadInput(f'line {at}: {formula!r} always divides by zero', where)
     changes = tuple(Change(*(str(h.get(k, '')) for k in ('date', 'was', 'why'))) for h in entry.get('changes', ()))
     return Claim(entry['id'], entry['text'], entry['paper'], entry['test'], tuple(conditions),
                  bool(entry.get('ours')), changes)
+
+def _no_value(condition):
+    "Whether a formula divides by zero whatever its metrics are"
+    def some(step): return {n: (k*step + .3) % 1 for k, n in enumerate(condition.names, 1)}
+    return all(isnan(calculate(condition.tree, some(step).get)) for step in (.618, .137, .731))
+
 
 # %% ../../nbs/studies/01_study.ipynb #bccfd847
 KINDS_OF_TASK = dict(classes='one label per image', grades='one label per image, in an order',
@@ -318,6 +411,45 @@ def wrong_classes(kind:str,   # one of `KINDS_OF_TASK`
     some = f'{least} or more' if most is None else f'{least} or {most}' if most > least else f'{least}'
     return f'{n} class{"es"*(n != 1)}; a study of the kind {kind} has {some}'
 
+# %% ../../nbs/studies/01_study.ipynb #018ce36c
+_RUN = dict(folds=0, seeds=1, images='', patients='', difficulty=.8) # what [run] may hold beside the recipe's words
+_CHOICES = dict(precision=('auto', 'float32', 'bfloat16'), channels=tuple(range(32, 513, 32)))
+_LIMITS = dict(
+    folds=(0, 50), seeds=(1, 50), difficulty=(0, 1), size=(16, 2048), epochs=(1, 1000), batch=(1, 1024), lr=(1e-7, 1),
+    lr_mult=(1e-3, 1e6), rotate=(0, 180), zoom=(1, 10), lighting=(0, 1), views=(1, 100), dropout=(0, .95),
+    every=(1, 1000), gap=(1, 1000), convs=(0, 16), levels=(1, 5), shift=(0, 1), marks=(1, 1000), min_score=(0, 1),
+) # key of [run] -> least and most
+
+def _run(run, kind, text, where):
+    "What a study's [run] says, or a sentence on the first key that no training could use"
+    recipe = dict(detection=DetectRecipe, segmentation=SegRecipe).get(kind, Recipe)
+    usual = {f.name: f.default for f in fields(recipe)} | _RUN
+    for name, v in run.items():
+        if name in usual and not (need := _needed(name, v, usual[name])): continue
+        at = _at(text, ('run', name))
+        if name in usual: raise BadInput(f'line {at}: run.{name} is {v!r}; it has to be {need}', where)
+        near = get_close_matches(name, usual, 1)
+        raise BadInput(f'line {at}: run.{name} is unknown' + (f'; {near[0]}?' if near else ''), where)
+    return run
+
+def _needed(key, v, usual):
+    "What a value of [run] has to be; '' where it is"
+    if key in _CHOICES:
+        known = ', '.join(map(str, _CHOICES[key]))
+        return '' if v in _CHOICES[key] else f'one of {known}'
+    if isinstance(usual, (bool, str)):
+        if type(v) is not type(usual): return _WORDS[type(usual)]
+        return 'a regular expression' if key == 'patients' and not _pattern(v) else ''
+    least, most = _LIMITS[key]
+    if type(v) in (int, type(usual)) and least <= v <= most: return ''
+    if isinstance(usual, int): return f'a whole number from {least} to {most}'
+    return f'a number from {least:g} to {most:g}'
+
+def _pattern(text):
+    try: return re.compile(text)
+    except (re.error, RecursionError, OverflowError): return None
+
+
 # %% ../../nbs/studies/01_study.ipynb #ec0e869d
 def read_study(file,         # path of a TOML file
                names=True    # look up every name of its formulas; False is quicker
@@ -327,10 +459,11 @@ def read_study(file,         # path of a TOML file
     try: text = (Path(file) if isinstance(file, str) else file).read_text(encoding='utf-8')
     except (OSError, UnicodeDecodeError) as e: raise BadInput(f"can't be read ({str(e)[:80]})", file) from None
     d = _checked(_parsed(text, file), text, file)
-    printed = [p for e in d['published'] for p in _printed(e, d.get('source', 'abstract'), text, file)]
-    claims = tuple(_claim(e, d, text, file) for e in d['claims'])
+    source = d.get('source', 'abstract')
+    printed = [p for k, e in enumerate(d['published']) for p in _printed(e, ('published', k), source, text, file)]
+    claims = tuple(_claim(e, ('claims', k), text, file) for k, e in enumerate(d['claims']))
     kind = _kind(d, text, file)
-    if kind and (no := wrong_classes(kind, d['classes'])): raise BadInput(f'{_line(text, "[classes]")}{no}', file)
+    if kind and (no := wrong_classes(kind, d['classes'])): raise BadInput(f'{_line(text, "classes")}{no}', file)
     study = Study(
         **{k: d[k] for k in _TEXTS},
         classes=tuple(d['classes']),
@@ -343,18 +476,18 @@ def read_study(file,         # path of a TOML file
         arms=d.get('arms', _arms(kind)),
         measures=d.get('measures', {}),
         kind=kind,
-        run=d.get('run', {}),
+        run=_run(d.get('run', {}), kind, text, file) if kind else d.get('run', {}),
         file=Path(file).absolute() if kind else None,
-        source=d.get('source', 'abstract'),
+        source=source,
     )
     if names: _look_up(study, text, file)
     return study
 
 def _look_up(study, text, where):
-    for condition in (k for c in study.claims for k in c.conditions):
+    for path, condition in ((('claims', k, 'holds_if', n), one) for k, c in enumerate(study.claims)
+                            for n, one in enumerate(c.conditions)):
         try: check_names(condition, study.classes, tuple(study.arms), tuple(study.measures), study.kind)
-        except BadInput as e:
-            raise BadInput(f'{_line(text, condition.expression)}{e.what}', where, remedy=e.remedy) from None
+        except BadInput as e: raise BadInput(f'{_line(text, *path)}{e.what}', where, remedy=e.remedy) from None
 
 def _arms(kind):
     "Networks that a formula may name; a U-Net is always trained whole"
@@ -382,17 +515,30 @@ def _own(where):
     if not study.kind:
         known = ', '.join(KINDS_OF_TASK)
         raise BadInput(f"kind is missing: a study outside usbook needs one of {known}", where)
-    if study.id in STUDIES: raise BadInput(f'id = {study.id!r} is the name of a study of usbook; choose another', where)
-    if not study.id.isidentifier(): raise BadInput(f'id = {study.id!r}: letters, digits and _ only', where)
+    at = study.line('id')
+    if study.id in STUDIES:
+        raise BadInput(f'line {at}: id = {study.id!r} is the name of a study of usbook; choose another', where)
+    if not study.id.isidentifier(): raise BadInput(f'line {at}: id = {study.id!r}: letters, digits and _ only', where)
     return read_study(where)
 
 def packaged_studies()->dict: # id -> `Study`
     "What installed packages offer: entry points of the group usbook.studies that name a package with a study.toml"
     found = {}
     for e in entry_points(group='usbook.studies'):
-        file = Path(str(files(e.value).joinpath('study.toml')))
-        study = _own(file)
-        if study.id in found:
-            raise BadInput(f'two packages offer a study {study.id!r}', file, remedy='uninstall one of them')
+        study = _own(_offered(e))
+        if other := found.get(study.id):
+            at, file, there = study.line('id'), other.file, f"line {other.line('id')}"
+            raise BadInput(f'line {at}: two packages offer a study {study.id!r}; the other one is {file}, {there}',
+                           study.file, remedy='uninstall one of them')
         found[study.id] = study
     return found
+
+def _offered(entry):
+    "The study.toml that an entry point means"
+    package = getattr(entry, 'dist', None)
+    try: return Path(str(files(entry.value).joinpath('study.toml')))
+    except Exception as e: # whatever a stranger's package does when it is imported
+        name, why = package.name if package else entry.value, f'{type(e).__name__}: {str(e)[:120]}'
+        raise BadInput(f'the package {name} offers a study and is broken ({why})',
+                       remedy='install it again, or uninstall it') from None
+
