@@ -270,3 +270,37 @@ def test_the_command(usbook, tmp_path):
     r = usbook('page', 'judge.html')
     assert r.returncode == 0 and (tmp_path/'judge.html').read_text(encoding='utf-8') == standalone_page()
     assert json.loads(usbook('page', 'again.html', '--json').stdout) == dict(page='again.html')
+
+
+def test_a_tie_is_rounded_as_python_does(module):
+    "6.25 points were +6.2 in the sentence and 6.3 beside it"
+    call = module('base')
+    for x in (.0625, .1875, .5625, 6.25, 6.75, .0005, .12345, 2.5, 3.5, .3125, -.0625, 0.):
+        for d in (0, 1, 2, 3): assert float(call('m.fixed(x[0], x[1])', [x, d])) == float(f'{x:.{d}f}'), (x, d)
+
+
+def test_on_a_phone_every_metric_of_a_class_is_seen(html, chromium):
+    "F1 and AUC were beyond the right edge"
+    context = chromium.new_context(viewport=dict(width=390, height=900))
+    tab = context.new_page()
+    tab.goto(html.as_uri())
+    drop(tab, 'a.csv', csv_of(table(n=60, classes=('healthy', 'haemorrhage'))))
+    tab.wait_for_selector('[data-name=numbers]')
+    assert tab.eval_on_selector_all('.panel', 'all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length') == 0
+    assert 'haemorrhage' in tab.locator('.each').inner_text()
+    context.close()
+
+
+def test_the_audit_of_the_page_speaks_chinese(tmp_path, chromium):
+    "The number of tables took in the next words, and the sentence stayed English"
+    from usbook.core.language import set_language
+    set_language('zh')
+    try: page = write_page(tmp_path/'zh.html')
+    finally: set_language('en')
+    tab = chromium.new_page()
+    tab.goto(page.as_uri())
+    for o, v in dict(sensitivity='.90', specificity='.85', accuracy='.87').items():
+        tab.locator(f'[data-name=printed-{o}]').fill(v)
+    assert 'round' not in tab.locator('[data-name=audit]').inner_text()
+    assert 'Drop a CSV' not in tab.locator('body').inner_text()
+    tab.close()

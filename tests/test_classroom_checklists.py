@@ -110,4 +110,4 @@ def test_lists_are_whole_and_cited():
 
 def test_counts_add_up():
     for name, _, n, found in checklists_of(OUT, ENV):
-        assert sum(n.values()) == len(CHECKLISTS[name]) and f"{name}: {n['answered']} items answered" in PAGE
+        assert sum(n.values()) == len(CHECKLISTS[name]) and f"{name}: {n['answered']} answered" in PAGE

@@ -391,3 +391,66 @@ def test_printed_and_on_a_phone_the_plots_can_be_read(page, chromium):
     cut = 'them => them.filter(e => e.scrollWidth > e.clientWidth).length'
     assert phone.eval_on_selector_all('section > .figs figure', cut) == 0
     phone.close()
+
+
+def test_the_page_of_detectors_says_what_was_read_and_where_to_look(usbook, tmp_path):
+    "It was called `detections`, told of no frame and no lost lesion, and of two detectors only the first one's marks"
+    for name, model in (('yolo', 0), ('ssd', 1)):
+        (tmp_path/name).mkdir()
+        toy_detections(20, model=model).write(tmp_path/name)
+    three = [f'yolo/{o}.csv' for o in ('detections', 'lesions', 'scans')]
+    r = usbook('froc', *three[:2], '--scans', three[2], '--hit', 'centre', '--n-boot', 50, '--report', 'one.html')
+    assert r.returncode == 0
+    assert usbook('compare', 'yolo', 'ssd', '--hit', 'centre', '--report', 'two.html').returncode == 0
+    one, two = ((tmp_path/f'{o}.html').read_text(encoding='utf-8') for o in ('one', 'two'))
+    assert '<h1>yolo</h1>' in one and '<h1>yolo and ssd</h1>' in two
+    assert all(f'{o}.csv, SHA-256' in re.sub('<[^>]*>', '', one) for o in ('detections', 'lesions', 'scans'))
+    d = toy_detections(20)
+    m = froc(d, hit='centre', n_boot=20).marks
+    lost = d.lesions[['scan', 'lesion']].drop_duplicates()[np.isneginf(m.lesion_score)]
+    assert len(lost) and f'{lost.iloc[0].scan} (' in re.sub('<[^>]*>', '', one)
+    top = d.scans.scan.iloc[m.fp_scan[m.fp_score.argmax()]]
+    frame = d.detections[(d.detections.scan == top) & (d.detections.score == m.fp_score.max())].frame.iloc[0]
+    assert re.search(rf'<b>(<span class="w">)?{top}.*?data-label="frame">(<span class="w">)?{frame}<', one)
+    wrong = two[two.index('id="wrong"'):]
+    assert '<h3>yolo</h3>' in wrong and '<h3>ssd</h3>' in wrong and 'found by the second only' in two
+
+
+def test_no_interval_is_broken_over_two_lines():
+    "One with a sign was: -0.047 (-0.397 / to +0.303), p = / 1.000"
+    from usbook.runs.report import page_template
+    whole = page_template('report.css').environment.globals['whole']
+    text = whole('-0.047 (-0.397 to +0.303), p = 1.000; 20 to 29; p < .001')
+    kept = re.findall(r'<span class="w">(.*?)</span>', text)
+    assert kept == ['-0.047', '(-0.397 to +0.303)', 'p = 1.000', '20 to 29', 'p &lt; .001']
+
+
+@pytest.mark.parametrize('width', [390, 1200])
+def test_no_figure_of_a_comparison_is_cut(tmp_path, chromium, width):
+    "Beside two others the table of intervals was wider than its place"
+    pair = [clinic(skill=s, model=k) for k, s in enumerate((2., 1.))]
+    page = compare(*pair, names=('resnet50', 'alexnet')).report(tmp_path/'c.html')
+    tab = chromium.new_page(viewport=dict(width=width, height=900))
+    tab.goto(page.as_uri())
+    tab.wait_for_selector('#compared .panel')
+    cut = 'all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)'
+    assert tab.eval_on_selector_all('#compared .panel', cut) == []
+    assert 'alexnet − resnet50' in tab.locator('#compared').inner_text()
+    tab.close()
+
+
+def test_a_chinese_report_is_chinese():
+    "What was counted, what was tested, the names of parts and the intervals in tables were left in English, or broken"
+    from usbook.core.language import set_language
+    set_language('zh')
+    try: pages = [evaluation_page({n: evaluate(clinic(model=k)) for k, n in enumerate(('one', 'two'))}, by='site'),
+                  froc_page({'x': froc(toy_detections(12), n_boot=30)})]
+    finally: set_language('en')
+    for text in pages:
+        seen = re.sub(r'<(script|style)[\s\S]*?</\1>|<[^>]+>', '', text)
+        for words in ('images from', 'were tested', 'Every number', 'compared within', 'false positives', ' and two',
+                      'Compared'):
+            assert words not in seen, words
+        cells = re.findall(r'<td[^>]*>(.*?)(?=<t[dr]|</t)', text)
+        assert any(' 至 ' in c for c in cells) and not [c for c in cells if re.search(r'\d 至 ', re.sub(
+            r'<span class="w">.*?</span>', '', c)) and len(c) < 80]

@@ -373,7 +373,8 @@ def _shades(svg):
     return [_embed(o, 'svg+xml') for o in (clear, dark)] + [round(.8*wide*96/72)]
 
 _WHOLE = re.compile(
-    r'(?<![\w.#&])(--[\w-]+( \w+)?|\d{4}-\d\d-\d\d|\([-−\d.]+ to [-−\d.]+\)|[-−+]?[\d.,]*\d %|[-−+]?\.?\d[\d.,]*)'
+    r'(?<![\w.#&])(--[\w-]+( \w+)?|\d{4}-\d\d-\d\d|\(?[-−+]?[\d.]+ to [-−+]?\d*\.?\d+\)?|p (?:=|&lt;) [\d.]+|'
+    r'[-−+]?[\d.,]*\d %|[-−+]?\.?\d[\d.,]*)'
 )
 
 def _whole(text):

@@ -118,11 +118,11 @@ def _plots(models):
     from usbook.evidence.calibration import reliability
     out, (first, *_) = {}, models.values()
     own, several = finding_of(first.preds), len(models) > 1
-    for n, e in models.items():
-        of, some = f', {n}' if several else '', None if own is None else [own]
-        out[f'Confusion matrix{of}'] = lambda e=e: plots.plot_confusion(e)
-        out[f'ROC curve{of}'] = lambda e=e, c=some: plots.plot_roc(e.preds, e, c)
-        out[f'Precision and recall{of}'] = lambda e=e, c=some: plots.plot_roc(e.preds, e, c, 'pr')
+    some = None if own is None else [own]
+    kinds = {'Confusion matrix': plots.plot_confusion, 'ROC curve': lambda e: plots.plot_roc(e.preds, e, some),
+             'Precision and recall': lambda e: plots.plot_roc(e.preds, e, some, 'pr')}
+    for kind, draw in kinds.items(): # the models beside one another
+        for n, e in models.items(): out[kind + (f', {n}' if several else '')] = lambda e=e, draw=draw: draw(e)
     of = f'probability of {own}' if own else 'probability of the predicted class'
     out[f'Calibration: {of}, and how often it is right; bars are 95 % intervals'] = lambda: plots.plot_reliability(
         {n: reliability(e.preds, own) for n, e in models.items()})
@@ -168,7 +168,7 @@ def _alive(p, images):
     return [explore_threshold(p).html(), explore_confusion(p, images).html()]
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #8fb602c9
-def _compared(models):
+def _compared(models, images):
     "What sets several models apart"
     if len(models) < 2: return dict(comparisons=[], pairs=None, pair_widget='')
     names, tables = list(models), {n: e.preds for n, e in models.items()}
@@ -182,7 +182,7 @@ def _compared(models):
     alive = ''
     if len(first) <= MOST_ALIVE and len(names) == 2:
         from usbook.widgets.compare import explore_pair
-        alive = explore_pair(first, second, names=tuple(names)).html()
+        alive = explore_pair(first, second, images, tuple(names)).html()
     return dict(comparisons=said, pairs=_as_table(pairs, 'pair'), pair_widget=alive)
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #5d4f4f15
@@ -223,6 +223,12 @@ def _known(evaluations):
 
 def _short(name): return Path(str(name)).stem or str(name)
 
+def _all_of(names):
+    "Names in one line"
+    *some, last = names
+    if language() == 'zh': return '、'.join(names)
+    return f"{', '.join(some)} and {last}" if some else last
+
 def _embedded(data, kind='svg+xml'):
     "A picture as an address that holds it"
     import base64
@@ -240,7 +246,21 @@ def _rendered(name, context):
     needs = dict(compared='comparisons', explore='widgets', groups='groups', wrong='wrong')
     there = context | dict(groups=context.get('groups') or context.get('apart'))
     parts = [(k, v) for k, v in names.items() if there.get(needs.get(k, 'title'))]
-    return translated_page(page_template(name).render(parts=parts, **context))
+    return _unbroken(translated_page(page_template(name).render(parts=parts, **context)))
+
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #ba4161a7
+def _unbroken(page):
+    "Intervals in a table's cells stay in one line; a translation has lost what kept them so"
+    if language() == 'en': return page
+    parts = re.compile(r'（?[-−+]?[\d.]+ 至 [-−+]?[\d.]+）?|p [=<] [\d.]+')
+    def cell(m): return m[1] + parts.sub(r'<span class="w">\g<0></span>', m[2])
+    return re.sub(r'(<td\b[^>]*>(?:<b>)?)([^<]*)', cell, page)
+
+def _today():
+    now = time.localtime()
+    if language() == 'zh': return f'{now.tm_year} 年 {now.tm_mon} 月 {now.tm_mday} 日'
+    return time.strftime('%d %B %Y', now).lstrip('0')
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #4bcf85a2
 def _facts(models, groups):
@@ -270,6 +290,8 @@ def _facts(models, groups):
     if p.readers: known |= dict(readers=f"readers in the table: {', '.join(p.readers)}")
     return known
 
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #6c44f0b1
 def _checklists(known):
     from usbook.evidence.checklists import CHECKLISTS, CITATIONS, count_statuses, fill_checklist
     found = {name: fill_checklist(name, known) for name in CHECKLISTS}
@@ -295,10 +317,14 @@ def _made(models):
 # %% ../../nbs/widgets/07_evaluation.ipynb #8f0fe302
 def _file(p):
     "The name of a table, and the first digits of its SHA-256 where it is a file"
-    path = Path(str(p.name))
+    return f'{_file_name(p.name)}, {len(p)} rows'
+
+def _file_name(name):
+    "Of a file: its name and the first digits of its SHA-256"
+    path = Path(str(name))
     try: known = f', SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}' if path.is_file() else ''
     except OSError: known = ''
-    return f'{path.name}{known}, {len(p)} rows'
+    return f'{path.name}{known}'
 
 def _versions(own):
     packs = {
@@ -328,10 +354,13 @@ def detectors_page(
 def _made_froc(results):
     from usbook import __version__
 
-    rows = [
-        (f'marks of {n}', f'{Path(str(f.dets.names[2])).name}, {len(f.dets.detections)} rows')
-        for n, f in results.items()
-    ]
+    dets = next(iter(results.values())).dets
+    def table(name, rows): return f'{_file_name(name)}, {len(rows)} rows'
+    several = len(results) > 1
+    rows = [(f'marks of {n}' if several else 'marks', table(f.dets.names[2], f.dets.detections))
+            for n, f in results.items()]
+    rows += [('true boxes', table(dets.names[1], dets.lesions)), ('scans', table(dets.names[0], dets.scans)),
+             ('independent', 'patients; all scans of a patient are drawn together')]
     return [*rows, *_versions(__version__)]
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #8ff17515
@@ -351,16 +380,16 @@ def evaluation_page(
     "The report on one model, or on several, as one page"
     models = _known(evaluations)
     first = next(iter(models.values()))
-    p, both = first.preds, _compared(models)
+    p, both = first.preds, _compared(models, images)
     plots, failed = draw_all(_plots(models))
     groups = subgroups(p, by) if by else []
     apart = _groups_apart(models, by)
     known = _facts(models, groups)
     wrong = surely_wrong(p)
     context = dict(
-        title=title or ' and '.join(models),
+        title=title or _all_of(models),
         extent=_extent(p),
-        date=time.strftime('%d %B %Y').lstrip('0'),
+        date=_today(),
         warnings=list(dict.fromkeys(n for e in models.values() for n in (*e.preds.notes, *e.notes[1:]))),
         models=[_model(n, e) for n, e in models.items()],
         remarks=first.notes[:1],
@@ -431,56 +460,88 @@ def froc_page(
     if first.dets is None: raise BadInput('a report needs the detections behind the curve')
     plots, failed = draw_all({'FROC curve, with a pointwise 95 % band': lambda: plot_froc(results)})
     how = dict(rates=tuple(first.sensitivity), hit=first.marks.hit, min_iou=first.marks.min_iou, per=first.per)
-    said = [compare_froc(first.dets, results[n].dets, **how).sentence for n in names[1:]]
+    apart = [compare_froc(first.dets, results[n].dets, **how) for n in names[1:]]
     count = first.marks.counts()
-    extent = ', '.join(counted(v, k) for k, v in count.items())
+    extent = translated(', '.join(counted(v, k) for k, v in count.items()))
     models = [dict(name=n, headline=[(f'sensitivity at {r:g} false positives per {f.per}', str(v)) for r, v in
                                      f.sensitivity.items()] + [('JAFROC', str(f.jafroc))],
-                   table=_as_table(f.table().reset_index(), f'false positives per {f.per}'), numbers=dict(f.overall))
+                   table=_points(f), numbers=dict(f.overall))
               for n, f in results.items()]
     known = dict(metrics='sensitivity at given rates of false positives, JAFROC, wAFROC', sample=extent, flow=extent,
                  uncertainty='95 % intervals, patients resampled with all their scans', level='patient',
-                 performance='; '.join(f'{n}: {r:g} per {f.per}: {v}' for n, f in results.items() for r, v in
-                                       f.sensitivity.items()))
+                 performance='; '.join(f'{n}: sensitivity at {r:g} false positives per {f.per} {v}'
+                                       for n, f in results.items() for r, v in f.sensitivity.items()))
     context = dict(
-        title=title or ' and '.join(names),
+        title=title or _all_of(names),
         extent=extent,
-        date=time.strftime('%d %B %Y').lstrip('0'),
+        date=_today(),
         warnings=[],
         models=models,
         remarks=[n[0].upper() + n[1:] + '.' for n in first.notes],
-        comparisons=said,
+        comparisons=[c.sentence for c in apart],
+        differences=_differences(apart[0]) if len(apart) == 1 else None,
         figures=shaded(plots),
         failed=failed,
         each='Operating points',
         **_groups_of_marks(groups),
         checklists=_checklists(known),
         made=_made_froc(results),
-        **_missed(first, names[0]),
+        **_missed(first, names[0], len(names) > 1),
+        others=[dict(name=n) | _missed(results[n], n, True) for n in names[1:]],
     )
     return _rendered('evaluation.html.j2', context)
 
 # %% ../../nbs/widgets/07_evaluation.ipynb #7daf419c
-def _missed(f, name):
-    "Lesions without any mark, and the false marks with the highest scores"
-    scans, score = f.dets.scans['scan'].to_numpy(), f.marks.fp_score
-    lost = int(np.isneginf(f.marks.lesion_score).sum())
+def _points(f):
+    "Operating points, as the page takes them"
+    t = f.table().reset_index()
+    def text(i): return f'{i.value:g}' + ('' if i.low is None else f' ({i.low:.1f} to {i.high:.1f})')
+    t['false_positives'] = [text(f.operating[r]['false_positives']) for r in f.sensitivity]
+    return _as_table(t, f'false positives per {f.per}')
+
+def _differences(c):
+    "The second minus the first, and the lesions that one of them finds"
+    name = lambda k: dict(jafroc='JAFROC', wafroc='wAFROC').get(k, k.replace('_', ' '))
+    facts = {k: c.facts.get(k.replace('difference_at', 'lesions_at'), {}) for k in c.differences}
+    t = pd.DataFrame([dict(metric=name(k.removesuffix('_difference')), difference=str(i),
+                           found_by_the_first_only=str(facts[k].get('only_first', '–')),
+                           found_by_the_second_only=str(facts[k].get('only_second', '–')))
+                      for k, i in c.differences.items()])
+    return _as_table(t, 'second minus first')
+
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #7f5dc483
+def _missed(f, name, several=False):
+    "The false marks with the highest scores, and the lesions without any mark"
+    d, score = f.dets, f.marks.fp_score
+    scans = d.scans['scan'].to_numpy()
     top = np.argsort(-score, kind='stable')[:12]
-    t = pd.DataFrame(dict(scan=scans[f.marks.fp_scan[top]], score=[f'{s:.3f}' for s in score[top]]))
+    t = pd.DataFrame(dict(scan=scans[f.marks.fp_scan[top]], score=score[top]))
+    where = d.detections.drop_duplicates(['scan', 'score']).set_index(['scan', 'score'])['frame']
+    t.insert(1, 'frame', [str(where[k]) for k in t.itertuples(index=False, name=None)])
+    lesions = d.lesions[['scan', 'lesion']].drop_duplicates()
+    lost = lesions[np.isneginf(f.marks.lesion_score)]
+    said = f'{counted(len(lost), "lesions")} of {len(lesions)} had no mark of {name} at any score'
+    which = ', '.join(f'{o.scan} ({o.lesion})' for o in lost.head(20).itertuples()) + (' …' if len(lost) > 20 else '')
     return dict(
         wrong=t.to_dict('records'),
         wrong_title='Most surely wrong: false marks with the highest scores',
-        wrong_table=_as_table(t, 'scan'),
+        wrong_of=name if several else '',
+        wrong_table=_as_table(t.assign(score=t['score'].map('{:.3f}'.format)), 'scan'),
         pictures=False,
-        wrong_note=f'{counted(lost, "lesions")} of {len(f.marks.lesion_score)} had no mark of {name} at any score.',
+        wrong_note=translated(f'{said}.') + (f' {which}' if which else ''),
     )
 
+
+# %% ../../nbs/widgets/07_evaluation.ipynb #b6c0371f
 @patch
 def report(
     self:Froc,
     path:str|Path,   # an .html file
-    title:str='',    # heading; '': the name of the file of marks
+    title:str='',    # heading; '': the name of the file of marks, or of its folder where it is detections.csv
     groups=()        # of `mark_subgroups`
 )->Path:             # the same
     "Write the report on a detector"
-    return write_file(path, froc_page({_short(self.dets.names[2]): self}, title, groups))
+    marks = Path(str(self.dets.names[2]))
+    name = marks.absolute().parent.name if marks.stem == 'detections' and marks.is_file() else _short(marks)
+    return write_file(path, froc_page({name: self}, title, groups))

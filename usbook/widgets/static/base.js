@@ -349,8 +349,13 @@ export function lowerBound(a, x) {                 // how many of the sorted val
   while (lo < hi) { const m = (lo + hi) >> 1; if (a[m] < x) lo = m + 1; else hi = m; }
   return lo;
 }
-export function fmt(x, d = 3) { return x === null || x === undefined || Number.isNaN(x) ? "–" : x.toFixed(d); }
-export function percent(x, d = 1) { return x === null || x === undefined || Number.isNaN(x) ? "–" : (100 * x).toFixed(d) + " %"; }
+export function fixed(x, d) {                      // an exact tie goes to the even digit, as in Python
+  if (!(Math.abs(x * 2 ** (d + 1)) % 2 === 1)) return x.toFixed(d);
+  const low = Math.floor(x * 10 ** d);
+  return ((low % 2 ? low + 1 : low) / 10 ** d).toFixed(d);
+}
+export function fmt(x, d = 3) { return x === null || x === undefined || Number.isNaN(x) ? "–" : fixed(x, d); }
+export function percent(x, d = 1) { return x === null || x === undefined || Number.isNaN(x) ? "–" : fixed(100 * x, d) + " %"; }
 export function interval(i, d = 3) { return i.value === null ? "–" : i.low === null ? fmt(i.value, d) : `${fmt(i.value, d)} (${fmt(i.low, d)}–${fmt(i.high, d)})`; }
 export function clamp(x, lo, hi) { return Math.min(hi, Math.max(lo, x)); }
 export function plural(n, one, many = one + "s") { return `${n.toLocaleString("en")} ${n === 1 ? one : many}`; }

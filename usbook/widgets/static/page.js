@@ -1,6 +1,6 @@
 // The page that needs no installation: a dropped table, its metrics, the explorers, a comparison, an audit. Hand-written source.
 // usbook.widgets.page puts the widgets' modules before it: threshold, confusion, pair, audit, metrics, table, search, names.
-import { el, say, fmt, ends, cautions, plural, frame, choose, button } from "./base.js";
+import { el, say, told, fmt, ends, cautions, plural, frame, choose, button } from "./base.js";
 
 function modelOf(state) {                          // what `render` needs of a model
   const on = {};
@@ -72,14 +72,15 @@ export function start(host) {
     f.announce(`${plural(d.n, "image")} read`);
   }
   function numbers(d, e) {
+    const head = o => o === "f1" ? "F1" : o === "auc" ? "AUC" : o;
     const row = (name, i, key) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "num", "data-name": key }, fmt(i.value)), ends(el("td", { class: "ci" }), i, undefined, " to ", "undefined"));
-    const per = ["recall", "specificity", "precision", "f1", "auc"], cell = i => el("td", {}, el("div", { class: "num" }, fmt(i.value)), ends(el("div", { class: "ci" }), i));
+    const per = ["recall", "specificity", "precision", "f1", "auc"], cell = (i, o) => el("td", { "data-label": told(head(o)) }, el("div", { class: "num" }, fmt(i.value)), ends(el("div", { class: "ci" }), i));
     const heed = [d.alone ? "The images count as patients of their own: if some belong together, these intervals are too short." : "", cautions(Object.values(e.overall))].filter(Boolean).join(" ");
     return el("div", { class: "grid", style: "margin-top:14px", "data-name": "numbers" },
       el("div", { class: "panel w12 wide" }, el("h4", {}, `${d.name}: ${plural(d.n, "image")} of ${plural(d.people.length, "patient")}, 95 % intervals over patients`),
         el("table", {}, el("tbody", {}, Object.keys(NAMES).map(o => row(NAMES[o], e.overall[o], o)))), el("p", { class: "small", "data-name": "heed" }, heed)),
-      el("div", { class: "panel w12 wide" }, el("h4", {}, "Each class"), el("table", {}, el("thead", {}, el("tr", {}, ["class", "images", ...per].map((o, i) => el("th", { scope: "col", style: i ? "" : "text-align:left" }, o === "f1" ? "F1" : o === "auc" ? "AUC" : o)))),
-        el("tbody", {}, d.classes.slice(0, 60).map((c, j) => el("tr", {}, el("th", { scope: "row" }, c), el("td", {}, e.confusion[j].reduce((x, y) => x + y, 0).toLocaleString("en")), per.map(o => cell(e.per_class[j][o]))))))));
+      el("div", { class: "panel w12 wide" }, el("h4", {}, "Each class"), el("table", { class: "each" }, el("thead", {}, el("tr", {}, ["class", "images", ...per].map((o, i) => el("th", { scope: "col", style: i ? "" : "text-align:left" }, head(o))))),
+        el("tbody", {}, d.classes.slice(0, 60).map((c, j) => el("tr", {}, el("th", { scope: "row" }, c), el("td", { "data-label": told("images") }, e.confusion[j].reduce((x, y) => x + y, 0).toLocaleString("en")), per.map(o => cell(e.per_class[j][o], o))))))));
   }
   function pair(t) {
     ask(t, b => attempt(() => {
@@ -114,7 +115,7 @@ function paper() {
     if (!r.between) out.append(el("p", { class: "note" }, "Impossible whatever the number of images: the accuracy lies outside sensitivity and specificity, of which it is a weighted mean."));
     else if (!r.harmonic) out.append(el("p", { class: "note" }, "Impossible whatever the number of images: F1 is not the harmonic mean of sensitivity and PPV."));
     else if (!r.count) out.append(el("p", { class: "note" }, `No table ${among} rounds to these numbers: at least one of them can't be right, or they were not rounded once from one table.`));
-    else out.append(el("p", {}, r.count === 1 ? `${tables} ${among} rounds to these numbers:` : r.count > 5 ? `${tables} ${among} round to these numbers; the smallest:` : `${tables} ${among} round to these numbers:`),
+    else out.append(el("p", {}, r.count === 1 ? `${tables} (${among}) rounds to these numbers:` : r.count > 5 ? `${tables} (${among}) round to these numbers; the smallest:` : `${tables} (${among}) round to these numbers:`),
       el("table", { style: "max-width:30em" }, el("thead", {}, el("tr", {}, ["images", "TP", "FN", "FP", "TN"].map(o => el("th", { scope: "col" }, o)))), el("tbody", {}, r.first.map(o => el("tr", {}, [o.n, o.tp, o.fn, o.fp, o.tn].map(x => el("td", {}, String(x))))))));
   }
   look();

@@ -1,5 +1,5 @@
 // FrozenVersusFinetuned: counting and drawing of usbook.widgets.compare. Hand-written source.
-import { el, svg, set, say, floats, ints, bytes, proportion, difference, ends, cautions, mcnemar, obuchowski, pvalue, fmt, plural, frame, choose, segments, bind, axes, key, album, roam, speak } from "./base.js";
+import { el, svg, set, fixed, say, floats, ints, bytes, proportion, difference, ends, cautions, mcnemar, obuchowski, pvalue, fmt, plural, frame, choose, segments, bind, axes, key, album, roam, speak } from "./base.js";
 
 // ---------------------------------------------------------------- arithmetic
 export function calls(prob, n, k) {                // first of the largest
@@ -40,12 +40,12 @@ export function render({ model, el: host }) {
     tiles[CELLS[i]] = { b, num };
     return el("td", {}, b);
   };
-  const table = el("table", { class: "matrix quad" }, el("thead", {}, el("tr", {}, el("th", {}), el("th", { scope: "col" }, `${B} right`), el("th", { scope: "col" }, `${B} wrong`))),
-    el("tbody", {}, el("tr", {}, el("th", { scope: "row" }, `${A} right`), tile(0), tile(1)), el("tr", {}, el("th", { scope: "row" }, `${A} wrong`), tile(2), tile(3))));
+  const table = el("table", { class: "matrix quad" }, el("thead", {}, el("tr", {}, el("th", {}), el("th", { scope: "col" }, `${B}: right`), el("th", { scope: "col" }, `${B}: wrong`))),
+    el("tbody", {}, el("tr", {}, el("th", { scope: "row" }, `${A}: right`), tile(0), tile(1)), el("tr", {}, el("th", { scope: "row" }, `${A}: wrong`), tile(2), tile(3))));
   roam(table);
 
   const line = (label, name, hint) => { const v = el("span", { class: "num", "data-name": name }), c = el("span", { class: "ci", "data-name": `${name}-ci` }); return { v, c, node: el("tr", {}, el("th", { scope: "row", title: hint }, label), el("td", {}, v), el("td", {}, c)) }; };
-  const rows = { a: line(`${A}: right`, "a"), b: line(`${B}: right`, "b"), difference: line("difference", "difference", "share right, second minus first") };
+  const rows = { a: line(`${A}: right`, "a"), b: line(`${B}: right`, "b"), difference: line(`${B} − ${A}`, "difference", "share right, second minus first") };
   const tests = { exact: line("McNemar, exact", "exact", "images taken as independent"), midp: line("McNemar, mid-p", "midp", "images taken as independent"), obuchowski: line("Obuchowski", "obuchowski", "patients taken as clusters") };
   const heed = el("p", { class: "small", "data-name": "cautions" }), sentence = el("p", { class: "small", style: "margin-top:8px", "data-name": "sentence" });
 
@@ -59,10 +59,10 @@ export function render({ model, el: host }) {
     const sort = segments({ label: "Sorted by the difference in p", name: "order", value: model.get("order"), options: [["most", "largest first"], ["least", "smallest first"]], onchange: v => { sync("order", v); browse(); } });
   const pics = album(model, { empty: "No image in this cell.", beside: sort.node });
   root.append(el("div", { class: "grid" },
-    el("div", { class: "panel w4" }, el("h4", {}, "Images (click a cell)"), table),
-    el("div", { class: "panel w4" }, el("h4", {}, "With 95 % intervals (patients as clusters)"), el("table", {}, el("tbody", {}, rows.a.node, rows.b.node, rows.difference.node, tests.exact.node, tests.midp.node, tests.obuchowski.node)), heed, sentence),
-    el("div", { class: "panel w4 wide" }, el("h4", {}, "Each image"), sc.node, el("p", {}, key(words[1], "c-pos", true), key(words[2], "c-neg", true))),
-    el("div", { class: "panel w12 wide" }, el("h4", {}, "The images they disagree about, by class"), el("table", { class: "fly" }, el("thead", {}, el("tr", {}, el("th", { scope: "col", style: "text-align:left" }, "class"), el("th", { scope: "col" }, "n"), el("th", { scope: "col", style: "width:33%" }, words[1]), el("th", { scope: "col", style: "width:33%;text-align:left" }, words[2]))), byClass)),
+    el("div", { class: "panel w5" }, el("h4", {}, "Images (click a cell)"), table),
+    el("div", { class: "panel w7" }, el("h4", {}, "With 95 % intervals (patients as clusters)"), el("table", {}, el("tbody", {}, rows.a.node, rows.b.node, rows.difference.node, tests.exact.node, tests.midp.node, tests.obuchowski.node)), heed, sentence),
+    el("div", { class: "panel w5 wide" }, el("h4", {}, "Each image"), sc.node, el("p", {}, key(words[1], "c-pos", true), key(words[2], "c-neg", true))),
+    el("div", { class: "panel w7 wide" }, el("h4", {}, "The images they disagree about, by class"), el("table", { class: "fly" }, el("thead", {}, el("tr", {}, el("th", { scope: "col", style: "text-align:left" }, "class"), el("th", { scope: "col" }, "n"), el("th", { scope: "col", style: "width:33%" }, words[1]), el("th", { scope: "col", style: "width:33%;text-align:left" }, words[2]))), byClass)),
     el("div", { class: "panel w12 wide" }, pics.node)), f.live);
 
   { const all = classes.map((c, j) => summary(cell, target, patient, people.length, j)), top = Math.max(1, ...all.map(s => Math.max(s.count[1], s.count[2])));
@@ -75,7 +75,7 @@ export function render({ model, el: host }) {
     say(sub, `${plural(r.n, "image")} of ${plural(people.length, "patient")}${o < 0 ? "" : " (all classes)"}; they disagree about ${(r.count[1] + r.count[2]).toLocaleString("en")}`);
     CELLS.forEach((c, i) => { say(tiles[c].num, r.count[i].toLocaleString("en")); const s = r.n ? r.count[i] / r.n : 0; tiles[c].b.style.background = i === 1 ? `rgba(var(--shade-pos), ${.1 + .4 * Math.sqrt(s)})` : i === 2 ? `rgba(var(--shade), ${.1 + .4 * Math.sqrt(s)})` : "var(--bg)"; });
     for (const name of ["a", "b"]) { say(rows[name].v, fmt(r[name].value)); ends(rows[name].c, r[name]); }
-    const sign = x => x === null ? "–" : (x < 0 ? "−" : "+") + Math.abs(100 * x).toFixed(1);
+    const sign = x => x === null ? "–" : (x < 0 ? "−" : "+") + fixed(Math.abs(100 * x), 1);
     say(rows.difference.v, `${sign(r.difference.value)} points`); ends(rows.difference.c, r.difference, sign, " to ");
     say(heed, cautions([r.a, r.b, r.difference]));
     say(tests.exact.v, `p ${pvalue(r.exact)}`); say(tests.midp.v, `p ${pvalue(r.midp)}`); say(tests.obuchowski.v, r.obuchowski.p === null ? "undefined" : `p ${pvalue(r.obuchowski.p)}`);
