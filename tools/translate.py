@@ -717,6 +717,11 @@ COMPOSED = {
     '只用了 {n} 幅图像中的 {k} 幅（{n2} 名患者中的 {k2} 名），因为配置 {profile} 不取更多患者；'
     '用 --profile {profile2} 则全部采用。',
     'Note:': '备注：',
+    'a pack': '作业包',
+    'learner': '学员',
+    'most often': '最常见的错误',
+    'most said': '最多的答案',
+    'alike': '一致',
     'sites': '机构',
     'cropping': '裁剪',
     'photographs': '照片',

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS_OF_TASK', 'HOW_MANY', 'MODE_ARMS', 'STUDIES', 'Change', 'Verdict', 'Claim', 'Study', 'wrong_classes',
-           'read_study', 'get_study', 'packaged_studies']
+           'read_study', 'packaged_studies', 'get_study']
 
 # %% ../../nbs/studies/01_study.ipynb #2a469740
 import os
@@ -248,6 +248,8 @@ def _header(said, count):
         if here in count: here += count[here],
     return here
 
+
+# %% ../../nbs/studies/01_study.ipynb #fe6084f2
 def _depth(said, path):
     "How many steps of a path there are"
     for n, step in enumerate(path):
@@ -270,7 +272,8 @@ def _row(some, path):
 # %% ../../nbs/studies/01_study.ipynb #e59407f3
 def _at(text, path):
     "The line of a value, or of what is around it where it is missing; 0 where neither is there"
-    found, deepest, here, count = 0, 0, (), {}
+    found, deepest = 0, 0
+    here, count = (), {}
     for first, some, said in _statements(text):
         if header := some.lstrip().startswith('['): here = _header(said, count)
         if here[:len(path)] != path[:len(here)]: continue
@@ -364,7 +367,8 @@ def _claim(entry, place, text, where):
     "One `Claim`, its formulas read"
     lost = [k for k in ('id', 'text', 'paper', 'test', 'holds_if') if k not in entry]
     if lost: raise BadInput(f'{_line(text, *place)}a claim has no {lost[0]!r}', where)
-    holds, place, conditions = entry['holds_if'], (*place, 'holds_if'), []
+    holds, conditions = entry['holds_if'], []
+    place = (*place, 'holds_if')
     if wrong := None if isinstance(holds, str) else _misshapen(holds, [str], 'holds_if', place):
         raise BadInput(f'{_line(text, *wrong[1])}{wrong[0]}', where)
     for k, formula in enumerate([holds] if isinstance(holds, str) else holds):
@@ -432,6 +436,8 @@ def _run(run, kind, text, where):
         raise BadInput(f'line {at}: run.{name} is unknown' + (f'; {near[0]}?' if near else ''), where)
     return run
 
+
+# %% ../../nbs/studies/01_study.ipynb #2b69befd
 def _needed(key, v, usual):
     "What a value of [run] has to be; '' where it is"
     if key in _CHOICES:
@@ -497,6 +503,30 @@ def _arms(kind):
 _ORDER = ('lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis')
 STUDIES = {i: read_study(files('usbook.studies').joinpath(f'{i}.toml'), names=False) for i in _ORDER}
 
+def packaged_studies()->dict: # id -> `Study`
+    "What installed packages offer: entry points of the group usbook.studies that name a package with a study.toml"
+    found = {}
+    for e in entry_points(group='usbook.studies'):
+        study = _own(_offered(e))
+        if other := found.get(study.id):
+            at, file = study.line('id'), other.file
+            there = f"line {other.line('id')}"
+            raise BadInput(f'line {at}: two packages offer a study {study.id!r}; the other one is {file}, {there}',
+                           study.file, remedy='uninstall one of them')
+        found[study.id] = study
+    return found
+
+def _offered(entry):
+    "The study.toml that an entry point means"
+    package = getattr(entry, 'dist', None)
+    try: return Path(str(files(entry.value).joinpath('study.toml')))
+    except Exception as e: # whatever a stranger's package does when it is imported
+        name, why = package.name if package else entry.value, f'{type(e).__name__}: {str(e)[:120]}'
+        raise BadInput(f'the package {name} offers a study and is broken ({why})',
+                       remedy='install it again, or uninstall it') from None
+
+
+# %% ../../nbs/studies/01_study.ipynb #56bf5c20
 def get_study(id:str # one of STUDIES, a folder with a study.toml, or the name under which a package offers one
              )->Study:
     "The study of that name, or in that folder"
@@ -520,25 +550,4 @@ def _own(where):
         raise BadInput(f'line {at}: id = {study.id!r} is the name of a study of usbook; choose another', where)
     if not study.id.isidentifier(): raise BadInput(f'line {at}: id = {study.id!r}: letters, digits and _ only', where)
     return read_study(where)
-
-def packaged_studies()->dict: # id -> `Study`
-    "What installed packages offer: entry points of the group usbook.studies that name a package with a study.toml"
-    found = {}
-    for e in entry_points(group='usbook.studies'):
-        study = _own(_offered(e))
-        if other := found.get(study.id):
-            at, file, there = study.line('id'), other.file, f"line {other.line('id')}"
-            raise BadInput(f'line {at}: two packages offer a study {study.id!r}; the other one is {file}, {there}',
-                           study.file, remedy='uninstall one of them')
-        found[study.id] = study
-    return found
-
-def _offered(entry):
-    "The study.toml that an entry point means"
-    package = getattr(entry, 'dist', None)
-    try: return Path(str(files(entry.value).joinpath('study.toml')))
-    except Exception as e: # whatever a stranger's package does when it is imported
-        name, why = package.name if package else entry.value, f'{type(e).__name__}: {str(e)[:120]}'
-        raise BadInput(f'the package {name} offers a study and is broken ({why})',
-                       remedy='install it again, or uninstall it') from None
 
