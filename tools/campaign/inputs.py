@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import time
-import tomllib
 import traceback
 import warnings
 import zipfile
@@ -19,6 +18,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from usbook.core.errors import BadInput
+
+try: import tomllib
+except ImportError: import tomli as tomllib # Python 3.10
 
 from .mutations import BYTES, TABLE, TEXT, TREE, mutate
 

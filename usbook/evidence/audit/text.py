@@ -9,6 +9,7 @@ __all__ = ['LONGEST', 'REACH', 'flat_text', 'Spotted', 'spot_numbers', 'numbers_
 import json
 import re
 import unicodedata
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,7 +115,8 @@ def _values(flat, lines):
         elif v := _value_of(m):
             if v.kind != 'share': v = _with_beside(flat, v)
             if lines[v.start] != lines[m.end('num') - 1 if m['num'] else v.start]: v = replace(v, doubt='cut in two')
-            out, at = [*out, v], v.end
+            out.append(v)
+            at = v.end
     return [_with_percent_of_spread(flat, v) for v in _joined(flat, out)]
 
 def _with_percent_of_spread(flat, v): # 93.3 ± 2.1 %: the sign belongs to both
@@ -403,11 +405,12 @@ REACH = 3000 # characters around a number in which its name is looked for
 def _metrics(flat, lines):
     "All metrics of a flat text -> [(value, sense)]"
     values, out = _values(flat, lines), []
+    starts = [v.start for v in values]
     seen = dict(labels=[], rates=[], last=[])
     for lo, hi in _sentences(flat):
         seen['rates'], at = [], lo
         if len(seen['last']) == 1: seen['last'] = []
-        runs = _runs(flat, [v for v in values if lo <= v.start < hi])
+        runs = _runs(flat, values[bisect_left(starts, lo):bisect_left(starts, hi)])
         for i, run in enumerate(runs):
             until = runs[i + 1][0][0].start if i + 1 < len(runs) else hi
             if all(v.kind == 'decimal' for v, _ in run) and _RATES.match(flat, run[-1][0].end):
@@ -526,15 +529,17 @@ def spot_numbers(
     used = {v.start for v, _, _ in counted}
     out = [o for o in out if '/' not in o.printed or o.at not in used]
     out += [_spotted(flat, lines, v, s, n) for v, s, n in counted]
-    taken = [(v.start, v.end) for v, _ in found]
+    taken = sorted((v.start, v.end) for v, _ in found)
     for start, end, n, s in _counts(flat):
-        if any(a < end and start < b for a, b in taken): continue
+        before = bisect_left(taken, (end,)) # those that begin before this one ends
+        if before and start < taken[before - 1][1]: continue
         out.append(_spotted(flat, lines, _Value(start, end, 'count', n), s, n))
     return _settled(sorted(out, key=lambda o: (o.at, o.name in COUNTS)))
 
 def _settled(out):
     "What only the whole text tells: one class is none, models without a name, one name with two numbers"
-    metrics = [o for o in out if o.name and o.name not in COUNTS]
+    def is_metric(o): return bool(o.name) and o.name not in COUNTS
+    metrics = [o for o in out if is_metric(o)]
     named = {o.arm for o in metrics if o.arm}
     longer = {a: [b for b in named if b.endswith(f' {a}')] for a in named} # the model is the proposed model
     same = {a: more[0] for a, more in longer.items() if len(more) == 1}
@@ -542,7 +547,7 @@ def _settled(out):
     def one(o):
         o = replace(o, arm=same.get(o.arm, o.arm))
         if len(arms) < 2: o = replace(o, arm='')
-        elif o in metrics and not o.place[1]: o = _doubt(o, 'which model?')
+        elif is_metric(o) and not o.place[1]: o = _doubt(o, 'which model?')
         return _doubt(replace(o, label=''), f'of {o.label} only?') if len(labels) == 1 and o.label else o
     return _no_two([one(o) for o in out])
 
