@@ -2,6 +2,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
 from conftest import make_tree
 from test_cli import sentence
@@ -34,3 +35,17 @@ def test_a_run_is_repeated_and_the_first_difference_is_named(usbook, tmp_path):
     del first['made']
     (run/'results.json').write_text(json.dumps(first), encoding='utf-8')
     assert "doesn't say how it was made" in sentence(usbook('rerun', run))
+
+
+def test_claims_that_were_changed_after_a_run_are_shown_as_changed(tmp_path):
+    import os
+    from usbook.runs.rerun import compare_runs
+    from usbook.studies.study import STUDIES
+    one = dict(data=dict(sha256='a'), runs={}, claims_hash='a', made=dict(declared='2026-11-20 09:00'))
+    sentence, = compare_runs(one, one | dict(claims_hash='b', made=dict(declared='2026-11-22 14:03'))).changed
+    assert 'claims were changed' in sentence and '2026-11-20 09:00' in sentence and '2026-11-22 14:03' in sentence
+    assert compare_runs(one, one).changed == []
+    file = tmp_path/'study.toml'
+    file.write_text('')
+    os.utime(file, (86_400, 86_400))
+    assert replace(STUDIES['abdomen'], file=file).declared == '1970-01-02 00:00'

@@ -25,7 +25,7 @@ class Repeated:
     numbers: int       # how many were compared
     different: list    # of (name, there, here), in the order of results.json
     images: bool       # whether the images are the same, to the last pixel
-    changed: list      # sentences: versions that are not as they were
+    changed: list      # sentences: claims and versions that are not as they were
     folder: Path|None = None # of the new run
 
     @property
@@ -53,7 +53,8 @@ def compare_runs(there:dict, # results.json of one run
     names = [*a, *(k for k in b if k not in a)]
     now = versions()
     then = there.get('made', {}).get('versions', {})
-    changed = [f'{k} was {v} and is {now.get(k)}' for k, v in then.items() if v != now.get(k)]
+    changed = _claims_changed(there, here)
+    changed += [f'{k} was {v} and is {now.get(k)}' for k, v in then.items() if v != now.get(k)]
     return Repeated(len(names), [(k, a.get(k), b.get(k)) for k in names if a.get(k) != b.get(k)],
                     there['data'].get('sha256') == here['data'].get('sha256'), changed)
 
@@ -66,6 +67,12 @@ def _flat(results):
             ends = {end: n[end] for end in ('value', 'low', 'high') if end in n}
             out |= {name if end == 'value' else f'{name} ({end})': v for end, v in ends.items()}
     return out | {f"verdict on claim {c['id']}": c['verdict'] for c in results.get('claims', ())}
+
+def _claims_changed(there, here):
+    "A sentence where the claims are no longer those of the run"
+    if not there.get('claims_hash') or there['claims_hash'] == here.get('claims_hash'): return []
+    then, now = (r.get('made', {}).get('declared') or 'another day' for r in (there, here))
+    return [f'the declared claims were changed after that run: they were those of {then} and are those of {now} (UTC)']
 
 # %% ../../nbs/runs/05_rerun.ipynb #e13fb479
 def made_by(folder:str|Path # of a run

@@ -141,13 +141,14 @@ def how_made(machinery:Machinery, # the study's machinery
              settings:Settings,   # of the run
              options:dict,        # modes, arch and how own images were read
              seconds:float        # that reading, training and deciding took
-            )->dict:              # command, options, versions, python, seconds, peak_memory, prepares
+            )->dict:              # command, options, versions, python, seconds, peak_memory, prepares, declared
     "What is needed to repeat a run, and what it cost"
     given = {k: v for k, v in settings.as_dict().items() if k not in _WHERE} | options
     study = machinery.study
     given = dict(study=str(study.file.parent) if study.file else study.id, **given)
     return dict(command=command_of(given), options=given, versions=versions(), python=platform.python_version(),
-                seconds=round(seconds, 1), peak_memory=peak_memory(), prepares=machinery.prepares)
+                seconds=round(seconds, 1), peak_memory=peak_memory(), prepares=machinery.prepares,
+                declared=study.declared)
 
 _WHERE = ('runs', 'cache', 'offline', 'fits_limit', 'retrain') # what changes no number
 

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -148,6 +149,13 @@ def measures_file(self:Study)->'Path|None': # None where the study has none
     "The Python file that measures what no formula can say: measures.py beside a study.toml"
     file = self.file.parent/'measures.py' if self.file and self.measures else None
     return file if file and file.is_file() else None
+
+@patch(as_prop=True)
+def declared(self:Study)->str: # UTC, such as 2026-11-22 14:03
+    "Since when the claims are as they are here: when the file in which they stand was last written"
+    there = [self.file or Path(str(files('usbook.studies')))/f'{self.id}.toml', self.measures_file]
+    last = max((f.stat().st_mtime for f in there if f and f.is_file()), default=0)
+    return datetime.fromtimestamp(last, timezone.utc).strftime('%Y-%m-%d %H:%M') if last else ''
 
 @patch(as_prop=True)
 def citation(self:Study)->str: return self.cite() # a line of text
