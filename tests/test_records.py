@@ -199,7 +199,8 @@ def test_other_seeds_are_kept_and_their_spread_is_told():
 
 
 def test_what_is_said_of_the_recipe_is_what_was_measured():
-    rows = {(r['set'], r['mode']): r for r in Record.read(RECORDS/'recipe_realdata.json').rows}
+    every = {(r['set'], r['net'], r['mode']): r for r in Record.read(RECORDS/'recipe_realdata.json').rows}
+    rows = {(s, way): r for (s, net, way), r in every.items() if net == 'usbook'}
     gain = {s: rows[s, 'frozen']['minus_yardstick'] for s, way in rows if way == 'frozen'}
     assert len(gain) == 5 and all(d['high'] > 0 for d in gain.values())
     assert [s for s, d in gain.items() if d['low'] > 0] == ['gallbladder']
@@ -207,7 +208,17 @@ def test_what_is_said_of_the_recipe_is_what_was_measured():
     assert {s for s, d in tuned.items() if d['low'] > 0} == {'lung_signs', 'breast', 'gallbladder'}
     assert all(d['high'] > 0 and d['value'] > -.02 for d in tuned.values())
     assert all(.015 < tuned[s]['value'] < .035 for s in ('lung_signs', 'breast', 'gallbladder'))
-    assert all(r['seeds'] == 3 and r['folds'] == 3 for r in rows.values())
+    assert all(r['seeds'] == 3 and r['folds'] == 3 for r in every.values()) and len(every) == 5 * 4 * 3
+    assert all(r[k]['high'] > 0 for r in every.values() for k in ('minus_yardstick', 'minus_frozen') if k in r)
+    assert all(r['minus_frozen']['value'] > -.02 for r in every.values() if 'minus_frozen' in r)
+    better = {way: {s for s in gain if rows[s, way]['minus_random']['low'] > 0} for way in ('frozen', 'finetuned')}
+    assert better == dict(frozen={*gain} - {'chest_shenzhen'}, finetuned={*gain})
+    auc = {k: r['auc']['value'] for k, r in every.items()}
+    photographs = {s for s in gain if max(auc[s, n, 'frozen'] for n in ('squeezenet1_0', 'mobilenet_v2')) >
+                   auc[s, 'usbook', 'frozen'] + .01}
+    assert photographs == {'lung_signs', 'breast'}
+    added = {s: round(every[s, 'mobilenet_v2', 'finetuned']['minus_frozen']['value'], 2) for s in gain}
+    assert (added['breast'], added['gallbladder']) == (.08, .07)
 
 
 def test_the_picture_shows_the_records_of_now():
