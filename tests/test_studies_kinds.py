@@ -169,7 +169,8 @@ def test_an_outside_test(kind, kept, here, tmp_path, capsys):
     "--test: the same metrics inside and outside, and the drop; a mistake in the other images is found first"
     drawn(kind, tmp_path/'other')
     where = 'other' if kind == 'detection' else 'other/manifest.csv'
-    words = ['reproduce', str(kept/kind), '--modes', KINDS[kind][2][-1]]
+    words = ['reproduce', write(kept/kind, kind), '--modes', KINDS[kind][2][-1]]
+    (kept/'runs').mkdir(exist_ok=True)
     before = set((kept/'runs').iterdir())
     assert here([*words, '--test', 'nowhere']) == 2 and 'nowhere' in capsys.readouterr().err
     if kind == 'labels':
