@@ -1,6 +1,8 @@
 """Two languages: every text that is read has its place in a catalogue, and no translation contradicts its source."""
 import json
+import os
 import re
+import subprocess
 import sys
 import warnings
 from html import unescape
@@ -178,6 +180,25 @@ def test_a_plot_is_taken_while_it_is_fresh(tmp_path, monkeypatch):
     assert shown(cell | dict(source=['draw(1)'])) == ['one', 'two']
     assert shown(cell | dict(outputs=both[::-1])) == ['two', 'one']
 
+def test_a_plot_may_differ_by_what_no_eye_sees():
+    "A line an eighth of a pixel elsewhere is the same picture, another digit is not"
+    from base64 import b64encode
+    from io import BytesIO
+    import matplotlib.pyplot as plt
+    def drawn(value, text):
+        fig, ax = plt.subplots(figsize=(2, 1), dpi=50)
+        ax.axhline(value)
+        ax.set(ylim=(0, 100), title=text)
+        out = BytesIO()
+        fig.savefig(out, format='png')
+        plt.close(fig)
+        return b64encode(out.getvalue()).decode()
+    first = drawn(50., '0.713')
+    assert plots.same(first, drawn(50., '0.713'))
+    assert plots.same(first, drawn(50.05, '0.713'), plots.NEARLY)
+    for other in (drawn(50., '0.718'), drawn(50., '0,713'), drawn(53., '0.713')):
+        assert not plots.same(first, other, plots.NEARLY)
+
 # ---- the border
 
 def test_an_unknown_language_is_answered_with_those_there_are(usbook):
@@ -252,6 +273,25 @@ def test_stored_outputs_are_in_the_language(zh):
                     other += p['text'] != ''.join(o['text'])
     assert asked == 6 and other > .6*said > 30, (asked, other, said)
 
+def test_heads_of_tables_are_in_the_language(zh):
+    "DataFrames stayed English between Chinese sentences, and so did what `usbook class` shows"
+    from usbook.core.shown import translated_table
+    table = '<table class="dataframe"><tr><th></th><th>{}</th></tr><tr><th>a_lines</th><td>normal</td></tr></table>'
+    shown = translated_table(table.format('by_image'))
+    assert '<th title="by_image">按图像</th>' in shown and '<td>normal</td>' in shown and 'title="a_lines"' in shown
+    sides = translated_table('<th>left</th><th>right</th>')
+    assert '判对' not in sides and '右' in sides and '判对' in translated_table('<th>right</th>')
+    for names in (('image', 'patient', 'target'), ('image', 'patient', 'label'), ('scan', 'frame', 'score')):
+        page = ''.join(f'<th>{n}</th>' for n in names)
+        assert translated_table(page) == page
+    assert lg.heading('read') != 'read' and lg.heading('P017') == 'P017'
+
+def test_the_words_of_another_program_are_quoted(zh):
+    "A study with a mistake in its TOML was answered in English: the parser's words are within the sentence"
+    words = 'Expected newline or end of document after a statement (at line 3, column 9)'
+    assert translated(f'is no TOML ({words})') == f'不是 TOML（“{words}”）'
+    assert translated('is no TOML (Unclosed)') == '不是 TOML（Unclosed）'
+
 def test_the_working_copy_shows_what_the_book_shows(tmp_path, zh):
     from usbook.classroom.stored import notebook_as_shown
     from usbook.cli.lab import lab_folder
@@ -282,12 +322,33 @@ def test_a_page_carries_its_sentences_only_where_they_are_needed(zh):
     assert 'lang="en"' in standalone_page() and 'speak({' not in standalone_page()
     assert '"_words": {' not in explore_threshold(toy_predictions()).html()
 
-def test_plots_without_a_font_stay_english_and_say_so_once(zh, monkeypatch, capsys):
-    import usbook.core.shown as shown
-    monkeypatch.setattr(shown, 'plot_font', lambda lang: '')
-    monkeypatch.setattr(shown, '_PLOTS', {k: v for k, v in shown._PLOTS.items() if k == 'text'})
-    assert not translate_plots() and not translate_plots()
-    assert len(capsys.readouterr().err.splitlines()) == 1
+DRAWN = """
+import sys, warnings
+warnings.simplefilter('error')
+import matplotlib
+matplotlib.use('agg')
+import matplotlib.pyplot as plt
+from usbook.core.language import set_language
+from usbook.core.shown import translate_plots
+set_language('zh')
+said = [translate_plots() for _ in range(3)]
+plt.title('accuracy')
+plt.savefig(sys.argv[1])
+print(said, plt.gca().get_title())
+"""
+
+@pytest.mark.parametrize('fonts', ['none', 'of the system'])
+def test_plots_without_a_font_stay_english_and_say_so_once(tmp_path, fonts):
+    "In a process of its own, whose matplotlib finds no font but those that it brings: no box is drawn, no glyph missed"
+    from usbook.core.shown import plot_font
+    if fonts != 'none' and not plot_font('zh'): pytest.skip('no font with Chinese characters is installed')
+    bare = {'MPL_IGNORE_SYSTEM_FONTS': '1'} if fonts == 'none' else {}
+    r = subprocess.run([sys.executable, '-c', DRAWN, str(tmp_path/'x.png')], capture_output=True, text=True, cwd=ROOT,
+                       env=os.environ | dict(MPLCONFIGDIR=str(tmp_path), PYTHONIOENCODING='utf-8') | bare)
+    assert r.returncode == 0, r.stderr
+    here = fonts != 'none'
+    assert r.stdout.strip() == f'{[here]*3} {"准确率" if here else "accuracy"}'
+    assert r.stderr.count('字体') == r.stderr.count('\n') == (not here), r.stderr
 
 def test_the_browser_finds_the_same_sentences(module):
     known = [lg.catalogue('zh', n).items() for n in ('words', 'messages/widgets')]

@@ -2,7 +2,7 @@
 
 Runs notebooks in that language and in English, as `make notebooks` runs them, and keeps the pictures that differ: one
 file per notebook under tools/book/plots/<lang>. Only where this machine draws the English picture that the notebook
-holds: else the two would show other numbers. A picture belongs to its cell's source and to that English picture; where
+holds, but for what no eye can see: else the two would show other numbers. A picture belongs to its cell's source and to that English picture; where
 either has changed it is stale, and the book shows the English one."""
 import argparse
 import base64
@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 NBS = ROOT/'nbs'
 PNG = 'image/png'
+NEARLY = 32 # shades of 255: a line may lie an eighth of a pixel elsewhere, no digit may be another
 BEFORE = 'from usbook.core.shown import translate_plots\ntranslate_plots();'
 
 def store(lang, nb): # zh, a notebook's path in nbs/ -> where its pictures are kept
@@ -74,10 +75,10 @@ def executed(nb, lang, patience=3600): # its cells after a run in that language,
                    store_widget_state=False).execute()
     return made.cells[1:]
 
-def same(a, b): # whether two pictures show the same
+def same(a, b, most=0): # whether two pictures show the same; most: by how many of 255 shades a pixel may differ
     from PIL import Image, ImageChops
     a, b = (Image.open(io.BytesIO(base64.b64decode(p))).convert('RGBA') for p in (a, b))
-    return a.size == b.size and ImageChops.difference(a, b).getbbox(alpha_only=False) is None
+    return a.size == b.size and max(high for _, high in ImageChops.difference(a, b).getextrema()) <= most
 
 def smaller(png): # the same pixels in fewer bytes, without a word on who made them
     from PIL import Image
@@ -92,7 +93,7 @@ def keep(nb, lang, patience=3600): # what is to be said about it
         if failed: said.append(f'{nb}#{c["id"]}: {failed["ename"]}: {failed["evalue"][:200]}')
         ours, theirs, twins = pngs(c), pngs(made), pngs(again)
         if not ours: continue
-        if not len(ours) == len(theirs) == len(twins) or not all(map(same, ours, twins)):
+        if not len(ours) == len(theirs) == len(twins) or not all(same(a, b, NEARLY) for a, b in zip(ours, twins)):
             said.append(f'{nb}#{c["id"]}: this machine draws another picture than the one in the notebook')
         else: out[c['id']] = key(c) | dict(plots=[None if same(a, b) else smaller(b) for a, b in zip(ours, theirs)])
     path = store(lang, nb)

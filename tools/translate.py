@@ -10,6 +10,7 @@ import ast
 import json
 import re
 import sys
+from html import unescape
 from pathlib import Path
 
 from babel.messages import pofile
@@ -301,6 +302,24 @@ def lesson_units(path):
             for k in n.keys:
                 if isinstance(k, ast.Constant) and re.fullmatch('[A-Za-z]{2,}( [a-z]+)+', str(k.value)):
                     yield k.value, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
+
+
+_HEAD = re.compile(r"[A-Za-z][A-Za-z .,:'()+-]*[A-Za-z)]")
+_FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}, {'English'})  # as `translated_table` has them
+# heads of tables that no notebook is stored with: of a terminal, and two words that mean several things
+HEADS = ('left side', 'right side', 'left over', 'read', 'low', 'high', 'points', 'out of', 'most often', 'most said', 'alike')
+
+
+def head_units(path):
+    "Of (text, place) of the heads of the tables that a notebook is stored with; ids, files and settings stay"
+    for c in json.loads(path.read_text(encoding='utf-8'))['cells']:
+        for o in c.get('outputs', []):
+            page = ''.join(o.get('data', {}).get('text/html', ''))
+            heads = [unescape(h) for h in re.findall(r'<th\b[^>]*>([^<]+)</th>', page)] if 'dataframe' in page else []
+            for h in heads if not any(f <= set(heads) for f in _FILES) else ():
+                h = h.replace('_', ' ')
+                if _HEAD.fullmatch(h) and _LETTERS.search(h):
+                    yield h, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
 
 
 def _says(node):
@@ -806,6 +825,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
         if '.ipynb_checkpoints' not in f.parts:
             add(f.relative_to(ROOT).with_suffix('').as_posix(), notebook_units(f))
             add('lessons', lesson_units(f))
+            add('heads', head_units(f))
     for f in sorted((ROOT / 'usbook').rglob('*.py')):
         rel = f.relative_to(ROOT / 'usbook')
         if f.name == '_modidx.py':
@@ -819,6 +839,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
         add(own or f'messages/{rel.parts[0] if len(rel.parts) > 1 else "cli"}', python_units(f))
     for f in sorted((ROOT / 'usbook' / 'widgets' / 'static').glob('*.js')):
         add('messages/widgets', js_units(f))
+    add('heads', [(t, 'tools/translate.py') for t in HEADS])
     add('book', [(t, 'tools/book/book.py') for t in BOOK])
     for f in sorted((ROOT / 'usbook' / 'runs').glob('*.html.j2')):
         add('reports', template_units(f))
@@ -935,7 +956,7 @@ def fill(lang, name, pairs):
 COMPLETE = {
     'zh': (
         'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
-        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'lessons', 'book',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'lessons', 'book', 'heads',
         'messages', 'nbs', 'nbs/predictions', 'nbs/studies', 'nbs/runs',
         'nbs/widgets', 'nbs/cli', 'nbs/core', 'nbs/phantoms', 'nbs/evidence/audit',
     )
