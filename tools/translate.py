@@ -307,7 +307,8 @@ def lesson_units(path):
 _HEAD = re.compile(r"[A-Za-z][A-Za-z .,:'()+-]*[A-Za-z)]")
 _FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}, {'English'})  # as `translated_table` has them
 # heads of tables that no notebook is stored with: of a terminal, and two words that mean several things
-HEADS = ('left side', 'right side', 'left over', 'read', 'low', 'high', 'points', 'out of', 'most often', 'most said', 'alike')
+HEADS = ('left side', 'right side', 'left over', 'read', 'low', 'high', 'points', 'out of', 'most often',
+         'most said', 'alike')
 
 
 def head_units(path):
@@ -740,6 +741,12 @@ COMPOSED = {
     'learner': '学员',
     'most often': '最常见的错误',
     'most said': '最多的答案',
+    '{n} frames of {m} patients': '{m} 名患者的 {n} 帧',
+    '{n} slices of {m} patients': '{m} 名患者的 {n} 个层面',
+    '{n} scans of {m} patients': '{m} 名患者的 {n} 次扫查',
+    '{n} clips of {m} patients': '{m} 名患者的 {n} 段动态图像',
+    '{n} films of {m} patients': '{m} 名患者的 {n} 张胸片',
+    '{said} → {said2} ({n})': '{said} → {said2}（{n}）',
     'alike': '一致',
     'sites': '机构',
     'cropping': '裁剪',

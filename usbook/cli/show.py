@@ -355,8 +355,8 @@ def show_results(results:dict, # the content of results.json
     titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
     study = results.get('made', {}).get('options', {}).get('study', results['study']) # perhaps a folder
     found = paper_rows(get_study(study), results['runs']) if about else headline_rows(results)
-    rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),
-             *(interval_text(r[a]) for a in arms)] for r in found]
+    name = lambda r: ' '.join(heading(t).replace('_', ' ') for t in (r['metric'], r['label']) if t)
+    rows = [[name(r), *([r['paper']] if about else []), *(interval_text(r[a]) for a in arms)] for r in found]
     if rows: show_table(['', *(['paper'] if about else []), *titles], rows, out)
     _show_curve(results, out)
     out.print()

@@ -58,6 +58,7 @@ class _Pattern:
         self.expression = re.compile(body, re.S)
         self.columns = [bool(re.search(r'\b(columns?|profile) $', f)) for f in fixed[:-1]]  # names, of a column say
         self.figures = [bool(_COUNT.fullmatch(n) or _COUNTED.match(f)) for n, f in zip(self.names, fixed[1:])]
+        self.others = [n == 'e' or n == 'why' and f.endswith('(') for n, f in zip(self.names, fixed)] # programs' words
         self.open = not fixed[-1]  # whether it ends in a gap
         self.key = max(fixed, key=len)
         self.weight = sum(c.isalpha() for f in fixed for c in f)
@@ -80,7 +81,7 @@ class _Pattern:
         ):
             return None
         if any(figure and not _FIGURES.fullmatch(v) for figure, v in zip(self.figures, values)): return None
-        ours = [v for n, v in zip(self.names, values) if n != 'e'] # `e` is what another program says
+        ours = [v for v, other in zip(values, self.others) if not other]
         return None if any(len(v) >= 60 or re.search(r'[.;:!?] ', v) for v in ours) else values
 
 # %% ../../nbs/core/08_language.ipynb #b103b645
@@ -203,18 +204,21 @@ def _one(self, text):
 def _filled(self, pattern, values):
     "A translation with its gaps filled; None where an English phrase would be left in one"
     given = {}
-    for name, value, column in zip(pattern.names, values, pattern.columns):
+    for name, value, column, other in zip(pattern.names, values, pattern.columns, pattern.others):
         own = _listed(name, value) or name == 'strerror' or ' ' not in value and (
             column or _AS_IT_IS.fullmatch(name) and not (name == 'name' and '_' in value and value in self.exact))
         told = None if own else self._known(value.strip())
         if told is None and not own and in_english(value):
-            if name != 'e': return None
-            told = f'“{value}”' # what another program says
+            if not other: return None
+            told = f'“{value}”'
         if told is None and pattern.open and value is values[-1] and value[-1:] == '.': return None
         if own: value = re.sub(r' (and|or) ', lambda m: f' {self.exact.get(m[1], m[1])} ', value)
-        given[name] = value if told is None else told if name == 'e' else self(value)
-    out = _SLOT.sub(lambda m: given.get(m[1], ''), pattern.target)
-    return out.replace('{{', '{').replace('}}', '}')
+        given[name] = value if told is None else told if other else self(value)
+    out = _SLOT.sub(lambda m: f'\0{given.get(m[1], "")}\0', pattern.target)
+    return _SPACED.sub('', out).replace('\0', '').replace('{{', '{').replace('}}', '}')
+
+_WIDE = r'[\u3000-\u9fff\uff00-\uffef]'
+_SPACED = re.compile(rf'(?<={_WIDE}) (?=\0{_WIDE})|(?<={_WIDE}\0) (?=\0?{_WIDE})') # around what fills a gap
 
 # %% ../../nbs/core/08_language.ipynb #248e7aad
 _SET = {}

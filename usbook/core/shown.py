@@ -238,10 +238,9 @@ def translate_outputs()->bool: # whether there is a notebook to do it in
     except ImportError: return False
     if (ip := get_ipython()) is None: return False
     from pandas import DataFrame
-    ip.display_formatter.formatters['text/html'].for_type_by_name(
-        'pandas.io.formats.style', 'Styler', lambda s: translated_page(s.to_html())
-    )
-    ip.display_formatter.formatters['text/html'].for_type(DataFrame, lambda d: (h := d._repr_html_()) and translated_table(h))
+    html = ip.display_formatter.formatters['text/html']
+    html.for_type_by_name('pandas.io.formats.style', 'Styler', lambda s: translated_page(s.to_html()))
+    html.for_type(DataFrame, lambda d: (page := d._repr_html_()) and translated_table(page))
     ip.display_formatter.formatters['text/plain'].for_type(str, _quoted)
     if not callable(ip.user_ns.get('print')): ip.user_ns['print'] = _print
     return True
