@@ -741,6 +741,7 @@ COMPOSED = {
     'learner': '学员',
     'most often': '最常见的错误',
     'most said': '最多的答案',
+    'prevalence {share}': '患病率 {share}',
     '{n} frames of {m} patients': '{m} 名患者的 {n} 帧',
     '{n} slices of {m} patients': '{m} 名患者的 {n} 个层面',
     '{n} scans of {m} patients': '{m} 名患者的 {n} 次扫查',
@@ -814,7 +815,8 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     difference positive negative sample phantom own quick workshop full random left right kind set size note
     question counts everybody independent table columns Precision-recall macro_average_precision
     1_-_specificity p_predicted calibrated sequence clear a_guess
-    not_understood'''.split()
+    not_understood epidural infarct intracerebral intraventricular subarachnoid subdural atrophy calcification
+    brain missed_findings false_alarms'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 
