@@ -188,7 +188,7 @@ def test_masks_in_the_forms_of_others(tmp_path):
         with pytest.raises(BadInput) as e: bad()
         assert '\n' not in str(e.value)
     (tmp_path/'x.json').write_text('{"shapes": []}')
-    with pytest.raises(BadInput, match='no file of LabelMe'): labelme_masks(tmp_path/'x.json')
+    with pytest.raises(BadInput, match='not a file of LabelMe'): labelme_masks(tmp_path/'x.json')
     (tmp_path/'x.nii').write_bytes(b'no')
     with pytest.raises(BadInput, match='not a NIfTI'): nifti_masks(tmp_path/'x.nii')
 

@@ -310,8 +310,7 @@ def _pairs(path):
 # %% ../../nbs/classroom/03_workshop.ipynb #51fc78e5
 INSTALL_SH = '''#!/bin/sh
 # Installs usbook from this folder; no network is used.   sh install.sh [FOLDER]   (default: usbook in your home)
-set -e
-here=$(cd "$(dirname "$0")" && pwd)
+set -e; here=$(cd "$(dirname "$0")" && pwd)
 to=${1:-"$HOME/usbook"}
 case "$(uname -s)-$(uname -m)" in
 @CASES@
@@ -321,18 +320,15 @@ for list in "$here/requirements/$system"-*.txt; do
   [ -f "$list" ] || { echo "There are no packages here for $system; here is: @NAMES@"; exit 1; }
   v=${list##*-}; v=${v%.txt}
   for p in "${PYTHON:-python$v}" python3 python; do
-    if "$p" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$v')" 2>/dev/null; then
-      python=$p; break 2
-    fi
+    if "$p" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$v')" 2>/dev/null
+    then python=$p; break 2; fi
   done
 done
-if [ -z "$python" ]; then
+[ -n "$python" ] || {
   versions=$(ls "$here/requirements" | sed -n "s/^$system-\\(.*\\)\\.txt/\\1/p" | tr '\\n' ' ')
-  echo "Python ${versions}with its module venv is needed and was not found."; exit 1
-fi
+  echo "Python ${versions}with its module venv is needed and was not found."; exit 1; }
 echo "Installing into $to with Python $v. This takes some minutes ..."
-mkdir -p "$to"
-"$python" -m venv "$to/.venv"
+mkdir -p "$to" && "$python" -m venv "$to/.venv"
 "$to/.venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-index --no-deps \\
   --find-links "$here/wheels" -r "$list"
 [ -e "$to/lab" ] || cp -R "$here/lab" "$to/lab"
@@ -377,6 +373,8 @@ COPY --chmod=755 hub/first-start.sh /usr/local/bin/before-notebook.d/90-usbook.s
 FIRST_START = '''#!/bin/sh
 [ -e "$HOME/lab" ] || cp -R /opt/usbook/lab "$HOME/lab"
 '''
+
+# %% ../../nbs/classroom/03_workshop.ipynb #0bf07586
 HUB = '''# usbook on a server
 
 JupyterHub with Docker: build the image (`Dockerfile` here), then in `jupyterhub_config.py`:
@@ -511,11 +509,8 @@ def _fill(part, project, systems, packages, extras, say, pip):
         say(f'packages for {PLATFORMS[p].title}, Python {v}')
         small = cpu_torch(p, v, part/'wheels', pip, packages.torch, say) if only is None else []
         pins = pin_versions(
-            [*(only or [f'usbook[dicom,video] @ {own.as_uri()}']), *small],
-            p,
-            v,
-            pip,
-            [*packages.source, '--find-links', str(part / 'wheels')],
+            [*(only or [f'usbook[dicom,video] @ {own.as_uri()}']), *small], p, v, pip,
+            [*packages.source, '--find-links', str(part / 'wheels')]
         )
         pins = [q for q in pins if not q.startswith('usbook')]
         download_wheels(pins, p, v, part/'wheels', pip, packages.source, say)
