@@ -31,7 +31,15 @@ class Root:
     def set(self, rest):
         for pair in shlex.split(rest): self.env.__setitem__(*pair.split('=', 1))
     def run(self, rest):
-        if code := self.start(['sh', '-c', rest]).wait(): sys.exit(f'The step ends with {code}.')
+        mounts = []
+        while m := re.match(r'--mount=type=bind,source=([^,\s]+),target=(\S+)\s+', rest):
+            rest, at = rest[m.end():], self.folder/m[2].lstrip('/')
+            at.mkdir(parents=True, exist_ok=True)
+            subprocess.run(['mount', '--bind', '-o', 'ro', self.context/m[1], at], check=True)
+            mounts.append(at)
+        code = self.start(['sh', '-c', rest]).wait()
+        for at in mounts: subprocess.run(['umount', at], check=True)
+        if code: sys.exit(f'The step ends with {code}.')
     def copy(self, rest):
         words = shlex.split(rest)
         options, (*sources, target) = [w for w in words if w[:2] == '--'], [w for w in words if w[:2] != '--']
