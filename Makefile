@@ -9,7 +9,8 @@ BIN := .venv/bin
 NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples \
+  backbone realdata carry probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -32,13 +33,17 @@ translate: .venv/.ready
 
 # run every notebook and keep its outputs, with plots that light and dark pages show
 notebooks: .venv/.ready
-	@export USBOOK_WIDGETS=static MATPLOTLIBRC="$(CURDIR)/tools/book/matplotlibrc"; for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
-	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False "$$nb" || exit 1; \
+	@export USBOOK_WIDGETS=static MATPLOTLIBRC="$(CURDIR)/tools/book/matplotlibrc"; \
+	for nb in `git ls-files 'nbs/*.ipynb'`; do echo "$$nb"; \
+	  $(NBCONVERT) --execute --ExecutePreprocessor.timeout=1800 \
+	    --ExecutePreprocessor.store_widget_state=False "$$nb" || exit 1; \
 	done
-	@$(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live `git ls-files 'nbs/*.ipynb'`
+	@$(NBCONVERT) --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags=live \
+	  `git ls-files 'nbs/*.ipynb'`
 	@$(BIN)/nbdev-clean
 
-# their plots in another language, for its book: what differs from the English pictures (make plots OF=zh, some with NB="nbs/...")
+# their plots in another language, for its book: what differs from the English pictures
+# (make plots OF=zh, some with NB="nbs/...")
 plots: .venv/.ready
 	@OMP_NUM_THREADS=1 $(RUN) tools/plots.py $(or $(OF),zh) $(NB)
 
@@ -50,17 +55,21 @@ book: .venv/.ready
 samples: .venv/.ready
 	@$(BIN)/usbook phantom all --out data_samples
 
-# usbook/weights/ anew, from nothing but procedural images: up to 90 minutes on two cores; interrupted, it goes on where it was
+# usbook/weights/ anew, from nothing but procedural images: up to 90 minutes on two cores; interrupted, it goes on
+# where it was
 backbone: .venv/.ready
-	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.pretrain import make_backbone; make_backbone(log="nbs/records/backbone_log.csv")'
+	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.pretrain import make_backbone as make; \
+	  make(log="nbs/records/backbone_log.csv")'
 
 # what the shipped recipe is worth on real public images, and the long tests on them; USBOOK_REALDATA names their folder
-# (all sets, networks and seeds take many hours on two cores; what is done is kept; JUDGE="--sets breast --seeds 0" does less)
+# (all sets, networks and seeds take many hours on two cores; what is done is kept;
+# JUDGE="--sets breast --seeds 0" does less)
 realdata: .venv/.ready
 	@$(RUN) tools/judge_recipe.py $(JUDGE)
 	@$(RUN) -m pytest -m slow
 
-# how far simulated images alone teach real ones, into nbs/records/carrying_over.json; USBOOK_REALDATA names the real ones
+# how far simulated images alone teach real ones, into nbs/records/carrying_over.json;
+# USBOOK_REALDATA names the real ones
 # (CARRY="--sets lung_signs --seeds 0" does less, CARRY=--without leaves one ingredient out at a time, CARRY=--why tells
 # what distinguishes real from simulated)
 carry: .venv/.ready
@@ -87,15 +96,18 @@ picture: .venv/.ready
 signs: .venv/.ready
 	@$(RUN) tools/several_signs.py
 
-# how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json; half an hour on two cores
+# how hard the samples are: a plain reference beside networks, into nbs/records/difficulty.json;
+# half an hour on two cores
 difficulty: .venv/.ready
 	@$(RUN) tools/judge_phantoms.py
 
-# what a stranger may do, some thousand times: spoilt files, kills, full disks, odd terminals; counts into nbs/records/campaign.json
+# what a stranger may do, some thousand times: spoilt files, kills, full disks, odd terminals;
+# counts into nbs/records/campaign.json
 campaign: .venv/.ready
 	@OMP_NUM_THREADS=1 PYTHONPATH=tools $(RUN) -m campaign
 
-# everything of a release but the tag: VERSION=0.2.0; sdist and wheel are tried in an empty environment, then put into dist/
+# everything of a release but the tag: VERSION=0.2.0; sdist and wheel are tried in an empty environment,
+# then put into dist/
 release: .venv/.ready
 	@$(RUN) tools/release.py $(VERSION) $(if $(TAGGED),--tagged)
 
@@ -129,16 +141,19 @@ clean:
 
 .venv/.ready: pyproject.toml
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-	  echo "usbook needs Python 3.10 or newer as $(PY); if you have one under another name: make PY=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	  echo "usbook needs Python 3.10 or newer as $(PY);" \
+	    "if you have one under another name: make PY=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up .venv: 1 GB to download; 3.5 GB where PyTorch brings GPU libraries ..."
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python "$$($(PY) -c 'import sys; print(sys.executable)')" .venv; \
 	else \
 	  $(PY) -c 'import venv, ensurepip' 2>/dev/null || { \
-	    echo "This Python can't make virtual environments; install the package python3-venv (Debian, Ubuntu: sudo apt install python3-venv)"; exit 1; }; \
+	    echo "This Python can't make virtual environments; install the package python3-venv" \
+	      "(Debian, Ubuntu: sudo apt install python3-venv)"; exit 1; }; \
 	  $(PY) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 	fi
 	@install="$$(command -v uv || echo $(BIN)/uv) pip install --compile-bytecode --python $(BIN)/python -e .[dev]"; \
-	$$install --torch-backend=auto || { echo "PyTorch's own index did not answer; taking the usual packages ..."; $$install; }
+	$$install --torch-backend=auto || { \
+	  echo "PyTorch's own index did not answer; taking the usual packages ..."; $$install; }
 	@touch $@
 	@echo "Ready."

@@ -24,8 +24,15 @@ GOAL = {1_000: 50, 100_000: 100}   # images -> ms
 WATCH = '''([box, target]) => {
   window.times = []; let pressed = 0;
   document.addEventListener("keydown", e => { pressed = e.timeStamp; }, true);
-  new MutationObserver(() => { if (!pressed) return; const t = pressed, changed = performance.now(); pressed = 0;
-    requestAnimationFrame(() => { const c = new MessageChannel(); c.port1.onmessage = () => times.push([changed - t, performance.now() - t]); c.port2.postMessage(0); });
+  new MutationObserver(() => {
+    if (!pressed) return;
+    const t = pressed, changed = performance.now();
+    pressed = 0;
+    requestAnimationFrame(() => {
+      const c = new MessageChannel();
+      c.port1.onmessage = () => times.push([changed - t, performance.now() - t]);
+      c.port2.postMessage(0);
+    });
   }).observe(document.querySelector(box), { childList: true, characterData: true, subtree: true, attributes: true });
   document.querySelector(target).focus();
 }'''

@@ -102,7 +102,9 @@ def module(chromium, tmp_path):
             if name != 'base'
             else ''
         )
-        page.evaluate('''async src => { window.m = await import(URL.createObjectURL(new Blob([src], {type: "text/javascript"}))); }''',
+        page.evaluate('''async src => {
+                             const blob = new Blob([src], {type: "text/javascript"});
+                             window.m = await import(URL.createObjectURL(blob)); }''',
                       f"{static_text('base.js')}\n{own}")
         return lambda code, arg=None: page.evaluate(f'x => {{ const m = window.m; return ({code}); }}', arg)
     yield load
@@ -243,11 +245,26 @@ def jupyterlab(folder, **env):
         except subprocess.TimeoutExpired: p.kill()                                  # kernels end with their server
 
 
-READY = '''async () => { const app = window.jupyterapp; const w = app && app.shell.currentWidget; if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
-    await w.context.ready; await w.sessionContext.ready; if (!KERNEL) return true; const k = w.sessionContext.session && w.sessionContext.session.kernel; if (!k) return false; await k.info;
-    const t = k._targetRegistry; return !t || "jupyter.widget" in t; }''' # a model that comes before its manager is lost
-ASK = '''async code => { const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel; const f = k.requestExecute({ code }); let out = "";
-    f.onIOPub = m => { if (m.header.msg_type === "stream") out += m.content.text; if (m.header.msg_type === "error") out += m.content.evalue; }; await f.done; return out; }'''
+READY = '''async () => {
+    const app = window.jupyterapp, w = app && app.shell.currentWidget;
+    if (!w || !w.context || !app.commands.hasCommand("notebook:run-all-cells")) return false;
+    await w.context.ready;
+    await w.sessionContext.ready;
+    if (!KERNEL) return true;
+    const k = w.sessionContext.session && w.sessionContext.session.kernel;
+    if (!k) return false;
+    await k.info;
+    const t = k._targetRegistry;
+    return !t || "jupyter.widget" in t; }''' # a model that comes before its manager is lost
+ASK = '''async code => {
+    const k = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, f = k.requestExecute({ code });
+    let out = "";
+    f.onIOPub = m => {
+        if (m.header.msg_type === "stream") out += m.content.text;
+        if (m.header.msg_type === "error") out += m.content.evalue;
+    };
+    await f.done;
+    return out; }'''
 
 
 def open_lab(chromium, url, kernel=True):
@@ -263,29 +280,37 @@ def open_lab(chromium, url, kernel=True):
 
 CONTROLS = r'''() => { // what can be operated here and is to be seen; each gets a number
   const seen = e => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0;
-  const plain = "a[href], button, input:not([type=hidden]), select, textarea, summary, iframe, [tabindex], [role=button], [role=slider]";
-  const all = [...document.querySelectorAll(plain)].filter(e => seen(e) && !e.disabled && !(e.tabIndex < 0 && e.matches("section, li, h1, h2, h3, div, p")));
+  const plain = "a[href], button, input:not([type=hidden]), select, textarea, summary, iframe, [tabindex], " +
+    "[role=button], [role=slider]";
+  const passed = e => e.tabIndex < 0 && e.matches("section, li, h1, h2, h3, div, p");
+  const all = [...document.querySelectorAll(plain)].filter(e => seen(e) && !e.disabled && !passed(e));
   all.forEach((e, i) => e.dataset.k = i);
   const own = e => getComputedStyle(e).cursor === "pointer" && getComputedStyle(e.parentElement).cursor !== "pointer";
-  const mouse = [...document.body.querySelectorAll("*")].filter(e => seen(e) && own(e) && !e.closest("[data-k], label") && !e.querySelector("[data-k]"));
-  mouse.push(...[...document.querySelectorAll("label")].filter(l => seen(l) && l.control && l.control.dataset.k === undefined && getComputedStyle(l).cursor === "pointer"));
+  const mouse = [...document.body.querySelectorAll("*")].filter(e =>
+    seen(e) && own(e) && !e.closest("[data-k], label") && !e.querySelector("[data-k]"));
+  mouse.push(...[...document.querySelectorAll("label")].filter(l =>
+    seen(l) && l.control && l.control.dataset.k === undefined && getComputedStyle(l).cursor === "pointer"));
   const name = e => e.outerHTML.slice(0, 110);
   return { all: all.map(name), mouse: mouse.map(name) }; }'''
 FOCUS = r'''() => { // what has the focus, and whether that is to be seen
   const e = document.activeElement;
   if (!e || e === document.body) return null;
-  const look = s => [s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 ? s.outline : "", s.boxShadow, s.backgroundColor, s.borderColor, s.textDecorationLine, s.stroke, s.strokeWidth].join(";");
-  const parts = [e, e.closest("label"), e.nextElementSibling, ...[...e.labels ?? []].flatMap(l => [l, ...l.children])].filter(Boolean), on = parts.map(p => look(getComputedStyle(p)));
+  const look = s => [s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0 ? s.outline : "", s.boxShadow,
+    s.backgroundColor, s.borderColor, s.textDecorationLine, s.stroke, s.strokeWidth].join(";");
+  const labels = [...e.labels ?? []].flatMap(l => [l, ...l.children]);
+  const parts = [e, e.closest("label"), e.nextElementSibling, ...labels].filter(Boolean);
+  const on = parts.map(p => look(getComputedStyle(p)));
   e.blur();
   const off = parts.map(p => look(getComputedStyle(p)));
   e.focus({ focusVisible: true, preventScroll: true });
-  return { k: e.dataset.k === undefined ? -1 : +e.dataset.k, html: e.outerHTML.slice(0, 110), visible: on.join() !== off.join() || e.tagName === "IFRAME",
+  return { k: e.dataset.k === undefined ? -1 : +e.dataset.k, html: e.outerHTML.slice(0, 110),
+           visible: on.join() !== off.join() || e.tagName === "IFRAME",
            across: Math.round(Math.sqrt(e.closest(".matrix")?.querySelectorAll("button").length ?? 0)) }; }'''
 
 
 def without_a_mouse(page):
-    """What is wrong for somebody without a mouse: controls that neither Tab nor, within a group, the arrows reach; what only
-    a mouse can do; where the focus is not to be seen"""
+    """What is wrong for somebody without a mouse: controls that neither Tab nor, within a group, the arrows reach; what
+    only a mouse can do; where the focus is not to be seen"""
     told, reached = page.evaluate(CONTROLS), set()
     wrong = [f'only a mouse can use {m}' for m in told['mouse']]
     page.evaluate('() => { document.activeElement?.blur(); getSelection().removeAllRanges(); scrollTo(0, 0); }')

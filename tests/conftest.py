@@ -13,10 +13,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))
 os.environ.setdefault('USBOOK_LANG', 'en') # whatever the machine speaks
 
-def pytest_xdist_auto_num_workers(config):
-    "One more than there are cores: many tests wait for a browser or a kernel"
-    return (os.cpu_count() or 1) + 1
-
 @pytest.fixture
 def usbook(tmp_path, monkeypatch, capsys):
     "A command away from the project, in this process; returns exit code and output"

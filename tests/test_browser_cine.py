@@ -117,8 +117,10 @@ def test_plays_twenty_frames_a_second(show, dets):
     page.wait_for_selector('canvas[data-drawn]')
     page.locator('[data-name=play]').click()
     page.wait_for_timeout(150)
-    rate = page.evaluate('''async () => { const c = document.querySelector("canvas"), a = Number(c.dataset.drawn), t = performance.now();
-        await new Promise(r => setTimeout(r, 1500)); return (Number(c.dataset.drawn) - a) / (performance.now() - t) * 1000; }''')
+    rate = page.evaluate('''async () => {
+        const c = document.querySelector("canvas"), a = Number(c.dataset.drawn), t = performance.now();
+        await new Promise(r => setTimeout(r, 1500));
+        return (Number(c.dataset.drawn) - a) / (performance.now() - t) * 1000; }''')
     assert 18 < rate < 22
     page.locator('[data-name=play]').click()
     expect(page.locator('[data-name=play]')).to_have_text('Play')

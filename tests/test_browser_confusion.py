@@ -38,7 +38,8 @@ def test_figures_equal_the_library(module):
     from usbook.evidence.metrics import evaluate
     call, preds = module('confusion'), table(classes=SIGNS)
     data = dict(p=preds.prob.ravel().tolist(), n=len(preds), t=preds.target.tolist(), g=preds.patient_codes.tolist())
-    r = call('''(() => { const g = m.groupsOf(["a", "b", "c", "d"], {}), a = m.assign(Float64Array.from(x.p), x.n, 4, g.of, 4);
+    r = call('''(() => { const g = m.groupsOf(["a", "b", "c", "d"], {});
+                         const a = m.assign(Float64Array.from(x.p), x.n, 4, g.of, 4);
                          return m.figures(x.t, a.pred, 4, x.g, Math.max(...x.g) + 1, -1, false); })()''', data)
     e = evaluate(preds, independent=True)
     assert r['confusion'] == np.asarray(e.confusion).tolist()

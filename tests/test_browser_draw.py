@@ -169,8 +169,9 @@ def test_javascript_and_python_count_runs_alike(module):
     for h, w in ((1, 1), (5, 3), (7, 12)):
         for share in (0, .3, 1):
             mask = rng.random((h, w)) < share
-            assert call('m.runsOf(x.m, x.w, x.h)', dict(m=mask.ravel().astype(int).tolist(), w=w, h=h)) == mask_runs(mask)
-            assert call('Array.from(m.maskOf(x.r, x.w, x.h))', dict(r=mask_runs(mask), w=w, h=h)) == mask.ravel().tolist()
+            runs, flat = mask_runs(mask), mask.ravel().astype(int).tolist()
+            assert call('m.runsOf(x.m, x.w, x.h)', dict(m=flat, w=w, h=h)) == runs
+            assert call('Array.from(m.maskOf(x.r, x.w, x.h))', dict(r=runs, w=w, h=h)) == mask.ravel().tolist()
 
 def test_masks_in_the_forms_of_others(tmp_path):
     rng = np.random.default_rng(1)
@@ -180,12 +181,14 @@ def test_masks_in_the_forms_of_others(tmp_path):
         assert (runs_mask(mask_runs(mask), mask.shape) == mask).all()
     assert map_boxes(polygon_mask([(2, 3), (12, 3), (12, 9), (2, 9)], (20, 30)), 's')[0]['w'] in (10, 11)
     for bad in (lambda: coco_mask(dict(size=[2, 2], counts=[1, 2])), lambda: coco_mask([[1, 2]], (4, 4)),
-                lambda: coco_mask([[1, 2, 3, 4, 5, 6]]), lambda: runs_mask(['a'], (1, 1)), lambda: runs_mask([-1, 2], (1, 1)),
-                lambda: kaggle_mask('1', (2, 2)), lambda: kaggle_mask('a b', (2, 2)), lambda: kaggle_mask('0 1', (2, 2))):
+                lambda: coco_mask([[1, 2, 3, 4, 5, 6]]), lambda: runs_mask(['a'], (1, 1)),
+                lambda: runs_mask([-1, 2], (1, 1)),
+                lambda: kaggle_mask('1', (2, 2)), lambda: kaggle_mask('a b', (2, 2)),
+                lambda: kaggle_mask('0 1', (2, 2))):
         with pytest.raises(BadInput) as e: bad()
         assert '\n' not in str(e.value)
     (tmp_path/'x.json').write_text('{"shapes": []}')
-    with pytest.raises(BadInput, match='no file of LabelMe'): labelme_masks(tmp_path/'x.json')
+    with pytest.raises(BadInput, match='not a file of LabelMe'): labelme_masks(tmp_path/'x.json')
     (tmp_path/'x.nii').write_bytes(b'no')
     with pytest.raises(BadInput, match='not a NIfTI'): nifti_masks(tmp_path/'x.nii')
 

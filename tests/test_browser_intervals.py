@@ -56,12 +56,18 @@ def test_students_t_equals_scipy(module):
 @pytest.mark.parametrize('folds', [1, 5])
 def test_random_tables_with_clusters(module, folds):
     call, all_ = module('base'), list(tables(seed=folds))
-    got = call('''x[0].map(([tp, fn, fp, tn]) => { const o = { folds: x[1] }, add = (a, b) => a.map((v, i) => v + b[i]), pos = add(tp, fn), neg = add(fp, tn);
+    got = call('''x[0].map(([tp, fn, fp, tn]) => {
+        const o = { folds: x[1] }, add = (a, b) => a.map((v, i) => v + b[i]), pos = add(tp, fn), neg = add(fp, tn);
         const differ = fn.filter((v, i) => v || fp[i]).length;
-        return [m.proportion(tp, fn, o), m.proportion(tn, fp, o), m.proportion(tp, fp, { beside: pos, ...o }), m.proportion(tn, fn, { beside: neg, ...o }),
-                m.difference(add(fn, fp.map(v => -v)), add(pos, neg), differ, o), m.likelihood(tp, pos, fp, neg, o), m.likelihood(fn, pos, tn, neg, o),
-                ...[.01, .3].flatMap(p => { const r = sum(tp, fn) && sum(fp, tn) ? m.atPrevalence(tp, pos, fp, neg, p, o) : null; return r ? [r.ppv, r.npv] : [null, null]; })];
-        function sum(a, b) { return [...a, ...b].reduce((u, v) => u + v, 0); } })''', [[o.tolist() for o in all_], folds])
+        return [m.proportion(tp, fn, o), m.proportion(tn, fp, o),
+                m.proportion(tp, fp, { beside: pos, ...o }), m.proportion(tn, fn, { beside: neg, ...o }),
+                m.difference(add(fn, fp.map(v => -v)), add(pos, neg), differ, o),
+                m.likelihood(tp, pos, fp, neg, o), m.likelihood(fn, pos, tn, neg, o),
+                ...[.01, .3].flatMap(p => {
+                    const r = sum(tp, fn) && sum(fp, tn) ? m.atPrevalence(tp, pos, fp, neg, p, o) : null;
+                    return r ? [r.ppv, r.npv] : [null, null]; })];
+        function sum(a, b) { return [...a, ...b].reduce((u, v) => u + v, 0); } })''',
+               [[o.tolist() for o in all_], folds])
     ends = 0
     for i, ((tp, fn, fp, tn), js) in enumerate(zip(all_, got)):
         pos, neg = tp + fn, fp + tn
@@ -149,9 +155,18 @@ def test_too_few_patients_are_said(show):
 def test_a_key_press_is_quick(module, n, limit):
     call = module('threshold')
     took = call('''(() => { const n = x, p = new Float64Array(2 * n), t = new Uint8Array(n), g = new Int32Array(n);
-        for (let i = 0; i < n; i++) { g[i] = i >> 2; t[i] = (i * 7919) % 3 === 0; const s = ((i * 104729) % 1000) / 1000; p[2 * i + 1] = (s + t[i]) / 2; p[2 * i] = 1 - p[2 * i + 1]; }
+        for (let i = 0; i < n; i++) {
+            g[i] = i >> 2;
+            t[i] = (i * 7919) % 3 === 0;
+            p[2 * i + 1] = (((i * 104729) % 1000) / 1000 + t[i]) / 2;
+            p[2 * i] = 1 - p[2 * i + 1];
+        }
         const d = m.prepare(p, n, 2, t, g, 1), all = [];
-        for (let j = 0; j < 21; j++) { const a = performance.now(); m.point(d, .2 + j / 50, j % 2 ? .1 : null, true); all.push(performance.now() - a); }
+        for (let j = 0; j < 21; j++) {
+            const a = performance.now();
+            m.point(d, .2 + j / 50, j % 2 ? .1 : null, true);
+            all.push(performance.now() - a);
+        }
         return all.sort((a, b) => a - b)[10]; })()''', n)
     print(f'{n} images: {took:.2f} ms a key press')
     assert took <= limit

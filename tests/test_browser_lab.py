@@ -88,7 +88,8 @@ def test_in_jupyterlab(lab, chromium):
     for _ in range(100):
         said = page.evaluate(
             ASK,
-            'import json; print(json.dumps([w.threshold, w.counts, c.cell, c.matrix.tolist(), w.figure() is not None]))',
+            'import json\n'
+            'print(json.dumps([w.threshold, w.counts, c.cell, c.matrix.tolist(), w.figure() is not None]))',
         )
         if json.loads(said)[0] == .531 and json.loads(said)[2]: break
         time.sleep(.05)
@@ -115,10 +116,14 @@ def test_in_jupyterlab(lab, chromium):
 # Each chapter, run from top to bottom in JupyterLab under the test profile ---------------------------------------
 
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('*.ipynb'))
-RUN = '''async () => { const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets; await app.commands.execute("notebook:run-all-cells");
-    return cells.flatMap(c => c.model.type === "code" ? c.model.sharedModel.toJSON().outputs.filter(o => o.output_type === "error").map(o => o.ename + ": " + o.evalue) : []); }'''
+RUN = '''async () => {
+    const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets;
+    await app.commands.execute("notebook:run-all-cells");
+    const outputs = cells.flatMap(c => c.model.type === "code" ? c.model.sharedModel.toJSON().outputs : []);
+    return outputs.filter(o => o.output_type === "error").map(o => o.ename + ": " + o.evalue); }'''
 WIDGETS = '''import json; from usbook.widgets.base import TableWidget
-print(json.dumps({k: type(v).__name__ for k, v in list(globals().items()) if isinstance(v, TableWidget) and not k.startswith("_")}))'''
+shown = [(k, v) for k, v in list(globals().items()) if isinstance(v, TableWidget) and not k.startswith("_")]
+print(json.dumps({k: type(v).__name__ for k, v in shown}))'''
 
 
 def ask(page, code): return json.loads(page.evaluate(ASK, code))

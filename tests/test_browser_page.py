@@ -218,7 +218,8 @@ PRINTED = [ # as a paper prints them, of 60 images at most
     dict(sensitivity='.90', specificity='.80', ppv='.82', f1='.95'),
     dict(sensitivity='.95', specificity='.94', accuracy='.90'),
     dict(sensitivity='.933', specificity='.867', ppv='.875'), dict(sensitivity='.933', specificity='.867', npv='.95'),
-    dict(sensitivity='.5', specificity='.25', f1='.4', accuracy='.4'), dict(sensitivity='.93', specificity='.87', ppv='.2'),
+    dict(sensitivity='.5', specificity='.25', f1='.4', accuracy='.4'),
+    dict(sensitivity='.93', specificity='.87', ppv='.2'),
 ]
 
 

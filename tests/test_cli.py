@@ -670,7 +670,7 @@ def test_the_cache_is_shown_and_pruned(usbook, tmp_path):
     assert [r['key'] for r in one['fits']] == ['c3'] and one['removed'] == [] and one['others'] == dict(samples=2000)
     assert '--older 30d' in sentence(usbook('cache', '--prune'))
     for words in (('--older', '30 ages'), ('--to=-1GB',), ('--to', 'GB')):
-        assert 'is no amount' in sentence(usbook('cache', '--prune', *words))
+        assert 'is not an amount' in sentence(usbook('cache', '--prune', *words))
     gone = usbook('cache', '--prune', '--older', '4w').stdout
     assert 'Removed: 1 trainings' in gone and not (tmp_path/'cache'/'fits'/'b2').exists()
     left = json.loads(usbook('cache', '--prune', '--to', '1500KB', '--json').stdout)

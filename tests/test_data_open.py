@@ -140,7 +140,8 @@ def test_head_ct(tmp_path):
 
 def test_ct_ich(tmp_path, monkeypatch):
     rows = [
-        'PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural,No_Hemorrhage,Fracture_Yes_No'
+        'PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural,'
+        'No_Hemorrhage,Fracture_Yes_No'
     ]
     for p in (49, 50, 51, 52):
         hu = rng.integers(-20, 90, (6, 5, 3))

@@ -221,5 +221,5 @@ def test_a_run_that_is_no_longer_one_is_one_sentence(tmp_path):
         (tmp_path/'results.json').write_text(json.dumps(good | b))
         if not b: assert read_run(tmp_path) == good
         else:
-            with pytest.raises(BadInput, match='is no results.json of usbook: ') as e: read_run(tmp_path)
+            with pytest.raises(BadInput, match='is not a results.json of usbook: ') as e: read_run(tmp_path)
             assert '\n' not in str(e.value) and 'make the run again' in str(e.value)

@@ -79,8 +79,8 @@ _PLURAL = {
 _SHOWN = {'set_xlabel', 'set_ylabel', 'set_title', 'add_parser', 'add_argument_group', 'add_column'}
 _KEYS = {'title', 'label', 'xlabel', 'ylabel', 'help', 'description', 'caption', 'tooltip'}
 _CODE = re.compile(
-    r'^#!|^\s*(?:[<.@]|\{[{}\s"\'])|;\n|\w=\"|^(from|import|SELECT|def|const|var) |^[\w.]+\([^)]*\)$|doi:10|https?://\S+$'
-    r'|^[a-z_]+,[a-z_,<>]+$|\\[dswb]\b|\(\?[:=!P]'
+    r'^#!|^\s*(?:[<.@]|\{[{}\s"\'])|;\n|\w=\"|^(from|import|SELECT|def|const|var) |^[\w.]+\([^)]*\)$'
+    r'|doi:10|https?://\S+$|^[a-z_]+,[a-z_,<>]+$|\\[dswb]\b|\(\?[:=!P]'
 )
 
 
@@ -379,7 +379,8 @@ def tree_units(tree, place):
 
 
 def js_strings(code: str) -> list:  # of str; `${...}` of a template becomes {name}
-    "The strings and templates of a script"
+    "The strings and templates of a script; one that goes on in the next line is one text"
+    code = re.sub(r'(["`]) \+\n\s*\1', '', code)
     out, i, last = [], 0, ''
     while i < len(code):
         c = code[i]

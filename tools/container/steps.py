@@ -3,8 +3,9 @@
 For the user root. ROOT is a folder in place of the base image, with a system and Python in it, say from
 `mmdebstrap --variant=minbase --include=python3,python3-pip`.
 FROM is only said; COPY, RUN, USER, WORKDIR, ENV and ARG are done; then CMD is started for some seconds and asked: the
-server must want its token, and run as the last USER. What is changed for a place without a network is given and shown:
-`--replace OLD NEW`, `--bind PLACE` (seen in ROOT under the same path), `--env NAME=VALUE`."""
+server must want its token, and run as the last USER. `--context FOLDER` is what COPY copies from (default: the
+checkout; for `hub/Dockerfile` of a workshop's box: the box). What is changed for a place without a network is given and
+shown: `--replace OLD NEW`, `--bind PLACE` (seen in ROOT under the same path), `--env NAME=VALUE`."""
 import argparse, json, os, re, shlex, shutil, signal, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 
@@ -17,8 +18,9 @@ def steps(text): # of a Dockerfile -> (word, rest), continued lines joined
 
 class Root:
     "A folder in the part of a container"
-    def __init__(self, folder, env):
+    def __init__(self, folder, env, context=CONTEXT):
         places = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+        self.context = Path(context)
         self.folder, self.env = Path(folder).absolute(), dict(PATH=places, HOME='/root') | env
         self.user, self.place = '0', '/'
     def start(self, words, **kw):
@@ -29,12 +31,20 @@ class Root:
     def set(self, rest):
         for pair in shlex.split(rest): self.env.__setitem__(*pair.split('=', 1))
     def run(self, rest):
-        if code := self.start(['sh', '-c', rest]).wait(): sys.exit(f'The step ends with {code}.')
+        mounts = []
+        while m := re.match(r'--mount=type=bind,source=([^,\s]+),target=(\S+)\s+', rest):
+            rest, at = rest[m.end():], self.folder/m[2].lstrip('/')
+            at.mkdir(parents=True, exist_ok=True)
+            subprocess.run(['mount', '--bind', '-o', 'ro', self.context/m[1], at], check=True)
+            mounts.append(at)
+        code = self.start(['sh', '-c', rest]).wait()
+        for at in mounts: subprocess.run(['umount', at], check=True)
+        if code: sys.exit(f'The step ends with {code}.')
     def copy(self, rest):
         words = shlex.split(rest)
         options, (*sources, target) = [w for w in words if w[:2] == '--'], [w for w in words if w[:2] != '--']
         mode = next((int(o.split('=')[1], 8) for o in options if o.startswith('--chmod')), None)
-        found = [f for s in sources for f in CONTEXT.glob(s)]
+        found = [f for s in sources for f in self.context.glob(s)]
         if not found: sys.exit(f'There is no {sources[0]} to copy.')
         for f in found:
             to = self.folder/target.lstrip('/')
@@ -80,8 +90,9 @@ def main(argv=None):
     p.add_argument('--replace', nargs=2, action='append', default=[], metavar=('OLD', 'NEW'))
     p.add_argument('--bind', action='append', default=[])
     p.add_argument('--env', action='append', default=[])
+    p.add_argument('--context', default=CONTEXT)
     args = p.parse_args(argv)
-    root = Root(args.root, dict(e.split('=', 1) for e in args.env))
+    root = Root(args.root, dict(e.split('=', 1) for e in args.env), args.context)
     mounts = [*args.bind, '/proc', '/dev']
     try:
         for m in mounts:

@@ -105,7 +105,7 @@ def closed(allowed # folders that may be written into
         if event in _NO_PROGRAMS: raise PermissionError('no other program is started where exercises are graded')
         write = event == 'open' and len(args) > 2 and isinstance(args[2], int) and args[2] & writing
         if (write or event in _CHANGES) and not ours(args[0]):
-            raise PermissionError('nothing is written here outside the own folder')
+            raise PermissionError('nothing is written here outside its own folder')
     return hook
 
 # %% ../../nbs/classroom/08_grading.ipynb #1813dd0c

@@ -289,7 +289,7 @@ def _simulated(settings):
     return [f for f in places if (f/'manifest.csv').is_file()]
 
 def _simulated_names(settings):
-    "(number of the image, patient) of all simulated images that are here; '' for the patient too, where a table has none"
+    "(number of the image, patient) of all simulated images here; '' for the patient too, where a table has none"
     cache, out = settings.path('cache'), set()
     for m in [*(project_folder()/'data_samples').glob('*/manifest.csv'), *cache.rglob('manifest.csv')]:
         if (m.parent/'sample.json').is_file(): out |= _pairs(m)
@@ -310,8 +310,7 @@ def _pairs(path):
 # %% ../../nbs/classroom/03_workshop.ipynb #51fc78e5
 INSTALL_SH = '''#!/bin/sh
 # Installs usbook from this folder; no network is used.   sh install.sh [FOLDER]   (default: usbook in your home)
-set -e
-here=$(cd "$(dirname "$0")" && pwd)
+set -e; here=$(cd "$(dirname "$0")" && pwd)
 to=${1:-"$HOME/usbook"}
 case "$(uname -s)-$(uname -m)" in
 @CASES@
@@ -321,14 +320,17 @@ for list in "$here/requirements/$system"-*.txt; do
   [ -f "$list" ] || { echo "There are no packages here for $system; here is: @NAMES@"; exit 1; }
   v=${list##*-}; v=${v%.txt}
   for p in "${PYTHON:-python$v}" python3 python; do
-    if "$p" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$v')" 2>/dev/null; then python=$p; break 2; fi
+    if "$p" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$v')" 2>/dev/null
+    then python=$p; break 2; fi
   done
 done
-[ -n "$python" ] || { echo "Python $(ls "$here/requirements" | sed -n "s/^$system-\\(.*\\)\\.txt/\\1/p" | tr '\\n' ' ')with its module venv is needed and was not found."; exit 1; }
+[ -n "$python" ] || {
+  versions=$(ls "$here/requirements" | sed -n "s/^$system-\\(.*\\)\\.txt/\\1/p" | tr '\\n' ' ')
+  echo "Python ${versions}with its module venv is needed and was not found."; exit 1; }
 echo "Installing into $to with Python $v. This takes some minutes ..."
-mkdir -p "$to"
-"$python" -m venv "$to/.venv"
-"$to/.venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-index --no-deps --find-links "$here/wheels" -r "$list"
+mkdir -p "$to" && "$python" -m venv "$to/.venv"
+"$to/.venv/bin/python" -m pip --isolated install --quiet --disable-pip-version-check --no-index --no-deps \\
+  --find-links "$here/wheels" -r "$list"
 [ -e "$to/lab" ] || cp -R "$here/lab" "$to/lab"
 if [ -d "$here/book" ] && [ ! -e "$to/book" ]; then cp -R "$here/book" "$to/book"; fi
 printf '#!/bin/sh\\ncd "$(dirname "$0")/lab" && exec ../.venv/bin/usbook lab\\n' > "$to/start.sh"
@@ -360,9 +362,10 @@ echo Done. To begin: %to%\\start.bat
 DOCKERFILE = '''# A JupyterHub image:   docker build -f hub/Dockerfile -t usbook .      (in the workshop's folder)
 # The base image comes from a registry, or from `docker save` on a stick; its Python must be @PYTHON@.
 FROM quay.io/jupyter/minimal-notebook:python-@PYTHON@
-COPY --chown=${NB_UID} wheels /opt/usbook/wheels
-COPY --chown=${NB_UID} requirements /opt/usbook/requirements
-RUN pip install --no-cache-dir --no-index --no-deps --find-links /opt/usbook/wheels -r /opt/usbook/requirements/linux-@PYTHON@.txt
+# the packages are read from the box and leave no copy of themselves in the image (BuildKit, Docker 23 or later)
+RUN --mount=type=bind,source=wheels,target=/tmp/wheels \\
+    --mount=type=bind,source=requirements,target=/tmp/requirements \\
+    pip install --no-cache-dir --no-index --no-deps --find-links /tmp/wheels -r /tmp/requirements/linux-@PYTHON@.txt
 COPY --chown=${NB_UID} lab /opt/usbook/lab
 # each learner gets a copy of the lab at the first start
 COPY --chmod=755 hub/first-start.sh /usr/local/bin/before-notebook.d/90-usbook.sh
@@ -370,6 +373,8 @@ COPY --chmod=755 hub/first-start.sh /usr/local/bin/before-notebook.d/90-usbook.s
 FIRST_START = '''#!/bin/sh
 [ -e "$HOME/lab" ] || cp -R /opt/usbook/lab "$HOME/lab"
 '''
+
+# %% ../../nbs/classroom/03_workshop.ipynb #0bf07586
 HUB = '''# usbook on a server
 
 JupyterHub with Docker: build the image (`Dockerfile` here), then in `jupyterhub_config.py`:
@@ -385,7 +390,7 @@ The Littlest JupyterHub, which has one environment for all:
 
 repo2docker or a BinderHub: the folder `binder/` is all that they need.   jupyter-repo2docker .
 
-Count 2 GB of memory and one core a learner: the quick profile of a chapter takes minutes on two cores.
+Count 2 GB of memory and one core per learner: the quick profile of a chapter takes minutes on two cores.
 '''
 POST_BUILD = '''#!/bin/sh
 set -e
@@ -448,7 +453,8 @@ def write_readme(out:Path,  # folder to fill
                 ):
     "README.txt with the size of every part"
     parts = {p.name: size(p) for p in sorted(out.iterdir()) if p.name != 'README.txt'}
-    sizes = '\n'.join(f'{k:15} {size_text(v):>9}' for k, v in (parts | {translated('in all'): sum(parts.values())}).items())
+    rows = parts | {translated('in all'): sum(parts.values())}
+    sizes = '\n'.join(f'{k:15} {size_text(v):>9}' for k, v in rows.items())
     what = translated(f"{' or '.join(PLATFORMS[p].title for p in platforms)}, Python {' or '.join(pythons)}, and 2 to "
                       f"8 GB of free disk")
     text = translated(README).replace('@WHAT@', what).replace('@SIZES@', sizes)
@@ -503,7 +509,8 @@ def _fill(part, project, systems, packages, extras, say, pip):
         say(f'packages for {PLATFORMS[p].title}, Python {v}')
         small = cpu_torch(p, v, part/'wheels', pip, packages.torch, say) if only is None else []
         pins = pin_versions(
-            [*(only or [f'usbook[dicom,video] @ {own.as_uri()}']), *small], p, v, pip, [*packages.source, '--find-links', str(part / 'wheels')]
+            [*(only or [f'usbook[dicom,video] @ {own.as_uri()}']), *small], p, v, pip,
+            [*packages.source, '--find-links', str(part / 'wheels')]
         )
         pins = [q for q in pins if not q.startswith('usbook')]
         download_wheels(pins, p, v, part/'wheels', pip, packages.source, say)

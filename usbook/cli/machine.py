@@ -77,7 +77,7 @@ def _with_unit(text, units, where, remedy):
         if text.lower().strip().endswith(unit):
             with suppress(ValueError):
                 if (n := float(text.lower().strip().removesuffix(unit))) >= 0: return n*factor
-    raise BadInput(f'{where} {one_line(text, 40)!r} is no amount', remedy=remedy)
+    raise BadInput(f'{where} {one_line(text, 40)!r} is not an amount', remedy=remedy)
 
 # %% ../../nbs/cli/13_machine.ipynb #ff81938a
 def _check(args):

@@ -217,7 +217,7 @@ def network_commands(add # `add(name, run, text)` begins a command, and gives it
     p.add_argument('--arm', help='which networks; default: those best on the validation images')
     p.add_argument('--views', type=whole_number(1, 65), default=1, metavar='N', help='versions of each image (1)')
     p.add_argument('--patients', metavar='RULE', help='for a folder: whose an image is, as for reproduce')
-    p.add_argument('--no-labels', action='store_true', help='sub-folders and the column label are no labels')
+    p.add_argument('--no-labels', action='store_true', help='sub-folders and the column label are not labels')
     p = add('export', _export, "a run's networks in one file for other programs, with a model card")
     p.add_argument('run_folder', metavar='RUN', help='a run')
     p.add_argument('out', metavar='FILE', help='.onnx, .pt (TorchScript) or .safetensors')

@@ -89,7 +89,7 @@ def _show_end(args, end, data):
 def _title(study, data):
     "The study, or the folder of own images that it is asked to read"
     if data in ('sample', 'phantom') or str(data).startswith('open:'): return f'{study.id}: {study.title}'
-    return f'{os.path.basename(os.path.normpath(data))}: own images, in the way of {study.id}'
+    return f'{os.path.basename(os.path.normpath(data))}: your own images, in the way of {study.id}'
 
 def _show_run(run):
     from usbook.cli.show import show_results

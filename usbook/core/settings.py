@@ -99,7 +99,7 @@ def _amount(name, text, where):
     try: value = float(text)
     except ValueError: value = -1.
     if not 0 <= value < float('inf'):
-        raise BadInput(f'{name} = {text[:40]!r} is no amount', where, remedy=f'write for example {name} = 5')
+        raise BadInput(f'{name} = {text[:40]!r} is not an amount', where, remedy=f'write for example {name} = 5')
     return value
 
 def _home(name, text, where):

@@ -157,7 +157,7 @@ _WHOLE = re.compile(r'(?<![\w.#&])(\([-−\d.]+ to [-−\d.]+\)|[-−+]?[\d.,]*\
 
 def _told(run):
     "A run of text, translated; numbers are kept together again"
-    plain = _html.unescape(_INLINE.sub('', run))
+    plain = re.sub(r'\s*\n\s*', ' ', _html.unescape(_INLINE.sub('', run)))
     said = translated(plain)
     if said == plain: return run
     return _WHOLE.sub(r'<span class="w">\1</span>', _html.escape(said, quote=False))

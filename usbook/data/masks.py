@@ -92,7 +92,7 @@ def kaggle_mask(
     starts, lengths = numbers[::2] - 1, numbers[1::2]
     h, w = (int(o) for o in size)
     if len(numbers) % 2 or (numbers < 0).any() or (starts < 0).any() or (starts + lengths > h*w).any():
-        raise BadInput(f'are no pairs of start and length within {w}x{h} pixels', 'run lengths')
+        raise BadInput(f'are not pairs of start and length within {w}x{h} pixels', 'run lengths')
     flat = np.zeros(h*w, bool)
     for a, n in zip(starts, lengths): flat[a:a + n] = True
     return flat.reshape(h, w, order='F')
@@ -106,7 +106,7 @@ def labelme_masks(
     "The masks that a person drew in LabelMe"
     d = read_json(Path(path))
     if not isinstance(d, dict) or not {'shapes', 'imageHeight', 'imageWidth'} <= set(d):
-        raise BadInput('is no file of LabelMe: shapes, imageHeight or imageWidth is missing', path)
+        raise BadInput('is not a file of LabelMe: shapes, imageHeight or imageWidth is missing', path)
     size, out = (int(d['imageHeight']), int(d['imageWidth'])), {}
     for i, s in enumerate(d['shapes'], 1):
         kind = s.get('shape_type', 'polygon')

@@ -89,7 +89,7 @@ def _checked(sheet):
         odd = [next((c for c in t.split(';') if c and c not in classes), '') for t in text[o]]
         wrong = np.array(odd, object) != ''
         sheet.add(wrong, o,
-                  lambda i, odd=odd: f'{odd[i]!r} is no label; known are {", ".join(classes)}')
+                  lambda i, odd=odd: f'{odd[i]!r} is not a label; known are {", ".join(classes)}')
     prob = {f'p_{c}': column_numbers(sheet, f'p_{c}') for c in classes}
     for o, v in prob.items():
         sheet.add(~((v >= 0) & (v <= 1)), o,

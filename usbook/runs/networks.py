@@ -35,10 +35,10 @@ def read_run(folder:str|Path # of a run
     folder = Path(folder)
     if not folder.exists(): raise BadInput('there is no such run', folder, remedy='runs are in the folder runs')
     path = folder/'results.json' if folder.is_dir() else folder
-    if not path.is_file(): raise BadInput('holds no results.json, so it is no run of usbook', folder)
+    if not path.is_file(): raise BadInput('holds no results.json, so it is not a run of usbook', folder)
     found = read_json(path)
     if wrong := _misfit(found, _SHAPE, ''):
-        raise BadInput(f'is no results.json of usbook: {wrong}', path, remedy='make the run again: usbook reproduce')
+        raise BadInput(f'is not a results.json of usbook: {wrong}', path, remedy='make the run again: usbook reproduce')
     return found
 
 def networks_of(results:dict, # of `read_run`
@@ -209,7 +209,7 @@ def _clip_network(path):
         net = TrackNet(*reversed(state['first.weight'].shape[:2]))
         net.load_state_dict(state)
     except (SafetensorError, KeyError, RuntimeError, OSError, ValueError, TypeError) as e:
-        raise BadInput(f'is no network along a clip, or is damaged ({type(e).__name__})', path,
+        raise BadInput(f'is not a network along a clip, or is damaged ({type(e).__name__})', path,
                        remedy='make the run again: usbook rerun') from None
     return net.eval()
 

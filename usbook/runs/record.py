@@ -59,7 +59,7 @@ def versions_now()->dict: # name -> version
     return dict(python=platform.python_version()) | {k: v for k, v in versions().items() if v}
 
 def _shape(r): # what is wrong with a dict that should be a record: one sentence each
-    if not isinstance(r, dict): return ['is no record: it holds no names with values']
+    if not isinstance(r, dict): return ['is not a record: it holds no names with values']
     wrong = [f'{k!r} is missing' for k in _PARTS if not r.get(k)]
     if wrong: return wrong
     kinds = dict(command=str, date=str, versions=dict, data=dict, figures=list)
@@ -77,7 +77,7 @@ def _wrong_data(data):
 
 def _wrong_figures(figures):
     for i, f in enumerate(figures, 1):
-        if not isinstance(f, dict): yield f'figure {i} is no set of names with values'
+        if not isinstance(f, dict): yield f'figure {i} is not a set of names with values'
         elif missing := [k for k in ('study', 'arm', 'metric') if not f.get(k)]: yield f'figure {i} has no {missing[0]}'
         elif 'value' not in f and 'note' not in f: yield f'figure {i} ({f["metric"]}) has neither a value nor a note'
         elif ('low' in f) != ('high' in f): yield f'figure {i} ({f["metric"]}) has half an interval'

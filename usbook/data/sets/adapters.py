@@ -330,7 +330,7 @@ def _buv_clip(u, top, name, images):
         if why := path_problem(top, inside): raise BadInput(f'{one_line(inside)} in its JSON {why}', top)
         src, suffix = top/inside, Path(inside).suffix.lower()
         if not src.is_file(): raise BadInput('is missing', src, remedy=_get(u.facts))
-        if suffix not in IMAGE_SUFFIXES: raise BadInput('is named in its JSON and is no image', src)
+        if suffix not in IMAGE_SUFFIXES: raise BadInput('is named in its JSON and is not an image', src)
         todo[f'frame_{k:04}{suffix}'] = src
         rows.append(dict(image=u.rel(out/f'frame_{k:04}{suffix}'), patient=f'clip {name}', scan=name, frame=k))
     have = {f.name: f.stat().st_size for f in out.iterdir()} if out.is_dir() else {}
