@@ -297,6 +297,8 @@ def test_heads_of_tables_are_in_the_language(zh):
     for names in (('image', 'patient', 'target'), ('image', 'patient', 'label'), ('scan', 'frame', 'score')):
         page = ''.join(f'<th>{n}</th>' for n in names)
         assert translated_table(page) == page
+    terms = translated_table('<th>English</th><th>note</th><td>confusion matrix</td><th>accuracy</th>')
+    assert '>备注<' in terms and '<td>confusion matrix</td><th>accuracy</th>' in terms
     assert lg.heading('read') != 'read' and lg.heading('P017') == 'P017'
 
 def test_the_words_of_another_program_are_quoted(zh):

@@ -817,7 +817,7 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     question counts everybody independent table columns Precision-recall macro_average_precision
     1_-_specificity p_predicted calibrated sequence clear a_guess
     not_understood epidural infarct intracerebral intraventricular subarachnoid subdural atrophy calcification
-    brain missed_findings false_alarms'''.split()
+    brain missed_findings false_alarms cropped covered radiologist'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 

@@ -69,7 +69,7 @@ def as_shown(out:dict,  # an output as a notebook stores it
     if out['output_type'] == 'stream': return out | dict(text=_lines(''.join(out['text'])))
     data = {k: ''.join(v) if isinstance(v, list) else v for k, v in out.get('data', {}).items()}
     html = re.sub(r'(?<=<noscript>)[^<]+', lambda m: translated(m[0]), data.get('text/html', ''))
-    if asked := _asked(source): data['text/html'] = asked
+    if asked := _asked(source): data['text/html'] = translated_table(asked)
     elif _STATE in html and '"_words": ' not in html: data['text/html'] = _widget(html)
     elif 'id="T_' in html: data['text/html'] = _table(html)
     elif 'class="dataframe' in html: data['text/html'] = translated_table(html)

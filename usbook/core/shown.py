@@ -212,7 +212,7 @@ def _use(font):
     Text.set_text = set_text
 
 # %% ../../nbs/core/09_shown.ipynb #7983b96e
-_FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}, {'English'}) # heads of tables that stay as they are
+_FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}) # heads of tables that stay as they are
 _SIDES = dict(left='left side', right='right side')
 _CELL = re.compile(r'<(t[hd])\b([^<>]*)>([^<>]*[^\W\d_]{2}[^<>]*)</\1>')
 
@@ -225,6 +225,7 @@ def translated_table(page:str # HTML of a DataFrame
     other = _SIDES if set(_SIDES) <= heads else dict(left='left over')
     def one(m):
         own = _html.unescape(m[3])
+        if 'English' in heads and own not in ('formula', 'note'): return m[0] # terms, in both languages
         head = m[1] == 'th'
         said = heading(other.get(own, own)) if head else translated(own) if ' ' in own.strip() else own
         hint = f' title="{_html.escape(own)}"' if head and said != own else ''
