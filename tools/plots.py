@@ -192,7 +192,7 @@ def keep(nb, lang, patience=3600): # what is to be said about it
             failed = next((o for o in new.get('outputs', []) if o['output_type'] == 'error'), None)
             if failed: said.append(f'{nb}#{c["id"]}: {failed["ename"]}: {failed["evalue"][:200]}')
             if not pngs(c): continue
-            found, why = twins_of(pngs(c), pngs(new), Path(folder))
+            found, why = (None, 'its cell failed') if failed else twins_of(pngs(c), pngs(new), Path(folder))
             if found: out[c['id']] = key(c) | dict(plots=found)
             elif c['id'] in old and fresh(c, old[c['id']]): out[c['id']] = old[c['id']]
             else: said.append(f'{nb}#{c["id"]}: {why}')
