@@ -1,6 +1,8 @@
 """Two languages: every text that is read has its place in a catalogue, and no translation contradicts its source."""
 import json
+import os
 import re
+import subprocess
 import sys
 import warnings
 from html import unescape
@@ -18,7 +20,7 @@ from babel.messages.catalog import Message
 from usbook.core import language as lg
 from usbook.core.errors import BadInput
 from usbook.core.language import Sentences, set_language, told, translated
-from usbook.core.shown import segments, translate_plots, translated_notebook, translated_page
+from usbook.core.shown import segments, translated_notebook, translated_page
 
 NOTEBOOKS = [p for p in sorted((ROOT/'nbs').rglob('*.ipynb')) if '.ipynb_checkpoints' not in p.parts]
 
@@ -178,6 +180,38 @@ def test_a_plot_is_taken_while_it_is_fresh(tmp_path, monkeypatch):
     assert shown(cell | dict(source=['draw(1)'])) == ['one', 'two']
     assert shown(cell | dict(outputs=both[::-1])) == ['two', 'one']
 
+def drawn_twice(tmp_path, value, before='a'):
+    "(the picture, what `put_in` takes of it): a line, a bar as high as `value`, and words"
+    from base64 import b64encode
+    from io import BytesIO
+    from matplotlib.backend_bases import FigureCanvasBase
+    import matplotlib.pyplot as plt
+    plain, out = FigureCanvasBase.print_figure, BytesIO()
+    plots.draw_twins('zh', tmp_path)
+    try:
+        fig, ax = plt.subplots(figsize=(3, 2), dpi=60, layout='constrained')
+        ax.bar(['normal'], [value])
+        ax.set(ylim=(0, 1), ylabel='sensitivity', title=f'accuracy {before}')
+        fig.savefig(out, format='png', bbox_inches='tight')
+        assert ax.get_ylabel() == 'sensitivity'
+        plt.close(fig)
+    finally: FigureCanvasBase.print_figure = plain
+    found = json.loads((tmp_path/f'{plots.digest(out.getvalue())}.json').read_text())
+    return b64encode(out.getvalue()).decode(), found
+
+def test_the_words_of_a_picture_are_put_into_the_one_that_is_stored(tmp_path):
+    "A picture from another machine keeps its numbers; where they are among the words, it stays English"
+    from usbook.core.shown import plot_font
+    if not plot_font('zh'): pytest.skip('no font with Chinese characters is installed')
+    stored, here = drawn_twice(tmp_path, .8)[0], drawn_twice(tmp_path, .5)[1]
+    made = plots.put_in(stored, here['drawn'], here['twins'][0], here['at'])
+    a, b, other = map(plots.pixels, (stored, made, here['twins'][0]))
+    (x, y), (h, w) = here['at'], a.shape[:2]
+    changed = (b[y:y + h, x:x + w] != a).any(-1)
+    bar = (a == a[h//2, w//2]).all(-1) # from the middle of the picture
+    assert made != stored and changed.any() and bar.sum() > 500 and not changed[bar].any() and (b != other).any()
+    assert plots.put_in(drawn_twice(tmp_path, .8, 'b')[0], here['drawn'], here['twins'][0], here['at']) is None
+
 # ---- the border
 
 def test_an_unknown_language_is_answered_with_those_there_are(usbook):
@@ -252,6 +286,25 @@ def test_stored_outputs_are_in_the_language(zh):
                     other += p['text'] != ''.join(o['text'])
     assert asked == 6 and other > .6*said > 30, (asked, other, said)
 
+def test_heads_of_tables_are_in_the_language(zh):
+    "DataFrames stayed English between Chinese sentences, and so did what `usbook class` shows"
+    from usbook.core.shown import translated_table
+    table = '<table class="dataframe"><tr><th></th><th>{}</th></tr><tr><th>a_lines</th><td>normal</td></tr></table>'
+    shown = translated_table(table.format('by_image'))
+    assert '<th title="by_image">按图像</th>' in shown and '<td>normal</td>' in shown and 'title="a_lines"' in shown
+    sides = translated_table('<th>left</th><th>right</th>')
+    assert '判对' not in sides and '右' in sides and '判对' in translated_table('<th>right</th>')
+    for names in (('image', 'patient', 'target'), ('image', 'patient', 'label'), ('scan', 'frame', 'score')):
+        page = ''.join(f'<th>{n}</th>' for n in names)
+        assert translated_table(page) == page
+    assert lg.heading('read') != 'read' and lg.heading('P017') == 'P017'
+
+def test_the_words_of_another_program_are_quoted(zh):
+    "A study with a mistake in its TOML was answered in English: the parser's words are within the sentence"
+    words = 'Expected newline or end of document after a statement (at line 3, column 9)'
+    assert translated(f'is no TOML ({words})') == f'不是 TOML（“{words}”）'
+    assert translated('is no TOML (Unclosed)') == '不是 TOML（Unclosed）'
+
 def test_the_working_copy_shows_what_the_book_shows(tmp_path, zh):
     from usbook.classroom.stored import notebook_as_shown
     from usbook.cli.lab import lab_folder
@@ -282,12 +335,33 @@ def test_a_page_carries_its_sentences_only_where_they_are_needed(zh):
     assert 'lang="en"' in standalone_page() and 'speak({' not in standalone_page()
     assert '"_words": {' not in explore_threshold(toy_predictions()).html()
 
-def test_plots_without_a_font_stay_english_and_say_so_once(zh, monkeypatch, capsys):
-    import usbook.core.shown as shown
-    monkeypatch.setattr(shown, 'plot_font', lambda lang: '')
-    monkeypatch.setattr(shown, '_PLOTS', {k: v for k, v in shown._PLOTS.items() if k == 'text'})
-    assert not translate_plots() and not translate_plots()
-    assert len(capsys.readouterr().err.splitlines()) == 1
+DRAWN = """
+import sys, warnings
+warnings.simplefilter('error')
+import matplotlib
+matplotlib.use('agg')
+import matplotlib.pyplot as plt
+from usbook.core.language import set_language
+from usbook.core.shown import translate_plots
+set_language('zh')
+said = [translate_plots() for _ in range(3)]
+plt.title('accuracy')
+plt.savefig(sys.argv[1])
+print(said, plt.gca().get_title())
+"""
+
+@pytest.mark.parametrize('fonts', ['none', 'of the system'])
+def test_plots_without_a_font_stay_english_and_say_so_once(tmp_path, fonts):
+    "In a process of its own, whose matplotlib finds no font but those that it brings: no box is drawn, no glyph missed"
+    from usbook.core.shown import plot_font
+    if fonts != 'none' and not plot_font('zh'): pytest.skip('no font with Chinese characters is installed')
+    bare = {'MPL_IGNORE_SYSTEM_FONTS': '1'} if fonts == 'none' else {}
+    r = subprocess.run([sys.executable, '-c', DRAWN, str(tmp_path/'x.png')], capture_output=True, text=True, cwd=ROOT,
+                       env=os.environ | dict(MPLCONFIGDIR=str(tmp_path), PYTHONIOENCODING='utf-8') | bare)
+    assert r.returncode == 0, r.stderr
+    here = fonts != 'none'
+    assert r.stdout.strip() == f'{[here]*3} {"准确率" if here else "accuracy"}'
+    assert r.stderr.count('字体') == r.stderr.count('\n') == (not here), r.stderr
 
 def test_the_browser_finds_the_same_sentences(module):
     known = [lg.catalogue('zh', n).items() for n in ('words', 'messages/widgets')]

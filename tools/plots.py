@@ -1,21 +1,33 @@
 """Plots of the notebooks in another language, for its book: `python tools/plots.py zh [NOTEBOOK ...]`
 
-Runs notebooks in that language and in English, as `make notebooks` runs them, and keeps the pictures that differ: one
-file per notebook under tools/book/plots/<lang>. Only where this machine draws the English picture that the notebook
-holds: else the two would show other numbers. A picture belongs to its cell's source and to that English picture; where
-either has changed it is stale, and the book shows the English one."""
+Runs notebooks in English, as `make notebooks` runs them, and draws each picture a second time with its texts in that
+language and everything else in its place. Where the two differ, the second is put into the picture that the notebook
+holds: so its numbers stay those of the notebook, also where this machine learns a little otherwise. It is done only
+where this machine draws beneath the texts what the notebook shows there: else it would be other words or numbers.
+One file per notebook under tools/book/plots/<lang>. A picture belongs to its cell's source and to that English picture;
+where either has changed it is stale, and the book shows the English one."""
 import argparse
 import base64
 import hashlib
 import io
 import json
 import os
+import re
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 NBS = ROOT/'nbs'
 PNG = 'image/png'
-BEFORE = 'from usbook.core.shown import translate_plots\ntranslate_plots();'
+NEARLY = 32 # shades of 255: a line may lie an eighth of a pixel elsewhere, no digit may be another
+BEFORE = '''import sys
+sys.path.insert(0, {tools!r})
+import plots
+sys.path.pop(0)
+plots.draw_twins({lang!r}, {folder!r})'''
+
+NOTHING, INTERVAL = re.compile('(?!)'), re.compile('[^A-Za-z]+ to [^A-Za-z]+')
 
 def store(lang, nb): # zh, a notebook's path in nbs/ -> where its pictures are kept
     return ROOT/'tools'/'book'/'plots'/lang/Path(nb).with_suffix('.json')
@@ -62,22 +74,109 @@ def with_plots(nb, path, lang): # a notebook, its path in nbs/ -> the same with 
 
 # ---- running
 
-def executed(nb, lang, patience=3600): # its cells after a run in that language, up to the last one with a picture
+def executed(nb, lang, folder, patience=3600): # its cells after a run up to the last picture; twins in a folder
     import nbformat
     from nbclient import NotebookClient
-    os.environ |= dict(USBOOK_LANG=lang, USBOOK_WIDGETS='static', MATPLOTLIBRC=str(ROOT/'tools'/'book'/'matplotlibrc'))
+    os.environ |= dict(USBOOK_LANG='en', USBOOK_WIDGETS='static', MATPLOTLIBRC=str(ROOT/'tools'/'book'/'matplotlibrc'))
     made = nbformat.read(NBS/nb, 4)
     last = max(i for i, c in enumerate(made.cells) if pngs(c))
-    made.cells = [nbformat.v4.new_code_cell(BEFORE), *made.cells[:last + 1]]
+    before = BEFORE.format(tools=str(ROOT/'tools'), lang=lang, folder=str(folder))
+    made.cells = [nbformat.v4.new_code_cell(before), *made.cells[:last + 1]]
     where = dict(metadata=dict(path=str((NBS/nb).parent)))
     NotebookClient(made, timeout=patience, interrupt_on_timeout=True, resources=where, allow_errors=True,
                    store_widget_state=False).execute()
     return made.cells[1:]
 
-def same(a, b): # whether two pictures show the same
-    from PIL import Image, ImageChops
-    a, b = (Image.open(io.BytesIO(base64.b64decode(p))).convert('RGBA') for p in (a, b))
-    return a.size == b.size and ImageChops.difference(a, b).getbbox(alpha_only=False) is None
+def digest(picture): return hashlib.sha256(picture).hexdigest()[:24]
+
+def draw_twins(lang, folder): # in a kernel: from now on each picture is drawn twice more, with room for both languages
+    from matplotlib.backend_bases import FigureCanvasBase
+    plain, busy = FigureCanvasBase.print_figure, []
+    def print_figure(self, out, *args, **how):
+        if busy or not isinstance(out, io.BytesIO): return plain(self, out, *args, **how)
+        busy.append(self)
+        fig, engine = self.figure, self.figure.get_layout_engine()
+        def drawn(box=None): # with room for both languages, or as it comes: base64, and the box
+            with boxed(fig, box) as own: plain(self, png := io.BytesIO(), *args, **how)
+            return base64.b64encode(png.getvalue()).decode(), own
+        try:
+            with boxed(fig) as own: done = plain(self, out, *args, **how)
+            fig.set_layout_engine('none')
+            with in_language(fig, lang): other = drawn()[1]
+            dpi = how.get('dpi', 'figure')
+            box, at = grown(own[0], other[0], fig.dpi if dpi == 'figure' else dpi) if own else (None, (0, 0))
+            found, twins = dict(drawn=drawn(box)[0], at=at), []
+            for but in (NOTHING, INTERVAL):
+                with in_language(fig, lang, but): twins.append(drawn(box)[0])
+        finally:
+            fig.set_layout_engine(engine or 'none')
+            busy.clear()
+        Path(folder, f'{digest(out.getvalue())}.json').write_text(json.dumps(found | dict(twins=twins)))
+        return done
+    FigureCanvasBase.print_figure = print_figure
+
+@contextmanager
+def boxed(fig, box=None): # inches around what is drawn: noted, or as given
+    said = []
+    def measured(*args, **how):
+        said.append(type(fig).get_tightbbox(fig, *args, **how))
+        return box or said[-1]
+    fig.get_tightbbox = measured
+    try: yield said
+    finally: del fig.get_tightbbox
+
+def grown(box, other, dpi): # a box with room for both, whole pixels larger, and (left, top) pixels that it has more
+    from math import ceil
+    from matplotlib.transforms import Bbox
+    left, low, right, top = (max(0, ceil(dpi*d)) for d in (box.x0 - other.x0, box.y0 - other.y0, other.x1 - box.x1,
+                                                           other.y1 - box.y1))
+    return Bbox.from_extents(box.x0 - left/dpi, box.y0 - low/dpi, box.x1 + right/dpi, box.y1 + top/dpi), (left, top)
+
+@contextmanager
+def in_language(fig, lang, but=NOTHING): # a figure whose texts, but for some, are in that language
+    import matplotlib as mpl
+    from matplotlib.text import Text
+    from usbook.core import shown
+    from usbook.core.language import language, set_language, translated
+    texts, own, family = fig.findobj(Text), language(), mpl.rcParams['font.family']
+    before = [(t, t.get_text(), t.get_fontfamily()) for t in texts]
+    set_language(lang)
+    shown.translate_plots()
+    shown.translated = lambda text: text if but.fullmatch(str(text)) else translated(text)
+    try:
+        for t, text, fonts in before:
+            t.set_fontfamily([*fonts, shown.plot_font(lang)])
+            t.set_text(text)
+        yield
+    finally:
+        shown.translated = translated
+        set_language(own)
+        mpl.rcParams['font.family'] = family
+        for t, text, fonts in before:
+            t.set_fontfamily(fonts)
+            t.set_text(text)
+
+def pixels(png): # base64 -> (height, width, 4)
+    import numpy as np
+    from PIL import Image
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert('RGBA')).astype(int)
+
+def put_in(stored, drawn, twin, at): # base64 of three -> the first with the words of the third, or None
+    import numpy as np
+    from PIL import Image
+    from scipy.ndimage import binary_dilation
+    a, b, c = map(pixels, (stored, drawn, twin))
+    if not b.shape == c.shape: return None
+    room = np.broadcast_to(a[0, 0], b.shape).copy()
+    (x, y), (h, w) = at, a.shape[:2]
+    if room[y:y + h, x:x + w].shape != a.shape: return None
+    room[y:y + h, x:x + w] = a
+    words = (b != c).any(-1)
+    if (abs(room - b)[binary_dilation(words, iterations=2)] > NEARLY).any(): return None
+    if not words.any(): return stored
+    out = io.BytesIO()
+    Image.fromarray(np.where(words[..., None], c, room).astype('uint8')).save(out, 'png')
+    return base64.b64encode(out.getvalue()).decode()
 
 def smaller(png): # the same pixels in fewer bytes, without a word on who made them
     from PIL import Image
@@ -86,19 +185,32 @@ def smaller(png): # the same pixels in fewer bytes, without a word on who made t
     return min(base64.b64encode(out.getvalue()).decode(), png, key=len)
 
 def keep(nb, lang, patience=3600): # what is to be said about it
-    said, out = [], {}
-    for c, made, again in zip(cells(nb), *(executed(nb, l, patience) for l in (lang, 'en'))):
-        failed = next((o for o in made.get('outputs', []) if o['output_type'] == 'error'), None)
-        if failed: said.append(f'{nb}#{c["id"]}: {failed["ename"]}: {failed["evalue"][:200]}')
-        ours, theirs, twins = pngs(c), pngs(made), pngs(again)
-        if not ours: continue
-        if not len(ours) == len(theirs) == len(twins) or not all(map(same, ours, twins)):
-            said.append(f'{nb}#{c["id"]}: this machine draws another picture than the one in the notebook')
-        else: out[c['id']] = key(c) | dict(plots=[None if same(a, b) else smaller(b) for a, b in zip(ours, theirs)])
+    said, out, old = [], {}, kept(lang, nb)
+    with TemporaryDirectory() as folder:
+        made = executed(nb, lang, folder, patience)
+        for c, new in zip(cells(nb), made):
+            failed = next((o for o in new.get('outputs', []) if o['output_type'] == 'error'), None)
+            if failed: said.append(f'{nb}#{c["id"]}: {failed["ename"]}: {failed["evalue"][:200]}')
+            if not pngs(c): continue
+            found, why = twins_of(pngs(c), pngs(new), Path(folder))
+            if found: out[c['id']] = key(c) | dict(plots=found)
+            elif c['id'] in old and fresh(c, old[c['id']]): out[c['id']] = old[c['id']]
+            else: said.append(f'{nb}#{c["id"]}: {why}')
     path = store(lang, nb)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(out, indent=1) + '\n', encoding='utf-8')
     return said
+
+def twins_of(stored, drawn, folder): # base64 of a cell's pictures -> those in the language, or None and the reason
+    if len(stored) != len(drawn): return None, 'this machine draws other pictures'
+    out = []
+    for ours, now in zip(stored, drawn):
+        place = folder/f'{digest(base64.b64decode(now))}.json'
+        it = json.loads(place.read_text()) if place.is_file() else dict(twins=[])
+        new = next(filter(None, (put_in(ours, it['drawn'], t, it['at']) for t in it['twins'])), None)
+        if new is None: return None, 'this machine draws something else beneath the words'
+        out.append(None if new == ours else smaller(new))
+    return out, ''
 
 def told(lang): # lines: how many pictures are fresh, and which are not
     there = state(lang)

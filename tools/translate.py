@@ -10,6 +10,7 @@ import ast
 import json
 import re
 import sys
+from html import unescape
 from pathlib import Path
 
 from babel.messages import pofile
@@ -301,6 +302,25 @@ def lesson_units(path):
             for k in n.keys:
                 if isinstance(k, ast.Constant) and re.fullmatch('[A-Za-z]{2,}( [a-z]+)+', str(k.value)):
                     yield k.value, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
+
+
+_HEAD = re.compile(r"[A-Za-z][A-Za-z .,:'()+-]*[A-Za-z)]")
+_FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}, {'English'})  # as `translated_table` has them
+# heads of tables that no notebook is stored with: of a terminal, and two words that mean several things
+HEADS = ('left side', 'right side', 'left over', 'read', 'low', 'high', 'points', 'out of', 'most often',
+         'most said', 'alike')
+
+
+def head_units(path):
+    "Of (text, place) of the heads of the tables that a notebook is stored with; ids, files and settings stay"
+    for c in json.loads(path.read_text(encoding='utf-8'))['cells']:
+        for o in c.get('outputs', []):
+            page = ''.join(o.get('data', {}).get('text/html', ''))
+            heads = [unescape(h) for h in re.findall(r'<th\b[^>]*>([^<]+)</th>', page)] if 'dataframe' in page else []
+            for h in heads if not any(f <= set(heads) for f in _FILES) else ():
+                h = h.replace('_', ' ')
+                if _HEAD.fullmatch(h) and _LETTERS.search(h):
+                    yield h, f"{path.relative_to(ROOT).as_posix()}#{c.get('id', '')}"
 
 
 def _says(node):
@@ -722,6 +742,13 @@ COMPOSED = {
     'learner': '学员',
     'most often': '最常见的错误',
     'most said': '最多的答案',
+    'prevalence {share}': '患病率 {share}',
+    '{n} frames of {m} patients': '{m} 名患者的 {n} 帧',
+    '{n} slices of {m} patients': '{m} 名患者的 {n} 个层面',
+    '{n} scans of {m} patients': '{m} 名患者的 {n} 次扫查',
+    '{n} clips of {m} patients': '{m} 名患者的 {n} 段动态图像',
+    '{n} films of {m} patients': '{m} 名患者的 {n} 张胸片',
+    '{said} → {said2} ({n})': '{said} → {said2}（{n}）',
     'alike': '一致',
     'sites': '机构',
     'cropping': '裁剪',
@@ -789,7 +816,8 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     difference positive negative sample phantom own quick workshop full random left right kind set size note
     question counts everybody independent table columns Precision-recall macro_average_precision
     1_-_specificity p_predicted calibrated sequence clear a_guess
-    not_understood'''.split()
+    not_understood epidural infarct intracerebral intraventricular subarachnoid subdural atrophy calcification
+    brain missed_findings false_alarms'''.split()
 
 # -------------------------------------------------------------------------------------- catalogues
 
@@ -807,6 +835,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
         if '.ipynb_checkpoints' not in f.parts:
             add(f.relative_to(ROOT).with_suffix('').as_posix(), notebook_units(f))
             add('lessons', lesson_units(f))
+            add('heads', head_units(f))
     for f in sorted((ROOT / 'usbook').rglob('*.py')):
         rel = f.relative_to(ROOT / 'usbook')
         if f.name == '_modidx.py':
@@ -820,6 +849,7 @@ def sources() -> dict:  # name of a catalogue -> list of (text, place, known tra
         add(own or f'messages/{rel.parts[0] if len(rel.parts) > 1 else "cli"}', python_units(f))
     for f in sorted((ROOT / 'usbook' / 'widgets' / 'static').glob('*.js')):
         add('messages/widgets', js_units(f))
+    add('heads', [(t, 'tools/translate.py') for t in HEADS])
     add('book', [(t, 'tools/book/book.py') for t in BOOK])
     for f in sorted((ROOT / 'usbook' / 'runs').glob('*.html.j2')):
         add('reports', template_units(f))
@@ -936,7 +966,7 @@ def fill(lang, name, pairs):
 COMPLETE = {
     'zh': (
         'nbs/chapters', 'nbs/classroom', 'nbs/classroom/exercises', 'nbs/data', 'nbs/data/sets', 'nbs/evidence',
-        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'lessons', 'book',
+        'nbs/learn', 'exercises', 'studies', 'reports', 'glossary', 'checklists', 'words', 'lessons', 'book', 'heads',
         'messages', 'nbs', 'nbs/predictions', 'nbs/studies', 'nbs/runs',
         'nbs/widgets', 'nbs/cli', 'nbs/core', 'nbs/phantoms', 'nbs/evidence/audit',
     )

@@ -13,7 +13,7 @@ from html import escape, unescape
 
 # %% ../../nbs/classroom/11_stored.ipynb #a59c759e
 from ..core.language import language, page_words, translated
-from ..core.shown import segments, translated_notebook
+from ..core.shown import segments, translated_notebook, translated_table
 from ..evidence.glossary import show_glossary
 from ..studies.study import STUDIES
 from ..widgets.base import static_text
@@ -72,6 +72,7 @@ def as_shown(out:dict,  # an output as a notebook stores it
     if asked := _asked(source): data['text/html'] = asked
     elif _STATE in html and '"_words": ' not in html: data['text/html'] = _widget(html)
     elif 'id="T_' in html: data['text/html'] = _table(html)
+    elif 'class="dataframe' in html: data['text/html'] = translated_table(html)
     elif not html and 'text/markdown' in data: data['text/markdown'] = _markdown(data['text/markdown'])
     elif list(data) == ['text/plain']: data['text/plain'] = _result(data['text/plain'])
     return out | dict(data=data) if data else out

@@ -199,14 +199,14 @@ def sentence(self:ClassTable)->str:
     "The class in one line"
     value, n, brief = self.fleiss()
     t = self.each()
-    acc = ''
+    said = [f'{len(self.learners)} learners', f'{len(self)} images']
     if 'accuracy' in t:
         a = t.accuracy
-        acc = f', accuracy {a.min():.2f} to {a.max():.2f}, median {a.median():.2f}'
+        said += [f'accuracy {a.min():.2f} to {a.max():.2f}', f'median {a.median():.2f}']
     without = f' (without {", ".join(brief)}, who read few)' if brief else ''
     agree = "too few shared images for Fleiss' kappa"
     if value is not None: agree = f"Fleiss' kappa {value:.2f} on {n} images"
-    return f'{len(self.learners)} learners, {len(self)} images{acc}; {agree}{without}'
+    return f"{', '.join(said)}; {agree}{without}"
 
 # %% ../../nbs/classroom/05_table.ipynb #a5d5966d
 def free_name(path:Path|str # a file that may be there already

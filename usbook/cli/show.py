@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from ..core.errors import one_line
 from ..core.files import as_json
 from ..core.interval import interval_text
-from ..core.language import translated
+from ..core.language import heading, translated
 
 # %% ../../nbs/cli/01_show.ipynb #96940cc8
 _ASCII = {
@@ -141,7 +141,7 @@ def show_table(head:list,  # names of the columns; the first column names the ro
     "Print a table in which nothing is ever cut off"
     from rich.table import Table
     out = out or console()
-    head = [translated(one_line(str(o), 2000)) for o in head]
+    head = [heading(one_line(str(o), 2000)) for o in head]
     rows = [[(str if i in names else translated)(one_line(str(o), 2000)) for i, o in enumerate(r)] for r in rows]
     if turn and not _fits(head, rows, out, fold):
         across = [list(r) for r in zip(head, *rows)]
@@ -355,8 +355,8 @@ def show_results(results:dict, # the content of results.json
     titles = [results.get('arms', {}).get(a, {}).get('title', a) for a in arms]
     study = results.get('made', {}).get('options', {}).get('study', results['study']) # perhaps a folder
     found = paper_rows(get_study(study), results['runs']) if about else headline_rows(results)
-    rows = [[f"{r['metric']} {r['label']}".replace('_', ' ').strip(), *([r['paper']] if about else []),
-             *(interval_text(r[a]) for a in arms)] for r in found]
+    name = lambda r: ' '.join(heading(t).replace('_', ' ') for t in (r['metric'], r['label']) if t)
+    rows = [[name(r), *([r['paper']] if about else []), *(interval_text(r[a]) for a in arms)] for r in found]
     if rows: show_table(['', *(['paper'] if about else []), *titles], rows, out)
     _show_curve(results, out)
     out.print()

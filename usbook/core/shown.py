@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FONTS', 'has_words', 'segments', 'translated_markdown', 'translated_notebook', 'translated_page', 'plot_font',
-           'translate_plots', 'translate_outputs']
+           'translate_plots', 'translated_table', 'translate_outputs']
 
 # %% ../../nbs/core/09_shown.ipynb #10ca06e8
 import html as _html
@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from itertools import groupby
 
-from .language import MARK, catalogue, language, translated
+from .language import MARK, catalogue, heading, language, translated
 
 # %% ../../nbs/core/09_shown.ipynb #4822e521
 _HEAD = re.compile(r'(#{1,6} +)(.*)')
@@ -164,11 +164,11 @@ def _told(run):
 
 # %% ../../nbs/core/09_shown.ipynb #62db5c23
 FONTS = {'zh': ('Noto Sans CJK SC', 'Noto Sans SC', 'Source Han Sans SC', 'Source Han Sans CN', 'PingFang SC',
-                'Hiragino Sans GB', 'Heiti SC', 'STHeiti', 'Songti SC', 'Microsoft YaHei', 'SimHei', 'SimSun',
-                'WenQuanYi Micro Hei', 'WenQuanYi Zen Hei', 'Noto Sans CJK JP', 'Droid Sans Fallback',
-                'AR PL UMing CN', 'AR PL UKai CN', 'Noto Serif CJK SC', 'Arial Unicode MS')}
+                'PingFang HK', 'Hiragino Sans GB', 'Heiti SC', 'Heiti TC', 'STHeiti', 'Songti SC', 'Microsoft YaHei',
+                'SimHei', 'SimSun', 'WenQuanYi Micro Hei', 'WenQuanYi Zen Hei', 'Noto Sans CJK JP',
+                'Droid Sans Fallback', 'AR PL UMing CN', 'AR PL UKai CN', 'Noto Serif CJK SC', 'Arial Unicode MS')}
 
-_LIKELY = re.compile(r'cjk|han|wqy|ping|heiti|hiragino|msyh|sim|song|uming|ukai|droid|arialuni', re.I)
+_LIKELY = re.compile(r'cjk|sanssc|han|wqy|ping|heiti|hiragino|msyh|sim|song|uming|ukai|droid|arialuni', re.I)
 
 @lru_cache(maxsize=None)
 def plot_font(lang:str # zh ...
@@ -211,15 +211,36 @@ def _use(font):
     def set_text(self, s): return plain(self, translated(s) if plot_font(language()) else s)
     Text.set_text = set_text
 
+# %% ../../nbs/core/09_shown.ipynb #7983b96e
+_FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}, {'English'}) # heads of tables that stay as they are
+_SIDES = dict(left='left side', right='right side')
+_CELL = re.compile(r'<(t[hd])\b([^<>]*)>([^<>]*[^\W\d_]{2}[^<>]*)</\1>')
+
+def translated_table(page:str # HTML of a DataFrame
+                    )->str:   # in English the very same text
+    "A table with its heads in the language of the session, their own names as hints"
+    if language() == 'en': return page
+    heads = {_html.unescape(text) for tag, _, text in _CELL.findall(page) if tag == 'th'}
+    if any(f <= heads for f in _FILES): return page
+    other = _SIDES if set(_SIDES) <= heads else dict(left='left over')
+    def one(m):
+        own = _html.unescape(m[3])
+        head = m[1] == 'th'
+        said = heading(other.get(own, own)) if head else translated(own) if ' ' in own.strip() else own
+        hint = f' title="{_html.escape(own)}"' if head and said != own else ''
+        return f'<{m[1]}{m[2]}{hint}>{_html.escape(said, quote=False)}</{m[1]}>'
+    return _CELL.sub(one, page)
+
 # %% ../../nbs/core/09_shown.ipynb #c2303bz1
 def translate_outputs()->bool: # whether there is a notebook to do it in
-    "From now on styled tables and printed sentences of a notebook are in the language of the session"
+    "From now on tables and printed sentences of a notebook are in the language of the session"
     try: from IPython import get_ipython
     except ImportError: return False
     if (ip := get_ipython()) is None: return False
-    ip.display_formatter.formatters['text/html'].for_type_by_name(
-        'pandas.io.formats.style', 'Styler', lambda s: translated_page(s.to_html())
-    )
+    from pandas import DataFrame
+    html = ip.display_formatter.formatters['text/html']
+    html.for_type_by_name('pandas.io.formats.style', 'Styler', lambda s: translated_page(s.to_html()))
+    html.for_type(DataFrame, lambda d: (page := d._repr_html_()) and translated_table(page))
     ip.display_formatter.formatters['text/plain'].for_type(str, _quoted)
     if not callable(ip.user_ns.get('print')): ip.user_ns['print'] = _print
     return True

@@ -140,7 +140,7 @@ def figure(self:ThresholdExplorer)->'Figure':
     return fig
 
 # %% ../../nbs/widgets/01_threshold.ipynb #9c8af2c7
-def _draw_scores(ax, score, pos, t, name):
+def _draw_scores(ax, score, pos, t, finding):
     "Histogram of scores: with the finding upwards, without it downwards"
     edges = np.linspace(0, 1, 51)
     for who, sign, key in ((pos, 1, 'pos'), (~pos, -1, 'neg')):
@@ -151,7 +151,7 @@ def _draw_scores(ax, score, pos, t, name):
                edgecolor=HUES[key], linewidth=.5)
     ax.axvline(t, color=HUES['ink'], lw=1.2)
     ax.set(xlim=(0, 1), ylim=(-1.3, 1.3), yticks=[], xlabel='score', title=f'threshold {t:.3f}')
-    ax.text(.02, .98, f'{name} (up)', color=HUES['pos'], fontsize=8, va='top', transform=ax.transAxes)
+    ax.text(.02, .98, f'{finding} (up)', color=HUES['pos'], fontsize=8, va='top', transform=ax.transAxes)
     ax.text(.02, .02, 'none (down)', color=HUES['neg'], fontsize=8, transform=ax.transAxes)
 
 # %% ../../nbs/widgets/01_threshold.ipynb #a44c32d3
