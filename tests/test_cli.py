@@ -710,6 +710,20 @@ def test_a_bar_is_neither_drawn_where_nobody_watches_nor_kept_in_a_page(bars, mo
     monkeypatch.setenv('USBOOK_WIDGETS', 'static')
     assert not Progress.of(None).sink
 
+def test_a_bar_that_nobody_sees_move_is_a_line_per_stage(monkeypatch, capsys):
+    "Through a pipe, `usbook look` wrote its moving bar as hundreds of pieces"
+    from usbook.core import progress
+    monkeypatch.delenv('USBOOK_WIDGETS', raising=False)
+    monkeypatch.setattr(progress, 'watched', lambda: False)
+    show = progress.late_bar(0)
+    for i in range(50): show('looking at images', i/50)
+    show('comparing images', 1.)
+    assert capsys.readouterr() == ('', '  looking at images\n  comparing images\n')
+    progress.late_bar(60)('looking', .5)
+    monkeypatch.setenv('USBOOK_WIDGETS', 'static')
+    progress.late_bar(0)('looking', .5)
+    assert capsys.readouterr() == ('', '')
+
 # Installed -------------------------------------------------------------------------------------------------
 
 def test_the_wheel_carries_no_checkpoints(tmp_path):

@@ -714,6 +714,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'usbook/core/progress.py'),
                                       'usbook.core.progress.Progress.of': ('core/progress.html#progress.of', 'usbook/core/progress.py'),
                                       'usbook.core.progress.Progress.part': ('core/progress.html#progress.part', 'usbook/core/progress.py'),
+                                      'usbook.core.progress._still_lines': ('core/progress.html#_still_lines', 'usbook/core/progress.py'),
                                       'usbook.core.progress._tick': ('core/progress.html#_tick', 'usbook/core/progress.py'),
                                       'usbook.core.progress.alive': ('core/progress.html#alive', 'usbook/core/progress.py'),
                                       'usbook.core.progress.bar': ('core/progress.html#bar', 'usbook/core/progress.py'),

@@ -81,13 +81,17 @@ def watched()->bool:
 
 def late_bar(seconds=2. # seconds before anything is shown
             )->Progress:
-    "A bar that appears only when a task takes longer than that"
+    "A bar that appears only when a task takes longer than that; where nobody sees it move, a line per stage on stderr"
     shown, start = [], time.monotonic()
     def sink(text, fraction=None):
         if not shown and time.monotonic() - start < seconds: return
-        if not shown: shown.append(bar())
+        if not shown: shown.append(bar() if watched() else _still_lines())
         shown[0](text, fraction)
     return Progress(sink)
+
+def _still_lines():
+    if os.environ.get('USBOOK_WIDGETS') == 'static': return silent
+    return lines(lambda line: print(line, file=sys.stderr, flush=True))
 
 # %% ../../nbs/core/03_progress.ipynb #9e92d373
 _CLOCKS = [] # the one that is running: two would write over each other
