@@ -1,6 +1,6 @@
 "API entries from source text: signatures, docstrings and the comments beside parameters, without importing anything"
-import ast, io, re, tokenize
-
+import ast, copy, io, re, tokenize
+from functools import reduce
 
 def comments(src:str)->dict: # line -> comment; one that stands alone goes on from the line above
     found = {}
@@ -37,8 +37,15 @@ def decorators(node):
         for d in node.decorator_list
     }
 
+class NoStars(ast.NodeTransformer):
+    "`(*a, b)` as `a + (b,)`: Sphinx 8.1, the last one for Python 3.10, can't read a star"
+    def visit_Tuple(self, node):
+        if not any(isinstance(e, ast.Starred) for e in node.elts): return node
+        parts = [e.value if isinstance(e, ast.Starred) else ast.Tuple([e], ast.Load()) for e in node.elts]
+        return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), parts)
+
 def signature(args:ast.arguments, skip=0)->str:
-    text = ast.unparse(args)
+    text = ast.unparse(NoStars().visit(copy.deepcopy(args)))
     for a in [*args.posonlyargs, *args.args][:skip]:
         text = text.removeprefix(ast.unparse(a)).removeprefix('=None').lstrip(', ')
     return re.sub(r'\s+', ' ', text)

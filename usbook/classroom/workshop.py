@@ -363,9 +363,10 @@ DOCKERFILE = '''# A JupyterHub image:   docker build -f hub/Dockerfile -t usbook
 # The base image comes from a registry, or from `docker save` on a stick; its Python must be @PYTHON@.
 FROM quay.io/jupyter/minimal-notebook:python-@PYTHON@
 # the packages are read from the box and leave no copy of themselves in the image (BuildKit, Docker 23 or later)
-RUN --mount=type=bind,source=wheels,target=/tmp/wheels \\
-    --mount=type=bind,source=requirements,target=/tmp/requirements \\
-    pip install --no-cache-dir --no-index --no-deps --find-links /tmp/wheels -r /tmp/requirements/linux-@PYTHON@.txt
+RUN --mount=type=bind,source=wheels,target=/opt/usbook/wheels \\
+    --mount=type=bind,source=requirements,target=/opt/usbook/requirements \\
+    pip install --no-cache-dir --no-index --no-deps --find-links /opt/usbook/wheels \\
+    -r /opt/usbook/requirements/linux-@PYTHON@.txt
 COPY --chown=${NB_UID} lab /opt/usbook/lab
 # each learner gets a copy of the lab at the first start
 COPY --chmod=755 hub/first-start.sh /usr/local/bin/before-notebook.d/90-usbook.sh
