@@ -294,6 +294,11 @@ def test_heads_of_tables_are_in_the_language(zh):
     assert '<th title="by_image">按图像</th>' in shown and '<td>normal</td>' in shown and 'title="a_lines"' in shown
     sides = translated_table('<th>left</th><th>right</th>')
     assert '判对' not in sides and '右' in sides and '判对' in translated_table('<th>right</th>')
+    import matplotlib.pyplot as plt
+    from usbook.core.shown import plot_font, translate_plots
+    translate_plots()
+    if plot_font('zh'): assert plt.figure().text(0, 0, 'right').get_text() == '右侧' # it said that somebody was right
+    plt.close('all')
     for names in (('image', 'patient', 'target'), ('image', 'patient', 'label'), ('scan', 'frame', 'score')):
         page = ''.join(f'<th>{n}</th>' for n in names)
         assert translated_table(page) == page

@@ -208,7 +208,9 @@ def _use(font):
     mpl.rcParams['font.family'] = [*(f for f in mpl.rcParams['font.family'] if f != font), font]
     if 'text' in _PLOTS: return
     _PLOTS['text'] = plain = Text.set_text
-    def set_text(self, s): return plain(self, translated(s) if plot_font(language()) else s)
+    def set_text(self, s):
+        if not plot_font(language()): return plain(self, s)
+        return plain(self, heading(_SIDES[s]) if s in _SIDES else translated(s)) # in a picture they are sides
     Text.set_text = set_text
 
 # %% ../../nbs/core/09_shown.ipynb #7983b96e
