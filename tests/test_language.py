@@ -210,7 +210,7 @@ def test_the_words_of_a_picture_are_put_into_the_one_that_is_stored(tmp_path):
     changed = (b[y:y + h, x:x + w] != a).any(-1)
     bar = (a == a[h//2, w//2]).all(-1) # from the middle of the picture
     assert made != stored and changed.any() and bar.sum() > 500 and not changed[bar].any() and (b != other).any()
-    assert plots.put_in(drawn_twice(tmp_path, .8, 'b')[0], here['drawn'], here['twins'][0], here['at']) is None
+    assert plots.put_in(drawn_twice(tmp_path, .8, 'elsewhere')[0], here['drawn'], here['twins'][0], here['at']) is None
 
 # ---- the border
 
@@ -344,7 +344,7 @@ def test_a_page_carries_its_sentences_only_where_they_are_needed(zh):
 
 DRAWN = """
 import sys, warnings
-warnings.simplefilter('error')
+warnings.simplefilter('error', UserWarning)
 import matplotlib
 matplotlib.use('agg')
 import matplotlib.pyplot as plt
