@@ -813,8 +813,8 @@ WORDS = '''supported not_supported inconclusive not_tested image images patient 
     frame frames woman women event events class classes metric claim verdict ours paper value all study
     chapter yes no train valid test target predicted reader readers model models accuracy sensitivity
     specificity precision recall support frozen finetuned fine-tuned answered partly open inside outside drop
-    difference positive negative sample phantom own quick workshop full random left right whole masked lungs blackout kind set size note
-    question counts everybody independent table columns Precision-recall macro_average_precision
+    difference positive negative sample phantom own quick workshop full random left right whole masked lungs blackout
+    kind set size note question counts everybody independent table columns Precision-recall macro_average_precision
     1_-_specificity p_predicted calibrated sequence clear a_guess
     not_understood epidural infarct intracerebral intraventricular subarachnoid subdural atrophy calcification
     brain missed_findings false_alarms cropped covered radiologist'''.split()
