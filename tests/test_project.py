@@ -382,7 +382,7 @@ def test_words_of_the_house():
     assert not [p.name for p in texts if p.suffix == '.js' and re.search(r'\bcalled\b', texts[p])]
 
 STORED = re.compile( # written by a program, or kept as it came
-    r'\.(png|po|ipynb|csv|json|safetensors|lock)$' # cells are ruff's; the texts of catalogues are one line each
+    r'\.(png|ttf|po|ipynb|csv|json|safetensors|lock)$' # cells are ruff's; the texts of catalogues are one line each
     r'|^usbook/(?!.*__\w+__\.py$).*\.py$|^usbook/weights/README\.md$' # from the notebooks; from the backbone's facts
     r'|^README(\.zh)?\.md$|^data_samples/.*README\.md$' # from `index.ipynb`; from a sample's settings
     r'|^tests/audit_texts\.toml$') # texts of papers, with their own line breaks
