@@ -176,8 +176,11 @@ function filled(p, values) {
           ? value.replace(/ (and|or) /g, (_, w) => ` ${words.exact.get(w) ?? w} `)
           : value;
   }
-  return p.target.replace(/\{([A-Za-z_]\w*)\}/g, (_, n) => given[n] ?? "");
+  const out = p.target.replace(/\{([A-Za-z_]\w*)\}/g, (_, n) => `\0${given[n] ?? ""}\0`);
+  return out.replace(SPACED, "").replaceAll("\0", "");
 }
+const WIDE = "[\\u3000-\\u9fff\\uff00-\\uffef]"; // around what fills a gap
+const SPACED = new RegExp(`(?<=${WIDE}) (?=\0${WIDE})|(?<=${WIDE}\0) (?=\0?${WIDE})`, "g");
 function toldOne(text) {
   if (words.exact.has(text)) return words.exact.get(text);
   for (const p of words.patterns) {
