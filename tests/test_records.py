@@ -1,6 +1,8 @@
 "Every recorded figure says what it was made from, with what, when and by which command"
 import importlib.util
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,30 @@ def test_recorded_verdicts_belong_to_this_code_these_claims_and_these_images():
                 data = plan_work(images, machinery.plans[profile], settings).images.sha256()
             old += outdated(r, STUDIES[study].claims_hash, data)
     assert not old, '\n'.join(old)
+
+
+MODULE = """
+"What it is for"
+from x import y
+def f(a, *b, c:int=None, **d)->str:
+    "What it does"
+    match a:
+        case [1, *_]: return f'{a!r:>{c}} {b[0]:.2f}'
+    return lambda: (yield)
+class K: pass
+"""
+
+def test_the_meaning_of_code_is_the_same_in_every_python(tmp_path):
+    "With 3.12 and 3.13 every record was said to be stale, since `ast.dump` writes other fields there"
+    import ast
+    from hashlib import sha256
+    from usbook.runs import holds
+    (tmp_path/'m.py').write_text(MODULE)
+    meaning = holds._meaning(tmp_path/'m.py')
+    assert sha256(meaning.encode()).hexdigest()[:12] == 'ba71219c6250'
+    if sys.version_info[:2] == (3, 11): assert meaning == ast.dump(ast.parse(re.sub('\n *"What.*', '', MODULE)))
+    (tmp_path/'n.py').write_text(MODULE.replace('[0]', '[1]'))
+    assert holds._meaning(tmp_path/'n.py') != meaning
 
 
 def test_a_record_of_other_code_claims_or_images_is_named(monkeypatch):

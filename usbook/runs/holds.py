@@ -44,7 +44,18 @@ def _meaning(path):
         body = getattr(node, 'body', None)
         if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr): continue
         if isinstance(body[0].value, ast.Constant): node.body = body[1:]
-    return ast.dump(tree)
+    return _dump(tree)
+
+def _dump(node):
+    "As `ast.dump` of Python 3.11 has it: later ones name more fields and leave out empty ones"
+    if isinstance(node, list): return f"[{', '.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST): return repr(node)
+    said = []
+    for name in node._fields:
+        value, usual = getattr(node, name, None), getattr(type(node), name, ...)
+        if (value is None and usual is None) or (name == 'type_params' and not value): continue
+        said.append(f'{name}={_dump(value)}')
+    return f"{type(node).__name__}({', '.join(said)})"
 
 # %% ../../nbs/runs/08_holds.ipynb #c56d1b55
 def record_of(results:dict, # the content of a run's results.json
