@@ -368,12 +368,16 @@ def thumbnails(name, world):
     return [f.ravel().tolist() for f in frames]
 
 
+def is_asked(name, world, mode):
+    "U-Nets are only fine-tuned; of the others the frozen ones say which ingredient does the work"
+    return mode == 'finetuned' if name == 'chest_shenzhen' else mode == 'frozen' or world not in WITHOUT
+
+
 def not_run(rows):
     "What belongs to the record and was not measured: set, world, mode, on which half"
     done = {tuple(r[k] for k in ('set', 'world', 'mode', 'on')) for r in rows}
-    asked = product(SETS, ('site', 'wide', 'real'), MODES, HALVES)
-    asked = [*asked, *product(SETS, WITHOUT, ('frozen',), ('development',))]
-    return [', '.join(a) for a in asked if a not in done and a[::2] != ('chest_shenzhen', 'frozen')]
+    asked = [*product(SETS, ('site', 'wide', 'real'), MODES, HALVES), *product(SETS, WITHOUT, MODES, HALVES[:1])]
+    return [', '.join(a) for a in asked if a not in done and is_asked(*a[:3])]
 
 
 def record(rows, shas, told=()):
@@ -406,18 +410,18 @@ def main():
     p.add_argument('--modes', nargs='+', default=list(MODES))
     p.add_argument('--halves', nargs='+', default=list(HALVES))
     p.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    p.add_argument('--without', action='store_true', help='one ingredient left out at a time, frozen, development half')
+    p.add_argument('--without', action='store_true', help='one ingredient left out at a time, development half')
     p.add_argument('--why', action='store_true', help='train nothing: what tells real from simulated')
     p.add_argument('--workers', type=int, help='processes that simulate; default: one per core')
     p.add_argument('--try', dest='dry', action='store_true', help='print, and leave the record as it is')
     a = p.parse_args()
     if not os.environ.get('USBOOK_REALDATA'): sys.exit('USBOOK_REALDATA is not set, so there are no real images')
-    if a.without: a.worlds, a.modes, a.halves = ['wide', *WITHOUT], ['frozen'], ['development']
+    if a.without: a.worlds, a.halves = [*WITHOUT], ['development']
     cache = read_settings().path('cache')
     (cache/'carry').mkdir(parents=True, exist_ok=True)
     how = cache, 'cpu', a.workers
     for name, mode, world in product(a.sets, ['why'] if a.why else a.modes, a.worlds):
-        if (name, mode) == ('chest_shenzhen', 'frozen') or (mode, world) == ('why', 'real'): continue
+        if (mode, world) == ('why', 'real') or mode != 'why' and not is_asked(name, world, mode): continue
         started, rows, told = time.perf_counter(), [], []
         if a.why: told = list(why(name, world, cache, a.workers))
         else: rows = list(judge(name, world, mode, a.halves, a.seeds, how))
