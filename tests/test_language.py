@@ -182,7 +182,7 @@ def test_a_plot_is_taken_while_it_is_fresh(tmp_path, monkeypatch):
     assert shown(cell | dict(source=['draw(1)'])) == ['one', 'two']
     assert shown(cell | dict(outputs=both[::-1])) == ['two', 'one']
 
-def drawn_twice(tmp_path, value, before='a'):
+def drawn_twice(tmp_path, value, title='accuracy'):
     "(the picture, what `put_in` takes of it): a line, a bar as high as `value`, and words"
     from base64 import b64encode
     from io import BytesIO
@@ -193,7 +193,7 @@ def drawn_twice(tmp_path, value, before='a'):
     try:
         fig, ax = plt.subplots(figsize=(3, 2), dpi=60, layout='constrained')
         ax.bar(['normal'], [value])
-        ax.set(ylim=(0, 1), ylabel='sensitivity', title=f'accuracy {before}')
+        ax.set(ylim=(0, 1), ylabel='sensitivity', title=title)
         fig.savefig(out, format='png', bbox_inches='tight')
         assert ax.get_ylabel() == 'sensitivity'
         plt.close(fig)
@@ -210,7 +210,7 @@ def test_the_words_of_a_picture_are_put_into_the_one_that_is_stored(tmp_path):
     changed = (b[y:y + h, x:x + w] != a).any(-1)
     bar = (a == a[h//2, w//2]).all(-1) # from the middle of the picture
     assert made != stored and changed.any() and bar.sum() > 500 and not changed[bar].any() and (b != other).any()
-    assert plots.put_in(drawn_twice(tmp_path, .8, 'elsewhere')[0], here['drawn'], here['twins'][0], here['at']) is None
+    assert plots.put_in(drawn_twice(tmp_path, .8, 'recall')[0], here['drawn'], here['twins'][0], here['at']) is None
 
 # ---- the border
 
@@ -344,7 +344,6 @@ def test_a_page_carries_its_sentences_only_where_they_are_needed(zh):
 
 DRAWN = """
 import sys, warnings
-warnings.simplefilter('error', UserWarning)
 from pathlib import Path
 import matplotlib
 matplotlib.use('agg')
@@ -358,6 +357,7 @@ manager.ttflist = [f for f in manager.ttflist if f.fname.startswith(matplotlib.g
 if font == 'none': shown.LOCALE = Path(sys.argv[1]).parent
 set_language(lang)
 said = [shown.translate_plots() for _ in range(3)]
+warnings.simplefilter('error', UserWarning) # where a glyph is missed
 plt.title('accuracy')
 plt.xlabel('肝脏')
 if font != 'none': plt.savefig(sys.argv[1])
