@@ -421,7 +421,7 @@ def main():
     (cache/'carry').mkdir(parents=True, exist_ok=True)
     how = cache, 'cpu', a.workers
     for name, mode, world in product(a.sets, ['why'] if a.why else a.modes, a.worlds):
-        if (mode, world) == ('why', 'real') or mode != 'why' and not is_asked(name, world, mode): continue
+        if world == 'real' if a.why else not is_asked(name, world, mode): continue
         started, rows, told = time.perf_counter(), [], []
         if a.why: told = list(why(name, world, cache, a.workers))
         else: rows = list(judge(name, world, mode, a.halves, a.seeds, how))

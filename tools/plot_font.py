@@ -9,10 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 def characters(lang): # that its plots may need
-    from babel.messages.pofile import read_po
-    found = set()
-    for path in (ROOT/'usbook'/'locale'/lang).rglob('*.po'):
-        with path.open('rb') as f: found |= {c for m in read_po(f) for c in m.string}
+    from usbook.core.language import LOCALE, catalogue
+    names = [path.relative_to(LOCALE/lang).with_suffix('').as_posix() for path in (LOCALE/lang).rglob('*.po')]
+    found = {c for name in names for text, _ in catalogue(lang, name).values() for c in ''.join(text)}
     return {c for c in found | gb2312() if ord(c) > 127}
 
 def gb2312():

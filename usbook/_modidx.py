@@ -743,6 +743,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'usbook.core.shown._block': ('core/shown.html#_block', 'usbook/core/shown.py'),
                                    'usbook.core.shown._fenced': ('core/shown.html#_fenced', 'usbook/core/shown.py'),
                                    'usbook.core.shown._goes_on': ('core/shown.html#_goes_on', 'usbook/core/shown.py'),
+                                   'usbook.core.shown._own_fonts': ('core/shown.html#_own_fonts', 'usbook/core/shown.py'),
                                    'usbook.core.shown._pieces': ('core/shown.html#_pieces', 'usbook/core/shown.py'),
                                    'usbook.core.shown._print': ('core/shown.html#_print', 'usbook/core/shown.py'),
                                    'usbook.core.shown._put_behind': ('core/shown.html#_put_behind', 'usbook/core/shown.py'),

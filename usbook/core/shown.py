@@ -174,7 +174,6 @@ def plot_font(lang:str # zh ...
     font_manager.fontManager.addfont(path)
     return font_manager.FontProperties(fname=path).get_name()
 
-
 # %% ../../nbs/core/09_shown.ipynb #a5b0cec4
 @lru_cache(maxsize=None)
 def has_glyphs(lang:str # zh ...
@@ -185,18 +184,20 @@ def has_glyphs(lang:str # zh ...
     known = set().union(*(get_font(findfont(f)).get_charmap() for f in fonts))
     return all(ord(c) in known for text, _ in catalogue(lang, 'words').values() for c in ''.join(text))
 
-
 # %% ../../nbs/core/09_shown.ipynb #d6564acf
 _PLOTS = {}
 
 def translate_plots()->bool: # whether plots are in the language of the session
     "From now on the texts of plots are translated, if there is a font for them"
-    _put_behind([font for lang in languages() if (font := plot_font(lang))])
+    _put_behind(_own_fonts())
     lang = language()
     if lang == 'en': return True
     if has_glyphs(lang): _translate_texts()
     elif lang not in _PLOTS: _say_once(lang)
     return has_glyphs(lang)
+
+@lru_cache(maxsize=None)
+def _own_fonts(): return [font for lang in languages() if (font := plot_font(lang))]
 
 def _put_behind(fonts):
     import matplotlib as mpl
@@ -218,7 +219,6 @@ def _translate_texts():
         if language() == 'en' or not has_glyphs(language()): return plain(self, s)
         return plain(self, heading(_SIDES[s]) if s in _SIDES else translated(s)) # in a picture they are sides
     Text.set_text = set_text
-
 
 # %% ../../nbs/core/09_shown.ipynb #7983b96e
 _FILES = ({'image', 'patient'}, {'image', 'target'}, {'scan'}) # heads of tables that stay as they are

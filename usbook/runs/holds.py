@@ -46,7 +46,6 @@ def _meaning(path):
         if isinstance(body[0].value, ast.Constant): node.body = body[1:]
     return _dump(tree)
 
-
 # %% ../../nbs/runs/08_holds.ipynb #c5d4cf99
 def _dump(node):
     "As `ast.dump` of Python 3.11 has it: later ones name more fields, leave out empty ones, and see empty texts"
@@ -59,7 +58,6 @@ def _dump(node):
         if isinstance(node, ast.JoinedStr): value = [v for v in value if getattr(v, 'value', None) != '']
         said.append(f'{name}={_dump(value)}')
     return f"{type(node).__name__}({', '.join(said)})"
-
 
 # %% ../../nbs/runs/08_holds.ipynb #c56d1b55
 def record_of(results:dict, # the content of a run's results.json
