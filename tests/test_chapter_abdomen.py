@@ -19,7 +19,6 @@ from usbook.studies.abdomen import (
     human_readers,
     learn_from,
     measure,
-    net_name,
     readers_folder,
     rescued_by_second,
     text_shortcut,
@@ -223,20 +222,19 @@ def test_who_stands_for_whom():
         'VGGNet (19 layers)': 'vgg19, 256 pixels',
     }
     for plan in PLANS.values():
-        names = [net_name(r, plan.recipe) for r in (plan.recipe, *plan.others)]
-        assert len(set(names)) == len(names) and not any(r.flip for r in (plan.recipe, *plan.others)), (
-            'left is not right in the abdomen'
-        )
+        names = [r.arch for r in (plan.recipe, *plan.others)]
+        assert len(set(names)) == len(names) and names[0] == 'alexnet'
+        assert not any(r.flip for r in (plan.recipe, *plan.others)), 'left is not right in the abdomen'
 
 
 @pytest.mark.parametrize('k', [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_the_papers_networks_take_its_images(k, tmp_path):
     "Frozen, at 256 pixels, on a few images"
+    from usbook.learn.classic import train_classic
     from usbook.learn.recipe import Job
-    from usbook.learn.transfer import train
-    recipe = replace((PLANS['full'].recipe, *PLANS['full'].others)[k], epochs=1, views=1, batch=4)
+    recipe = replace((PLANS['full'].recipe, *PLANS['full'].others)[k], epochs=1, views=1, batch=4, head_epochs=1)
     m = split_by_patient(tree(tmp_path/'a', CLASSES[:2], 5), seed=0)
-    fit = train(
+    fit = train_classic(
         m,
         Job(
             recipe,
@@ -247,6 +245,7 @@ def test_the_papers_networks_take_its_images(k, tmp_path):
         ),
     )
     assert fit.frozen['moved'] == 0 and fit.predictions['test'].prob.shape[1] == 2
+    assert [n.out_features for n in fit.network[1] if hasattr(n, 'out_features')] == [4096, 4096, 2]
 
 
 # From the command line -------------------------------------------------------------------------------------
@@ -267,19 +266,19 @@ def test_reproduce_on_the_sample(usbook):
     assert r.returncode == 0, r.stderr
     out = answer(r)
     assert list(out['runs']) == [
+        'alexnet-frozen',
+        'alexnet-finetuned',
         'resnet10t-frozen',
-        'resnet10t-finetuned',
-        'resnet10t@64-frozen',
     ]
     claims = {c['id']: c for c in out['claims']}
     assert claims['c']['verdict'] == 'not tested' and claims['c']['reason'].startswith('simulated reader')
     assert all(claims[k]['verdict'] != 'not tested' for k in 'abde'), claims
     assert (
-        'resnet10t, 48 pixels for CaffeNet' in claims['b']['reason']
-        and out['comparison']['model_b'] == 'resnet10t-finetuned'
+        'alexnet, 64 pixels for CaffeNet; resnet10t, 64 pixels for VGGNet' in claims['b']['reason']
+        and out['comparison']['model_b'] == 'alexnet-finetuned'
     )
     folder = Path(out['folder'])
-    p = Predictions.read(folder/'predictions-resnet10t-frozen.csv')
+    p = Predictions.read(folder/'predictions-alexnet-frozen.csv')
     assert list(p.readers) == ['simulated'] and set(p.meta['shortcut']) >= {'text_gain_inside', 'text_loss_outside'}
     assert 'burnt-in text' in (folder/'report.html').read_text(encoding='utf-8')
 

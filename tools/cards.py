@@ -70,8 +70,10 @@ def croissant(study): # JSON-LD as a dict
                        'field': [field(c) for c in table]}]}
 
 def model_card(): # Markdown with front matter
-    "The card of the backbone, as model hubs read it"
-    made = json.loads((ROOT/'usbook'/'weights'/'resnet10t.json').read_text(encoding='utf-8'))
+    "The card of the backbones, as model hubs read it"
+    made = [json.loads((ROOT/'usbook'/'weights'/f'{arch}.json').read_text(encoding='utf-8'))
+            for arch in ('resnet10t', 'alexnet')]
+    one = made[0]
     return f'''---
 license: apache-2.0
 library_name: timm
@@ -81,26 +83,31 @@ language: [en, zh]
 inference: false
 ---
 
-# {made['arch']}: a small backbone from procedural images alone
+# Small backbones from procedural images alone
 
-{made['made'][0].upper()}{made['made'][1:]}. It has seen {made['data']}.
+{one['made'][0].upper()}{one['made'][1:]}. They have seen {one['data']}. `resnet10t` is usbook's backbone; `alexnet`
+holds the convolution layers that stand for CaffeNet in the study of the abdomen.
 
-- **Input**: {made['input']}; mean {made['mean'][0]}, standard deviation {made['std'][0]}.
-- **File**: `{made['file']}`, sha-256 `{made['sha256']}`.
-- **Made by** `{made['command']}`, from nothing but random numbers: {made['seeds']}.
+{chr(10).join(map(_file_lines, made))}
+- **Input**: {one['input']}; mean {one['mean'][0]}, standard deviation {one['std'][0]}.
+- **Made by** `{one['command']}`, from nothing but random numbers: {one['seeds']}.
 - **For** learning to transfer, with frozen or fine-tuned features, where nothing can be downloaded.
-- **Not for** patients. It is no medical device, and it has never seen one of their images.
-- **What it is worth**, on five real public sets, with intervals: `nbs/learn/06_pretrain.ipynb` and
+- **Not for** patients. They are no medical device, and they have never seen one of their images.
+- **What they are worth**, on five real public sets, with intervals: `nbs/learn/06_pretrain.ipynb` and
   `nbs/records/backbone_realdata.json` in {REPOSITORY}.
 - **Licence**: Apache-2.0. No licence of anybody's images applies, because nobody's images were used.
 
 ```python
 import timm
 from safetensors.torch import load_file
-net = timm.create_model('{made['arch']}', pretrained=False, num_classes=0)
-net.load_state_dict(load_file('{made['file']}'), strict=False)
+net = timm.create_model('{one['arch']}', pretrained=False, num_classes=0)
+net.load_state_dict(load_file('{one['file']}'), strict=False)
 ```
 '''
+
+def _file_lines(made):
+    return (f"- **File** of {made['arch']}: `{made['file']}`,\n  sha-256 `{made['sha256']}`, "
+            f"{made['trained']['image_passes']:,} image passes.")
 
 def cards(): # path -> text
     studies = sorted(p.parent.name for p in (ROOT/'data_samples').glob('*/manifest.csv'))

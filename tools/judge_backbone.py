@@ -38,7 +38,10 @@ SETS = dict(
     chest_shenzhen=['normal', 'tuberculosis'],
     breast=['benign', 'malignant'],
 )
-NETS = dict(random='resnet10t', usbook='resnet10t', squeezenet1_0='squeezenet1_0', mobilenet_v2='mobilenet_v2')
+NETS = dict(random='resnet10t', usbook='resnet10t', squeezenet1_0='squeezenet1_0', mobilenet_v2='mobilenet_v2',
+            alexnet_random='alexnet', alexnet='alexnet')
+SHIPPED, FROZEN_ONLY = ('usbook', 'alexnet'), ('alexnet_random', 'alexnet')
+BESIDE = dict.fromkeys(NETS, ('random', 'usbook')) | dict(alexnet=('alexnet_random', 'usbook')) # differences from these
 SIZE, FOLDS, SEEDS, PENALTY = 160, 5, (0, 1, 2), .01
 EPOCHS, RATE_BODY, RATE_HEAD, BATCH, FINE_SIZE, FINE_FOLDS = 8, 5e-4, 2e-3, 32, 128, 3
 SMALL = dict(gallbladder=64)                           # its images have 60 pixels
@@ -69,8 +72,9 @@ def body_of(net, folder, seed):
 def weights_of(net, folder):
     "Of one of NETS, or of a folder with a resnet10t"
     arch = NETS.get(net, 'resnet10t')
-    where = net if net not in NETS else 'auto' if net == 'usbook' else str(Path(folder)/'weights')
-    return Weights(arch, 'random') if net == 'random' else find_weights(arch, Settings(weights=where, offline=True))
+    where = net if net not in NETS else 'auto' if net in SHIPPED else str(Path(folder)/'weights')
+    if net.endswith('random'): return Weights(arch, 'random')
+    return find_weights(arch, Settings(weights=where, offline=True))
 
 def tensor(x, w):
     x = torch.from_numpy(x)[:, None].expand(-1, 3, -1, -1).float()/255
@@ -177,7 +181,7 @@ def probabilities(name, net, mode, seed, folder, data, cache, device):
     w = weights_of(net, folder)
     file = (
         cache
-        / f"{name}-{Path(net).name}-{w.sha256[:8] if w.arch == 'resnet10t' and w.sha256 else 'v1'}-{mode}-{seed}.npy"
+        / f"{name}-{Path(net).name}-{w.sha256[:8] if w.source != 'random' else 'v1'}-{mode}-{seed}.npy"
     )
     if not file.exists():
         p = (
@@ -203,12 +207,13 @@ def judge(folder, modes=('frozen',), sets=tuple(SETS), nets=tuple(NETS), cache=N
     for name in sets:
         data = load(folder, name)
         for mode in modes:
-            b = resampled(name, {net: net for net in nets}, mode, folder, data, cache, device)
+            mine = [net for net in nets if mode == 'frozen' or net not in FROZEN_ONLY]
+            b = resampled(name, {net: net for net in mine}, mode, folder, data, cache, device)
             for net, (v, vs) in b.items():
                 row = dict(
                     set=name, mode=mode, net=net, n=len(data[1]), patients=len(set(data[2])), auc=interval(v, vs)
                 )
-                for other in ('random', 'usbook'):
+                for other in BESIDE[net]:
                     if other in b and list(NETS).index(net) > list(NETS).index(other):
                         row[f'minus_{other}'] = interval(v - b[other][0], vs - b[other][1])
                 rows.append(row); say(*row.values())

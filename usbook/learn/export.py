@@ -25,9 +25,9 @@ from ..core.errors import BadInput
 from ..core.files import regular_file, write_file
 from ..data.manifest import Manifest
 from .card import ModelCard
+from .classic import as_recipe, make_network
 from .predict import Ensemble
-from .recipe import Recipe
-from .transfer import Fit, network
+from .transfer import Fit
 from .weights import Weights
 
 # %% ../../nbs/learn/11_export.ipynb #048a3e92
@@ -51,10 +51,10 @@ def saved_ensemble(path:str|Path # what `save_network` wrote
     regular_file(path, kind='a network')
     try:
         with safe_open(path, 'pt') as f: facts = json.loads(f.metadata()['usbook'])
-        recipe, state = Recipe(**facts['recipe']), load_file(path)
+        recipe, state = as_recipe(facts['recipe']), load_file(path)
         w = {k: tuple(v) if k in ('mean', 'std') else v for k, v in facts['weights'].items()}
         if facts['networks'] != len({k.split('.', 1)[0] for k in state}): raise ValueError('networks are missing')
-        nets = [network(recipe, Weights(**w | dict(source='random')), len(facts['classes']))
+        nets = [make_network(recipe, Weights(**w | dict(source='random')), len(facts['classes']))
                 for _ in range(facts['networks'])]
         for i, net in enumerate(nets):
             net.load_state_dict({k.split('.', 1)[1]: v for k, v in state.items() if k.startswith(f'{i}.')})

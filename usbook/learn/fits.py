@@ -44,9 +44,10 @@ from ..predictions.predictions import Predictions
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     from fastai.vision.all import Callback, CancelEpochException, DataLoader, DataLoaders, L, Learner, defaults
+from .classic import ClassicRecipe, make_network, train_classic
 from .detect import DetectorFit, Frames, GiveBoxes, detector, summed, train_detector
 from .segment import Segmenter, train_unet, unet
-from .transfer import KEPT, Fit, Follow, Network, image_digests, network, train
+from .transfer import KEPT, Fit, Follow, Network, image_digests, train
 
 # %% ../../nbs/learn/08_fits.ipynb #c9690841
 @lru_cache
@@ -86,7 +87,7 @@ def fit_inputs(m:Manifest,  # images or clips, with a split
         code=code_version(*_MODULES.get(kind, ())),
     )
 
-_MODULES = {DetectRecipe: ('detect',), SegRecipe: ('segment',)}
+_MODULES = {ClassicRecipe: ('classic',), DetectRecipe: ('detect',), SegRecipe: ('segment',)}
 
 # %% ../../nbs/learn/08_fits.ipynb #d2fa9ccc
 def fit_key(inputs:dict # of `fit_inputs`
@@ -169,7 +170,7 @@ def _write_classifier(fit, folder):
 
 def _read_classifier(folder, tensors, card, m, job):
     probs = {k.split('.')[1]: tensors.pop(k) for k in list(tensors) if k.startswith('prob.')}
-    net = _loaded(network(job.recipe, job.weights, len(m.classes), job.seed), tensors, job)
+    net = _loaded(make_network(job.recipe, job.weights, len(m.classes), job.seed), tensors, job)
     net.dtype = pick_dtype(net[0], job.device, job.recipe.precision, training=job.mode == 'finetuned')
     preds = {k: _predictions(folder/f'predictions-{k}.csv', probs[k]) for k in ('valid', 'test') if k in probs}
     return Fit(job.mode, job.recipe, job.weights, net, None, preds, _history(folder/'history.csv'),
@@ -216,6 +217,7 @@ def _read_segmenter(folder, tensors, card, m, job):
 
 KINDS = {
     Recipe: Kind(train, _write_classifier, _read_classifier),
+    ClassicRecipe: Kind(train_classic, _write_classifier, _read_classifier),
     DetectRecipe: Kind(train_detector, _write_detector, _read_detector),
     SegRecipe: Kind(train_unet, _write_segmenter, _read_segmenter),
 }

@@ -27,6 +27,7 @@ from ..data.clips import Clips
 from ..data.duplicates import image_name, picture_facts, see_files
 from ..data.images import image_files
 from ..data.manifest import Manifest, patient_column, patient_problems
+from .classic import CLASSIFIERS
 from .detect import DetectorFit, find_marks
 from .fits import one_thread, read_fit
 from .recipe import DetectRecipe, Job, Recipe, SegRecipe, pick_device
@@ -78,9 +79,9 @@ def stored_ensemble(folders:list,         # of the fits, in the store
 def _kept(path, settings):
     "One fit of the store"
     made = _inputs(path)
-    if made['kind'] != 'Recipe':
+    if made['kind'] not in CLASSIFIERS:
         raise BadInput(f'{_KINDS.get(made["kind"], "it")}, and only networks that classify images can be asked so')
-    with _as_it_was(path): job, classes = _job(made, Recipe, settings), made['classes']
+    with _as_it_was(path): job, classes = _job(made, CLASSIFIERS[made['kind']], settings), made['classes']
     return read_fit(path, _no_images(path, classes), job)
 
 def _no_images(path, classes): # what a network is read without

@@ -71,13 +71,14 @@ def reproduce(machinery:Machinery,  # the study
     say, study = Progress.of(progress), machinery.study
     started = time.perf_counter()
     say('loading PyTorch', 0.)
+    from usbook.learn.classic import with_arch
     from usbook.learn.fits import fits_for, one_thread
     from usbook.learn.recipe import pick_device
     if bad := [m for m in modes if m not in MODES]: raise BadInput(f'--modes {bad[0]}: choose from {", ".join(MODES)}')
     if curve and not machinery.curve:
         raise BadInput(f'--curve: {study.id} has no single network that learns one label per image')
     plan = machinery.plans[settings.profile]
-    if arch: plan = replace(plan, recipe=replace(plan.recipe, arch=arch))
+    if arch: plan = replace(plan, recipe=with_arch(plan.recipe, arch))
     final = settings.path('runs')/run_name(study.id)
     with _writable(final) as part, one_thread(pick_device(settings.device)):
         say('reading images', 0.)

@@ -1,0 +1,92 @@
+"""The networks of the five papers, taught on the committed samples: `make published`.
+
+`full` trains them as published, which takes a graphics card. Here each of them, with the layers it has there, learns
+from one part of a sample, from random weights, on smaller images and for fewer passes, and is tested on the patients
+left out. It answers one question: does it learn, that is, is it better than chance? Sizes and passes were set once,
+for the time they take (some twenty minutes on two cores), and no figure is one of a paper.
+"""
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from usbook.core.settings import read_settings
+from usbook.data.split import folds_by_patient, split_by_patient
+from usbook.evidence.metrics import evaluate
+from usbook.evidence.resample import mean_over_patients
+from usbook.learn.detect import as_detections
+from usbook.learn.fits import Task, stored_fits
+from usbook.learn.recipe import Job
+from usbook.learn.segment import dice, find_lungs, read_lungs, score_lungs
+from usbook.runs.record import Record
+from usbook.studies import abdomen, breast_cine, head_ct, lung_signs, pneumoconiosis
+from usbook.studies.breast_cine import chance
+from usbook.studies.images import Reading, find_images
+from usbook.studies.machinery import pool
+
+RECORD = Path(__file__).parents[1]/'nbs'/'records'/'published_networks.json'
+FULL = {s.STUDY.id: s.PLANS['full'] for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}
+SMALL, OWN = dict(size=96, epochs=10, views=1), dict(size=128, epochs=1, views=1, head_epochs=6)
+FOLDS = dict(abdomen=3)  # its sample has 26 patients: one part of them would be too few for an interval
+NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
+    'ResNet152': ('lung_signs', replace(FULL['lung_signs'].recipe, **SMALL), 'finetuned'),
+    'ResNet50': ('head_ct', replace(FULL['head_ct'].recipe, **SMALL), 'finetuned'),
+    'AlexNet, own layers': ('abdomen', replace(FULL['abdomen'].recipe, **OWN), 'frozen'),
+    'VGG16, own layers': ('abdomen', replace(FULL['abdomen'].others[0], **OWN), 'frozen'),
+    'U-Net on ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].unet, size=96, epochs=10), 'finetuned'),
+    'ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].recipe, **SMALL | dict(size=128)), 'finetuned'),
+    'FCOS on ResNet50': ('breast_cine', replace(FULL['breast_cine'].recipe, size=128, epochs=12, batch=8), 'finetuned'),
+}
+
+def parts_of(study, settings):
+    "The committed sample with one split by patient, or one for each fold"
+    machinery = {s.STUDY.id: s.MACHINERY for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}[study]
+    images = find_images(machinery.study, settings, reading=replace(Reading(), read=machinery.read), progress=False)[0]
+    if study in FOLDS: return folds_by_patient(images, FOLDS[study], seed=settings.seed)
+    return [images if {'train', 'test'} <= set(images.splits) else split_by_patient(images, seed=settings.seed)]
+
+def classified(fits, parts):
+    "Area under the curve, mean over classes; a coin has .5"
+    return 'macro AUC', evaluate(pool([f.predictions for f in fits])['test']).overall['macro_auc'], .5
+
+def outlined(fits, parts):
+    "Dice of both lungs; beside it that of one outline for all, the mean of the training films' masks"
+    (fit,), (m,) = fits, parts
+    rows = np.flatnonzero(m.table.split == 'test')
+    scored = score_lungs(m, rows, find_lungs(fit, m, rows)[0])
+    known = [read_lungs(m.root/f) > 0 for f in m.table['mask'][m.table.split == 'train'] if f]
+    same = np.mean(known, axis=0) > .5
+    blind = np.mean([dice(same, read_lungs(m.root/m.table['mask'][i]) > 0) for i in rows])
+    return 'Dice', mean_over_patients(scored.dice, scored.patient), float(blind)
+
+def found(fits, parts):
+    "Share of the masses found at half a false mark per scan; beside it the 95th percentile of marks dealt out anew"
+    (fit,), (m,) = fits, parts
+    t = chance(as_detections(m, 'test', fit.marks['test'].assign(track=range(len(fit.marks['test'])))), 200)
+    return 'sensitivity at .5', t.found[.5], float(t.chance_95[.5])
+
+MEASURE = dict(Recipe=classified, ClassicRecipe=classified, SegRecipe=outlined, DetectRecipe=found)
+
+def main(only=()):
+    settings = read_settings(data='sample', weights='random', device='cpu', offline=True)
+    rows, figures, data = [], [], {}
+    for name, (study, recipe, mode) in NETWORKS.items():
+        if only and name not in only: continue
+        parts, started = parts_of(study, settings), time.perf_counter()
+        fits = stored_fits([Task(m, Job(recipe, mode, settings=settings, progress=False)) for m in parts])
+        metric, value, luck = MEASURE[type(recipe).__name__](fits, parts)
+        low = getattr(value, 'low', None)
+        row = dict(network=name, study=study, mode=mode, pixels=recipe.size, epochs=recipe.epochs, metric=metric,
+                   value=round(float(getattr(value, 'value', value)), 3), low=low and round(low, 3),
+                   high=low and round(value.high, 3), chance=round(luck, 3),
+                   minutes=round(sum(f.seconds for f in fits)/60, 1))
+        rows.append(row | dict(better=bool((row['value'] if low is None else low) > luck)))
+        figures.append(dict(study=study, arm=name, metric=metric, value=row['value']) | (
+            {} if low is None else dict(low=row['low'], high=row['high'], method=value.method)))
+        data[study] = dict(sha256=parts[0].with_split(None).sha256())
+        print(rows[-1], f'{time.perf_counter() - started:.0f} s', flush=True)
+    if not only: print(Record('make published', data, figures, rows, dict(seed=settings.seed)).write(RECORD))
+
+if __name__ == '__main__': main(sys.argv[1:])
