@@ -21,8 +21,7 @@ from usbook.learn.predict import predict, stored_ensemble
 from usbook.learn.recipe import DetectRecipe, Job, Recipe
 from usbook.learn.weights import Weights
 
-SMALL = ClassicRecipe(size=64, epochs=3, batch=4, views=2, hidden=16, head_epochs=20, head_batch=4,
-                      head_lr=1e-2)
+SMALL = ClassicRecipe(size=64, epochs=3, batch=4, views=2, hidden=16, head_epochs=20)
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +38,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def job(tmp_path_factory):
-    settings = Settings(weights='random', cache=str(tmp_path_factory.mktemp('cache')), device='cpu', offline=True)
+    settings = Settings(weights='auto', cache=str(tmp_path_factory.mktemp('cache')), device='cpu', offline=True)
     return Job(SMALL, settings=settings, seed=0, progress=False)
 
 

@@ -36,7 +36,6 @@ class ClassicRecipe(Recipe):
     arch: str = 'alexnet'      # AlexNet or a VGG of torchvision
     hidden: int = 4096         # numbers that each of the two hidden layers gives
     head_epochs: int = 20      # passes over the features for these layers
-    head_batch: int = 64       # rows of features per step
     head_lr: float = 1e-3      # their highest learning rate
 
 # %% ../../nbs/learn/13_classic.ipynb #8d894f13
@@ -131,7 +130,7 @@ def _fit_layers(net, m, dls, job):
     own, net.dtype = net.dtype, pick_dtype(net[0], job.device, r.precision)
     x, net.dtype = features(net, m, dls, job), own
     _scale(net[1], x[0][split_rows(m, 'train')], job.weights)
-    fdls = feature_loaders(x, m, replace(r, batch=r.head_batch), dls.device)
+    fdls = feature_loaders(x, m, r, dls.device)
     learn, follow = _learner(fdls, cut_head(net[1])[1], m, job, r.head_epochs)
     learn.fit_one_cycle(r.head_epochs, r.head_lr)
     return learn, follow, lambda rows: feature_rows(fdls, rows)

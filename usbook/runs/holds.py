@@ -31,6 +31,7 @@ def code_now(study:str # its id; any other one is a study of somebody's own
     "Digests of the code that decides the numbers of a study"
     root = Path(usbook.__file__).parent
     own = (f'studies/{study}',) if (root/'studies'/f'{study}.py').is_file() else ('studies/own', 'studies/kinds')
+    if study == 'abdomen': own += ('learn/classic',)  # AlexNet and VGG, which no other study trains
     files = _DECIDES | dict(studies=(*_DECIDES["studies"], *own))
     def digest(names):
         text = ''.join(_meaning(root/f'{n}.py') for n in names)
