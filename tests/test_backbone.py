@@ -90,13 +90,20 @@ def test_shipping_replaces_the_file_before(pool, tmp_path):
     w = find_weights('resnet10t', Settings(weights=str(tmp_path), offline=True))
     assert w.path == second and w.mean == (t.mean,)*3 and second.stat().st_size < 12e6
 
+def test_torchvisions_networks_learn_too(pool, tmp_path):
+    "AlexNet without its layers for classes; what is written goes back into torchvision's network"
+    t = B.Trainer(replace(TINY, arch='alexnet', sizes=((0., 64),)), pool)
+    before = t.model.net.features[0].weight.detach().clone()
+    t.train_step(); t.log = [dict(simclr=1., family=.5, parameters=.1)]
+    assert not torch.equal(before, t.model.net.features[0].weight)
+    w = find_weights('alexnet', Settings(weights=str(B.ship(t, tmp_path).parent), offline=True))
+    kept = t.mean_net.module.features[0].weight.half().float()
+    torch.testing.assert_close(next(backbone('alexnet', w).parameters()), kept)
+
 # What is shipped ---------------------------------------------------------------------------------------------
 
-@pytest.fixture(scope='module')
-def shipped():
-    if not list(shipped_folder().glob('resnet10t-*.safetensors')):
-        pytest.skip('no backbone is shipped yet: make backbone')
-    return find_weights('resnet10t', AUTO)
+@pytest.fixture(scope='module', params=['resnet10t', 'alexnet'])
+def shipped(request): return find_weights(request.param, AUTO)
 
 def test_shipped_file_is_found_offline_with_its_own_statistics(shipped):
     assert shipped.source == 'shipped' and shipped.path.stat().st_size < 12e6
@@ -104,14 +111,14 @@ def test_shipped_file_is_found_offline_with_its_own_statistics(shipped):
     assert 0 < shipped.mean[0] < 1 and 0 < shipped.std[0] < 1
 
 def test_card_says_what_it_must(shipped):
-    c = json.loads((shipped.path.parent/'resnet10t.json').read_text(encoding='utf-8'))
+    c = json.loads((shipped.path.parent/f'{shipped.arch}.json').read_text(encoding='utf-8'))
     assert c['sha256'] == shipped.sha256 and c['file'] == shipped.name and c['recipe']['families']
     for key in ('mean', 'std', 'made', 'data', 'seeds', 'command', 'good_for', 'not_good_for', 'metrics', 'trained'):
         assert c[key], key
 
 def test_gradients_reach_the_last_feature_map(shipped):
     "What Grad-CAM needs: a map with places, and a gradient in it"
-    body = backbone('resnet10t', shipped)
+    body = backbone(shipped.arch, shipped)
     x = torch.tensor(T.draw_texture(10, 0, 96)/255, dtype=torch.float32).expand(2, 3, 96, 96)
     f = body(x); f.retain_grad()
     (f.mean((2, 3)) @ torch.randn(f.shape[1], generator=torch.Generator().manual_seed(0))).sum().backward()
