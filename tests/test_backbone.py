@@ -9,7 +9,7 @@ import torch
 
 from usbook.learn import pretrain as B
 from usbook.phantoms import textures as T
-from usbook.learn.weights import backbone, find_weights, shipped_folder
+from usbook.learn.weights import backbone, find_weights
 from usbook.phantoms.nuisance import rng
 from usbook.core.errors import BadInput
 from usbook.core.settings import Settings, read_settings
