@@ -67,7 +67,9 @@ class TwoStagePlan(Plan):
     "A plan for both stages: `recipe` is the classifier's, `unet` the U-Net's"
     unet: SegRecipe = SegRecipe()
     outlined: int|None = None     # the U-Net learns from at most this many films; None: all of the fold's
-    ablate: tuple = ('frozen',)   # modes in which the ablation, four classes and the single lungs are done as well
+    ablate: tuple = ('frozen',)   # modes in which the ablation and four classes are done as well
+    views: tuple = ('whole', 'masked', 'lungs', 'blackout', 'oracle', 'sides') # of the ablation
+    stamps: tuple = ('whole', 'lungs', 'oracle') # what networks are shown that may read a stamp
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #521ccd3e
 _PAPER = Recipe('resnet34', size=512, epochs=30, views=2, flip=True)
@@ -81,6 +83,8 @@ PLANS = {
         folds=3,
         unet=SegRecipe(size=64, epochs=6, batch=8),
         outlined=48,
+        views=('whole', 'masked', 'lungs', 'blackout'),
+        stamps=('whole', 'lungs'),
         more=True,
         phantom=dict(n=400, size=320),
     ),
@@ -512,15 +516,14 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
 def _measure_all(t, four, films, work, progress):
     "The ablation, and for frozen networks the stamps, into `t.measured`"
     m, parts, lungs = films
-    views = ablation(
-        two_classes(m), parts, lungs, work.job(t.mode, progress=progress.part(0, 0.6)), done=dict(lungs=t.test)
-    )
+    job, plan = work.job(t.mode, progress=progress.part(0, .6)), work.plan
+    views = ablation(two_classes(m), parts, lungs, job, plan.views, dict(lungs=t.test))
     aucs = {k: auc_of(p) for k, p in views.items()}
     t.measured = dict(neighbour_share_minus_chance=neighbour_share(four), views=aucs,
                       tables=dict(two=t.test, four=four, whole=views['whole'], blackout=views['blackout']))
     t.test.meta['auc_of_views'] = {k: v.as_dict() for k, v in aucs.items()}
     if t.mode != 'frozen': return
-    stamps = stamp_shortcut(two_classes(m), parts, lungs, work.job('frozen', progress=progress.part(.6, 1.)))
+    stamps = stamp_shortcut(two_classes(m), parts, lungs, job.but(progress=progress.part(.6, 1.)), plan.stamps)
     if stamps: t.measured['stamps'] = by_condition(stamps)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #71a3711f
