@@ -92,7 +92,7 @@ def look(fit,            # a `Fit`
     maps = heat_maps(fit.network, fit, m, rows, 'finding')
     def scored(maps): return score_maps(maps, known, m, rows).set_axis(rows)
     rivals = [scored(heat_maps(randomise(fit.network, s), fit, m, rows, 'finding')) for s in range(n_random)]
-    return rows, maps, {'trained': scored(maps)} | ({'random weights': pd.concat(rivals)} if rivals else {})
+    return rows, maps, {'trained': scored(maps), 'random weights': pd.concat(rivals)}
 
 # %% ../../nbs/studies/05_head_ct.ipynb #267874d8
 def map_measures(scores:dict  # of `look`: network -> table
@@ -109,19 +109,16 @@ def map_measures(scores:dict  # of `look`: network -> table
     return out
 
 # %% ../../nbs/studies/05_head_ct.ipynb #22c37c31
-def look_at_all(trained,        # a `Trained` with its fits
-                m,              # manifest of slices
-                score:bool=True # False: no measures, and no maps that they alone need
-               )->dict:         # measures; under `gallery` a function that draws some maps; empty without masks
+def look_at_all(trained,  # a `Trained` with its fits
+                m         # manifest of slices
+               )->dict:   # measures; under `gallery` a function that draws some maps; empty without masks
     "Claim b: heat maps of all tested slices with a finding, scored"
-    looks = ((f, *look(f, m, 3 if score else 0)) for f in trained.fits)
-    looks = (l for l in looks if l[3])
-    if not (first := next(looks, None)): return {}
-    f, rows, maps, scores = first
-    drawn = dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
-    if not score: return drawn
-    parts = [scores, *(l[3] for l in looks)]
-    return map_measures({k: pd.concat([p[k] for p in parts]) for k in scores}) | drawn
+    looks = [(f, *look(f, m)) for f in trained.fits]
+    looks = [l for l in looks if l[3]]
+    if not looks: return {}
+    scores = {k: pd.concat([l[3][k] for l in looks]) for k in looks[0][3]}
+    f, rows, maps, _ = looks[0]
+    return map_measures(scores) | dict(gallery=lambda: gallery(f, m, rows, maps, n=8))
 
 # %% ../../nbs/studies/05_head_ct.ipynb #f139cd88
 def gain_of_slices(m,              # manifest of slices
@@ -140,14 +137,13 @@ def gain_of_slices(m,              # manifest of slices
 # %% ../../nbs/studies/05_head_ct.ipynb #dcd7203a
 def train_and_look(work:Work  # images, folds, plan
                   )->dict:    # name -> `Trained`
-    "Both networks, the heat maps of the one that claims are about scored, and what a split by slice gains"
+    "Both networks, their heat maps scored, and what a split by slice gains"
     m = work.images
     trained = train_arms(replace(work, progress=work.progress.part(0, .9)))
     if set(m.classes) != set(STUDY.classes): return trained
     job = work.job('frozen', progress=work.progress.part(.9, 1.))
     gain = gain_of_slices(m, job, repeats=1 if work.settings.profile == 'test' else 3)
-    judged = in_mode(trained, 'finetuned')
-    for t in trained.values(): t.measured = gain | look_at_all(t, m, score=t is judged)
+    for t in trained.values(): t.measured = gain | look_at_all(t, m)
     return trained
 
 # %% ../../nbs/studies/05_head_ct.ipynb #b8c64d68
