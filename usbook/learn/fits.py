@@ -604,7 +604,8 @@ def stored_fits(tasks:list,     # of `Task`, or pairs of images and job
     if missing and (on := missing[0][0].job.settings.on):
         there = _on_cluster([t for t, _ in missing], on, since, say)
         return [_made_there(t, there, since) for t in tasks]
-    n, told, made = _how_many(workers, [t for t, _ in missing]), {}, {}
+    n = _how_many(workers, [t for t, _ in missing])
+    told, made = {}, {}  # by key: what there is to say, and what was made here
     if helped := _helped.get(): n = len(missing)
     if n > 1: told = (_with_helpers(missing, helped, since, say, made) if helped else
                       _side_by_side(missing, n, since, say, made))
