@@ -272,10 +272,15 @@ def open_lab(chromium, url, kernel=True):
     page = context.new_page()
     page.set_default_timeout(30000)
     page.goto(url)
+    is_ready(page, kernel)
+    return context, page
+
+
+def is_ready(page, kernel=True):
+    "Wait for the notebook in front, and for its kernel"
     for _ in range(600):
         if page.evaluate(READY.replace('KERNEL', 'true' if kernel else 'false')): break
         time.sleep(.05)
-    return context, page
 
 
 CONTROLS = r'''() => { // what can be operated here and is to be seen; each gets a number
