@@ -93,7 +93,7 @@ def _at_once(machineries, settings, say, how, n):
                     _tell(folder, told, say)
                     out.add(k)
                     yield pickle.loads((folder/f'{k}.ended').read_bytes())
-                time.sleep(.1)
+                time.sleep(.3)
 
 # %% ../../nbs/runs/06_together.ipynb #4667dfd7
 def _cost(plan): # of one plan beside the others: the longest study begins first
@@ -103,8 +103,8 @@ def _cost(plan): # of one plan beside the others: the longest study begins first
 def _processes(folder, n, settings):
     "n processes that take part until all studies have ended; ended at once where something goes wrong"
     from joblib.externals.loky.backend import get_context
-    env = dict.fromkeys(('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
-    env |= dict(MPLBACKEND='agg', TQDM_DISABLE='1')  # whoever asked shows how far it is
+    from usbook.learn.fits import TRAINER_ENV
+    env = TRAINER_ENV | dict(MPLBACKEND='agg', TQDM_DISABLE='1')  # whoever asked shows how far it is
     new = get_context('loky').Process
     some = [new(target=_take_part, args=(str(folder), os.getpid()), env=env) for _ in range(n)]
     try:

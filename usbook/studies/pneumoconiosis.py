@@ -67,7 +67,9 @@ class TwoStagePlan(Plan):
     "A plan for both stages: `recipe` is the classifier's, `unet` the U-Net's"
     unet: SegRecipe = SegRecipe()
     outlined: int|None = None     # the U-Net learns from at most this many films; None: all of the fold's
-    ablate: tuple = ('frozen',)   # modes in which the ablation, four classes and the single lungs are done as well
+    ablate: tuple = ('frozen',)   # modes in which the ablation and four classes are done as well
+    views: tuple = ('whole', 'masked', 'lungs', 'blackout', 'oracle', 'sides') # of the ablation
+    stamps: tuple = ('whole', 'lungs', 'oracle') # what networks are shown that may read a stamp
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #521ccd3e
 _PAPER = Recipe('resnet34', size=512, epochs=30, views=2, flip=True)
@@ -81,6 +83,8 @@ PLANS = {
         folds=3,
         unet=SegRecipe(size=64, epochs=6, batch=8),
         outlined=48,
+        views=('whole', 'masked', 'lungs', 'blackout'),
+        stamps=('whole', 'lungs'),
         more=True,
         phantom=dict(n=400, size=320),
     ),
@@ -114,18 +118,20 @@ def stamped(m:Manifest,   # films
             ill:float,    # share of the ill that get a stamp
             well:float,   # share of the well that get one
             folder:Path,  # where the copies are kept
-            seed:int=0    # of the lot
-           )->Manifest:
+            seed:int=0,   # of the lot
+            rows=None     # numbers of the films that are wanted; None: all
+           )->Manifest:   # of these films
     "The films with the marks of a check-up clinic on some"
     folder = Path(folder)/_key(m.with_split(None), None, ill, well, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f'{i:05d}.png' for i in range(len(m))]
-    for i, name in enumerate(names):
+    rows = np.arange(len(m)) if rows is None else np.asarray(rows)
+    names = [f'{i:05d}.png' for i in rows]
+    for i, name in zip(rows.tolist(), names):
         if (folder/name).exists(): continue
         a = np.asarray(m.load(i).convert('L'))
         mark = rng(seed, 'stamp', i).random() < (well if m.table.label[i] == 'normal' else ill)
         write_file(folder/name, png_bytes(check_up(a) if mark else a))
-    table = m.table.assign(image=names)
+    table = m.table.iloc[rows].assign(image=names)
     if 'mask' in table: table['mask'] = [str((m.root/p).absolute()) if p else '' for p in table['mask']]
     return Manifest(table, folder, m.classes, m.notes)
 
@@ -359,31 +365,33 @@ def two_sites(m:Manifest # images
     )
     return tuple(n.index[:2]) if len(n) > 1 else None
 
-def _stacked(films, kind, lungs, cache): # {condition: films} -> one Manifest of views, with the column `condition`
-    tables = []
-    for name, (m, masks) in films.items():
-        v = make_view(m, masks, kind, cache) if kind != 'whole' else make_view(m, None, 'whole', cache)
-        names = [f'{v.root.name}/{i}' for i in v.table.image]
-        tables.append(v.table.assign(image=names, condition=name, film=[f'{name}/{i}' for i in lungs.found.image]))
-    return Manifest(pd.concat(tables), v.root.parent, m.classes, m.notes)
-
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #40fd34cf
-def _masks_again(m, films, lungs, parts):
+def _taken(m, condition, rows, job):
+    "Some films as they are taken under a condition"
+    shares = dict(home=(.95, .05), reversed=(.05, .95))
+    if condition in shares: return stamped(m, *shares[condition], job.cache/'pneumoconiosis', job.seed, rows)
+    return m.subset(np.isin(np.arange(len(m)), rows))
+
+def _masks_again(films, rows, lungs, parts):
     "The lungs of stamped films, by the U-Nets of `lungs`, each film by the one that never saw its patient"
     if len(lungs.nets) == 1: return find_lungs(lungs.nets[0], films)[0]
-    out = [None]*len(m)
+    out = [None]*len(films)
     for net, part in zip(lungs.nets, parts):
-        rows = np.flatnonzero(part.table.split == 'test')
-        for i, mask in zip(rows, find_lungs(net, films, rows)[0]): out[i] = mask
+        tested = np.flatnonzero(part.table.split.to_numpy()[rows] == 'test')
+        for i, mask in zip(tested, find_lungs(net, films, tested)[0]): out[i] = mask
     return out
 
-def _site_split(v, parts, sites, k): # a split for the stacked views: learn from home films of one site
-    part = parts[k].table.split.to_numpy()
-    role = np.tile(part, len(CONDITIONS))
-    at = np.where(v.table.condition == 'home', sites[0], sites[1])
-    right_site = (v.table.site == at).to_numpy()
-    learn = (v.table.condition == 'home').to_numpy() & right_site
-    return np.where(role == 'test', np.where(right_site, 'test', 'unused'), np.where(learn, role, 'unused'))
+def _stacked(taken, rows, masks, kind, cache): # of each condition -> one Manifest of views
+    tables = []
+    for c, films in taken.items():
+        v = make_view(films, masks[c], kind, cache)
+        names = [f'{v.root.name}/{i}' for i in v.table.image]
+        tables.append(v.table.assign(image=names, condition=c, row=rows[c]))
+    return Manifest(pd.concat(tables), v.root.parent, films.classes, films.notes)
+
+def _site_split(v, part): # a split for the stacked views: learn at home, be tested everywhere
+    role = part.table.split.to_numpy()[v.table.row.astype(int)]
+    return np.where((role == 'test') | (v.table.condition == 'home'), role, 'unused')
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #f5d31399
 def stamp_shortcut(m:Manifest,   # films of two classes
@@ -394,25 +402,24 @@ def stamp_shortcut(m:Manifest,   # films of two classes
             )->dict:       # (kind, condition) -> Predictions; empty without two sites
     "Frozen networks that learn at one site, where a stamp goes with the disease, tested there and at another site"
     if not (sites := two_sites(m)): return {}
-    folder, out = job.cache/'pneumoconiosis', {}
-    films = {
-        'home': stamped(m, 0.95, 0.05, folder, job.seed),
-        'away': m,
-        'reversed': stamped(m, 0.05, 0.95, folder, job.seed),
-    }
-    films = {k: (f, lungs.masks if f is m else _masks_again(m, f, lungs, parts)) for k, f in films.items()}
-    truth = [read_lungs(m.root/p) for p in m.table['mask']] if has_mask(m).all() else None
-    kinds = [k for k in kinds if k != 'oracle' or truth is not None]
+    rows = {c: np.flatnonzero(m.table.site == sites[c != 'home']) for c in CONDITIONS}
+    taken, out = {c: _taken(m, c, r, job) for c, r in rows.items()}, {}
+    kinds = [k for k in kinds if k != 'oracle' or has_mask(m).all()]
     for i, kind in enumerate(kinds):
-        if kind == 'oracle': films = {k: (f, truth) for k, (f, _) in films.items()}
-        v, one = _stacked(films, kind, lungs, job.cache), part_of(job, i, len(kinds), f'stamps: {kind}')
-        t = _tested_at_sites(v, parts, sites, one)
+        masks = {c: _masks_of(kind, c, films, rows[c], lungs, parts) for c, films in taken.items()}
+        v, one = _stacked(taken, rows, masks, kind, job.cache), part_of(job, i, len(kinds), f'stamps: {kind}')
+        t = _tested_at_sites(v, parts, one)
         where = t.image.map(dict(zip(v.table.image, v.table.condition)))
         out |= {(kind, c): Predictions(t[where == c].reset_index(drop=True), m.classes) for c in CONDITIONS}
     return out
 
-def _tested_at_sites(v, parts, sites, job): # table of the predictions of all folds
-    tasks = [Task(v.with_split(_site_split(v, parts, sites, k)), job) for k in range(len(parts))]
+def _masks_of(kind, condition, films, rows, lungs, parts): # what a view of these films is made with
+    if kind == 'whole': return None
+    if kind == 'oracle': return [read_lungs(films.root/p) for p in films.table['mask']]
+    return [lungs.masks[i] for i in rows] if condition == 'away' else _masks_again(films, rows, lungs, parts)
+
+def _tested_at_sites(v, parts, job): # table of the predictions of all folds
+    tasks = [Task(v.with_split(_site_split(v, part)), job) for part in parts]
     fits = stored_fits(tasks, progress=job.progress)
     return pd.concat([f.predictions['test'].table for f in fits], ignore_index=True)
 
@@ -509,15 +516,14 @@ def train_both_stages(work:Work  # films, folds; its plan is a `TwoStagePlan`
 def _measure_all(t, four, films, work, progress):
     "The ablation, and for frozen networks the stamps, into `t.measured`"
     m, parts, lungs = films
-    views = ablation(
-        two_classes(m), parts, lungs, work.job(t.mode, progress=progress.part(0, 0.6)), done=dict(lungs=t.test)
-    )
+    job, plan = work.job(t.mode, progress=progress.part(0, .6)), work.plan
+    views = ablation(two_classes(m), parts, lungs, job, plan.views, dict(lungs=t.test))
     aucs = {k: auc_of(p) for k, p in views.items()}
     t.measured = dict(neighbour_share_minus_chance=neighbour_share(four), views=aucs,
                       tables=dict(two=t.test, four=four, whole=views['whole'], blackout=views['blackout']))
     t.test.meta['auc_of_views'] = {k: v.as_dict() for k, v in aucs.items()}
     if t.mode != 'frozen': return
-    stamps = stamp_shortcut(two_classes(m), parts, lungs, work.job('frozen', progress=progress.part(.6, 1.)))
+    stamps = stamp_shortcut(two_classes(m), parts, lungs, job.but(progress=progress.part(.6, 1.)), plan.stamps)
     if stamps: t.measured['stamps'] = by_condition(stamps)
 
 # %% ../../nbs/studies/08_pneumoconiosis.ipynb #71a3711f
