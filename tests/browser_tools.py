@@ -51,17 +51,17 @@ def barriers(chromium):
     axe = (Path(found.origin).parent/'axe.min.js').read_text(encoding='utf-8')
 
     def look(path, width=1200):
-        out = []
+        out, context = [], chromium.new_context(viewport=dict(width=width, height=900), color_scheme='light')
+        page = context.new_page()
+        page.goto(Path(path).as_uri())
+        page.evaluate(axe)
         for scheme in ('light', 'dark'):
-            context = chromium.new_context(viewport=dict(width=width, height=900), color_scheme=scheme)
-            page = context.new_page()
-            page.goto(Path(path).as_uri())
+            page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(300)
-            page.evaluate(axe)
-            said = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")['violations']
+            said = page.evaluate("() => axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
             out += [f"{scheme}: {v['id']}: {n['html'][:200]}" for v in said if v['impact'] in ('serious', 'critical')
                     for n in v['nodes'][:2]]
-            context.close()
+        context.close()
         return out
     return look
 

@@ -742,7 +742,7 @@ def test_installed_away_from_the_checkout(tmp_path):
         and (away / 'usbook-lab' / 'chapters' / '01_lung_signs.ipynb').is_file()
         and (away / 'usbook-lab' / 'settings.ini').is_file()
     )
-    r = usbook('reproduce', 'lung_signs', '--weights', 'random')
+    r = usbook('reproduce', 'lung_signs', '--weights', 'random', '--modes', 'frozen')
     assert r.returncode == 0 and 'report.html' in r.stdout, r.stdout + r.stderr
     assert list((away/'runs').glob('lung_signs-*/report.html'))
 
