@@ -16,7 +16,7 @@ reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
 
 test: .venv/.ready
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --dist worksteal
+	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n auto --dist worksteal
 
 lab: .venv/.ready
 	@$(BIN)/usbook lab

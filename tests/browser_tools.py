@@ -51,17 +51,17 @@ def barriers(chromium):
     axe = (Path(found.origin).parent/'axe.min.js').read_text(encoding='utf-8')
 
     def look(path, width=1200):
-        out = []
+        out, context = [], chromium.new_context(viewport=dict(width=width, height=900), color_scheme='light')
+        page = context.new_page()
+        page.goto(Path(path).as_uri())
+        page.evaluate(axe)
         for scheme in ('light', 'dark'):
-            context = chromium.new_context(viewport=dict(width=width, height=900), color_scheme=scheme)
-            page = context.new_page()
-            page.goto(Path(path).as_uri())
+            page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(300)
-            page.evaluate(axe)
-            said = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")['violations']
+            said = page.evaluate("() => axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
             out += [f"{scheme}: {v['id']}: {n['html'][:200]}" for v in said if v['impact'] in ('serious', 'critical')
                     for n in v['nodes'][:2]]
-            context.close()
+        context.close()
         return out
     return look
 
@@ -272,10 +272,15 @@ def open_lab(chromium, url, kernel=True):
     page = context.new_page()
     page.set_default_timeout(30000)
     page.goto(url)
+    is_ready(page, kernel)
+    return context, page
+
+
+def is_ready(page, kernel=True):
+    "Wait for the notebook in front, and for its kernel"
     for _ in range(600):
         if page.evaluate(READY.replace('KERNEL', 'true' if kernel else 'false')): break
         time.sleep(.05)
-    return context, page
 
 
 CONTROLS = r'''() => { // what can be operated here and is to be seen; each gets a number

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from browser_tools import barriers, chromium, live, module, show  # noqa: F401  fixtures of test_browser_*.py
+from fresh import aside, fresh  # noqa: F401  fixtures too
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT/'tools'))

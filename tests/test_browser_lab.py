@@ -5,9 +5,8 @@ import re
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-from browser_tools import ASK, expect, jupyterlab, open_lab, table
+from browser_tools import ASK, expect, is_ready, jupyterlab, open_lab, table
 
 from usbook.cli.lab import lab_folder, lab_words
 from usbook.widgets.confusion import explore_confusion
@@ -31,11 +30,11 @@ PLAIN = json.dumps(
 def lab(tmp_path_factory, chromium):
     "One JupyterLab for all: what `usbook lab` puts into a folder, the samples, and a notebook to play in"
     folder = lab_folder(tmp_path_factory.mktemp('lab'))
-    book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(c.replace('TESTS', repr(str(ROOT / 'tests')))) for c in CELLS]
-    )
-    book.metadata['kernelspec'] = dict(name='python3', display_name='python3', language='python')
-    nbformat.write(book, folder/'play.ipynb')
+    cells = [dict(cell_type='code', source=c.replace('TESTS', repr(str(ROOT/'tests'))), outputs=[], metadata={},
+                  execution_count=None, id=str(i)) for i, c in enumerate(CELLS)]
+    kernel = dict(kernelspec=dict(name='python3', display_name='python3', language='python'))
+    book = dict(cells=cells, metadata=kernel, nbformat=4, nbformat_minor=5)
+    (folder/'play.ipynb').write_text(json.dumps(book), encoding='utf-8')
     (folder/'data_samples').symlink_to(ROOT/'data_samples')
     config = folder/'.jupyter'/'config'/'labconfig'
     config.mkdir(parents=True)
@@ -43,11 +42,41 @@ def lab(tmp_path_factory, chromium):
     with jupyterlab(folder, USBOOK_PROFILE='test') as url: yield url
 
 
-def test_the_welcome_page_is_rendered_and_leads_to_four_doors(lab, chromium, tmp_path):
+@pytest.fixture(scope='module')
+def desk(lab, chromium):
+    "A browser's page with JupyterLab, where notebooks are opened one after another: it takes seconds to load"
+    context, page = open_lab(chromium, lab('welcome.ipynb'), kernel=False)
+    yield page
+    context.close()
+
+
+OPEN = '''async path => {
+    const app = window.jupyterapp;
+    app.shell.activateById((await app.commands.execute("docmanager:open", { path })).id); }'''
+CLOSE = '''async () => { // and forget what was not saved
+    const w = window.jupyterapp.shell.currentWidget;
+    await w.sessionContext.shutdown();
+    w.dispose(); }'''
+
+
+@pytest.fixture
+def opened(desk):
+    "A function that opens a notebook on the desk; it is closed after the test, and its kernel ended"
+    def open_notebook(path):
+        desk.evaluate(OPEN, path)
+        desk.wait_for_function('path => window.jupyterapp.shell.currentWidget?.context?.path === path', arg=path)
+        is_ready(desk)
+        return desk
+    desk.set_default_timeout(30000)
+    yield open_notebook
+    desk.evaluate(CLOSE)
+
+
+def test_the_welcome_page_is_rendered_and_leads_to_four_doors(opened, tmp_path):
     "JupyterLab began among `_book` and `00_settings`"
     (tmp_path/'welcome.ipynb').touch()
     assert '--LabApp.default_url=/lab/tree/welcome.ipynb' in lab_words(tmp_path)
-    context, page = open_lab(chromium, lab('welcome.ipynb'), kernel=False)
+    page = opened('welcome.ipynb')
     expect(page.locator('.jp-RenderedMarkdown h1', has_text='Welcome to usbook')).to_be_visible(timeout=40000)
     rows = page.locator('.jp-RenderedMarkdown table').first.locator('tbody tr')
     assert [t.split()[1] for t in rows.locator('td:first-child').all_inner_texts()] == [
@@ -56,12 +85,10 @@ def test_the_welcome_page_is_rendered_and_leads_to_four_doors(lab, chromium, tmp
     assert links.count() >= 8
     page.locator('a', has_text='four signs in the lung').first.click()
     page.wait_for_function("window.jupyterapp.shell.currentWidget.context.path === 'chapters/01_lung_signs.ipynb'")
-    context.close()
 
 
-def test_in_jupyterlab(lab, chromium):
-    lab = lab('play.ipynb')
-    context, page = open_lab(chromium, lab)
+def test_in_jupyterlab(lab, opened, chromium):
+    page = opened('play.ipynb')
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     explorer, confusion = (
         page.get_by_role('region', name='Threshold explorer'),
@@ -101,9 +128,8 @@ def test_in_jupyterlab(lab, chromium):
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     page.wait_for_function('!window.jupyterapp.shell.currentWidget.context.model.dirty')
     page.evaluate('window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
-    context.close()
 
-    context, page = open_lab(chromium, lab, kernel=False)  # without a kernel, from the saved state
+    context, page = open_lab(chromium, lab('play.ipynb'), kernel=False)  # without a kernel, from the saved state
     explorer = page.get_by_role('region', name='Threshold explorer')
     expect(explorer).to_be_visible(timeout=40000)
     expect(explorer.get_by_role('slider', name='Threshold')).to_have_value('0.25')
@@ -203,8 +229,8 @@ DRIVE = dict(
 
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
-def test_chapter_in_jupyterlab(chapter, lab, chromium):
-    context, page = open_lab(chromium, lab(f'chapters/{chapter.name}'))
+def test_chapter_in_jupyterlab(chapter, opened):
+    page = opened(f'chapters/{chapter.name}')
     page.set_default_timeout(20000)
     assert page.evaluate(RUN) == []
     found = ask(page, WIDGETS)
@@ -213,5 +239,3 @@ def test_chapter_in_jupyterlab(chapter, lab, chromium):
         if kind in DRIVE: DRIVE[kind](page, name)
     assert any(kind in DRIVE for kind in found.values())
     if chapter.stem == '02_head_ct': drive_leaf(page)
-    page.evaluate('window.jupyterapp.shell.currentWidget.sessionContext.shutdown()')
-    context.close()

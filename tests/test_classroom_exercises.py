@@ -1,9 +1,8 @@
 ("Every exercise: the solution passes, the stub doesn't, a written-down wrong answer gets a hint of its own; and "
  "nothing of a solution reaches a learner")
-import ast, json, os, re, subprocess, sys
+import ast, json, re
 from pathlib import Path
 
-import nbformat
 import pytest
 from usbook.classroom.answers import EMPTY
 from usbook.classroom.answers import UNUSABLE, NotYet, check, expect_number, expect_word, number_of
@@ -64,6 +63,7 @@ def test_graded_from_reading_to_predicting(study):
 
 def test_a_learner_gets_no_solution(study):
     nb = make_notebook(SOURCES[study], 'learner')
+    import nbformat                                 # slow to load
     nbformat.validate(nbformat.from_dict(nb))
     code = lines_of(nb)
     for p in read_pieces(SOURCES[study]):
@@ -96,26 +96,18 @@ def test_key_holds_everything_and_solutions_no_remarks(study):
         if p.kind == 'teacher':
             assert p.source in lines_of(key, 'markdown') and p.source not in lines_of(public, 'markdown')
 
-def test_made_notebooks_run_where_they_were_made(tmp_path):
+def test_made_notebooks_run_where_they_were_made(tmp_path, aside):
     "The learner's notebook runs untouched, every check says so; the solutions run, every check passes"
     written, kept = write_exercises(tmp_path, solutions=True, studies=['pneumoconiosis'])
     assert len(written) == 2 and not kept
     for path, right in zip(written, (False, True)):
-        env = os.environ | dict(MPLBACKEND='agg', USBOOK_CACHE=str(tmp_path/'cache'))
         run = (
             f'import json\nns = {{}}\nfor c in json.load(open({str(path)!r}, encoding="utf-8"))["cells"]:\n    if '
             f'c["cell_type"] == "code":\n'
             '        src = "".join(c["source"])\n        exec(src, ns)\n'
             '        if src.startswith("check_"): print(bool(eval(src.strip().splitlines()[-1], ns)))'
         )
-        r = subprocess.run(
-            [sys.executable, '-c', run],
-            cwd=Path(__file__).parents[1],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        r = aside(run, cwd=ROOT, MPLBACKEND='agg', USBOOK_CACHE=tmp_path/'cache').end(120)
         assert r.returncode == 0, r.stderr[-2000:]
         assert set(r.stdout.split()) == {str(right)} and len(r.stdout.split()) == 6
 

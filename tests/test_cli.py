@@ -93,24 +93,12 @@ def test_phantom(usbook, tmp_path):
 def tree(tmp_path_factory): return make_tree(tmp_path_factory.mktemp('own')/'images')
 
 @pytest.fixture(scope='module')
-def done(tree, tmp_path_factory):
+def done(tree, tmp_path_factory, aside):
     "One finished run on own images"
     d = tmp_path_factory.mktemp('done')
-    env = os.environ | dict(
-        PYTHONPATH=str(ROOT),
-        USBOOK_RUNS=str(d / 'runs'),
-        USBOOK_CACHE=str(d / 'cache'),
-        USBOOK_PROFILE='test',
-        USBOOK_OFFLINE='yes',
-    )
-    words = ['reproduce', 'lung_signs', '--data', str(tree), '--patients', r'(P\d+)_', '--weights', 'random', '--json']
-    r = subprocess.run(
-        [sys.executable, '-c', 'import sys; from usbook.cli.main import main; sys.exit(main())', *words],
-        cwd=d,
-        env=env,
-        text=True,
-        capture_output=True,
-    )
+    env = dict(USBOOK_RUNS=d/'runs', USBOOK_CACHE=d/'cache', USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
+    words = ['reproduce', 'lung_signs', '--data', tree, '--patients', r'(P\d+)_', '--weights', 'random', '--json']
+    r = aside('import sys; from usbook.cli.main import main; sys.exit(main())', *words, cwd=d, **env).end()
     assert r.returncode == 0, r.stderr[-3000:]
     return json.loads(r.stdout), d
 
@@ -270,34 +258,11 @@ sys.exit(main())
         ('raise OSError(28, "No space left on device")', 2, 'disk is full'),
     ],
 )
-def test_stopped_in_an_epoch(done, tree, tmp_path, what, code, hint):
+def test_stopped_in_an_epoch(done, tree, tmp_path, aside, what, code, hint):
     before = {p.name for p in (done[1]/'runs').iterdir()}
-    env = os.environ | dict(
-        PYTHONPATH=str(ROOT),
-        USBOOK_RUNS=str(done[1] / 'runs'),
-        USBOOK_CACHE=str(tmp_path / 'cache'),
-        USBOOK_PROFILE='test',
-        USBOOK_OFFLINE='yes',
-    )
-    r = subprocess.run(
-        [
-            sys.executable,
-            '-c',
-            STOPPED.format(what=what),
-            'reproduce',
-            'lung_signs',
-            '--data',
-            str(tree),
-            '--patients',
-            r'(P\d+)_',
-            '--weights',
-            'random',
-        ],
-        cwd=tmp_path,
-        env=env,
-        text=True,
-        capture_output=True,
-    )
+    words = ['reproduce', 'lung_signs', '--data', tree, '--patients', r'(P\d+)_', '--weights', 'random']
+    env = dict(USBOOK_RUNS=done[1]/'runs', USBOOK_CACHE=tmp_path/'cache', USBOOK_PROFILE='test', USBOOK_OFFLINE='yes')
+    r = aside(STOPPED.format(what=what), *words, cwd=tmp_path, **env).end()
     assert hint in sentence(r, code)
     assert {p.name for p in (done[1]/'runs').iterdir()} == before
 
@@ -777,7 +742,7 @@ def test_installed_away_from_the_checkout(tmp_path):
         and (away / 'usbook-lab' / 'chapters' / '01_lung_signs.ipynb').is_file()
         and (away / 'usbook-lab' / 'settings.ini').is_file()
     )
-    r = usbook('reproduce', 'lung_signs', '--weights', 'random')
+    r = usbook('reproduce', 'lung_signs', '--weights', 'random', '--modes', 'frozen')
     assert r.returncode == 0 and 'report.html' in r.stdout, r.stdout + r.stderr
     assert list((away/'runs').glob('lung_signs-*/report.html'))
 

@@ -137,7 +137,7 @@ print([f.stored_fit(m, job).notes for job in jobs], flush=True)
 '''
 
 
-def start(images, tmp_path, epochs=(1,), progress='False'):
+def start(aside, images, tmp_path, epochs=(1,), progress='False'):
     code = CODE.format(
         root=str(ROOT),
         manifest=str(images.root / 'manifest.csv'),
@@ -145,25 +145,21 @@ def start(images, tmp_path, epochs=(1,), progress='False'):
         epochs=epochs,
         progress=progress,
     )
-    return subprocess.Popen(
-        [sys.executable, '-c', code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | dict(OMP_NUM_THREADS='1'),
-    )
+    return aside(code)
 
 
-def test_two_processes_that_ask_for_one_fit_make_it_once(images, tmp_path):
-    said = sorted(p.communicate(timeout=300)[0].strip() for p in [start(images, tmp_path) for _ in 'ab'])
+def test_two_processes_that_ask_for_one_fit_make_it_once(aside, images, tmp_path):
+    said = sorted(p.end().stdout.strip() for p in [start(aside, images, tmp_path) for _ in 'ab'])
     assert said[0].startswith("[['trained before") and said[1] == '[[]]', said
 
 
-def test_killed_in_the_middle_nothing_half_made_is_left_and_the_next_one_makes_it(images, tmp_path):
-    p = start(images, tmp_path, epochs=(1, 400), progress='lambda text, fraction=None: print(text, flush=True)')
-    while 'epoch 2 ' not in p.stdout.readline(): assert p.poll() is None
-    p.send_signal(signal.SIGKILL)
-    p.wait()
+def test_killed_in_the_middle_nothing_half_made_is_left_and_the_next_one_makes_it(aside, images, tmp_path):
+    p = start(aside, images, tmp_path, epochs=(1, 400), progress='lambda text, fraction=None: print(text, flush=True)')
+    while 'epoch 2 ' not in p.said()[0]:
+        assert p.process.is_alive()
+        time.sleep(.05)
+    p.process.kill()
+    assert p.end().returncode == -signal.SIGKILL
     folder = f.fits_folder(job(tmp_path).settings)
     assert len(list(folder.glob('[0-9a-f]*'))) == 1
     first, second = f.stored_fits([(images, job(tmp_path)), (images, job(tmp_path, seed=1))])

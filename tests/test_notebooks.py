@@ -1,30 +1,21 @@
 """Every notebook runs from top to bottom, each in a process of its own, under the `test` profile."""
-import json, multiprocessing, os, shutil, sys, traceback
+import json, os, shutil, sys, traceback
 from pathlib import Path
 
 import pytest
+
+from fresh import heard_in
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(
     p.relative_to(ROOT).as_posix() for p in (ROOT / 'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts
 )
 IN_LAB = {nb for nb in NOTEBOOKS if '/chapters/' in nb and nb.count('/') == 2} if shutil.which('chromium') else set()
-LIBRARIES = ['fastai.vision.all', 'matplotlib.pyplot', 'nbdev.test', 'scipy.stats', 'sklearn.linear_model',
-             'sklearn.metrics', 'sklearn.model_selection']
-
-
-@pytest.fixture(scope='session')
-def fresh():
-    "Processes that have imported the large libraries, and nothing of ours, before they start"
-    os.environ['MPLBACKEND'] = 'agg'
-    context = multiprocessing.get_context('forkserver' if sys.platform.startswith('linux') else 'spawn')
-    if hasattr(context, 'set_forkserver_preload'): context.set_forkserver_preload(LIBRARIES)
-    return context
 
 
 def run_notebook(nb, env, log):
     "Exit 0 if every cell ran; what was printed goes into a file"
-    for fd in (1, 2): os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), fd)
+    heard_in(log, log)
     os.environ.update(env)
     os.chdir(ROOT)
     try:

@@ -81,8 +81,8 @@ def test_short(realdata, tmp_path):
     m = split_by_patient(m, (.6, 0., .4), seed=0)
     check_leaks(m)
     test = np.flatnonzero(m.table.split == 'test')
-    simulated = find_all_lungs(replace(m, table=m.table.drop(columns='mask')), [m], job(QUICK.unet, own))
-    real = find_all_lungs(m, [m], job(replace(QUICK.unet, epochs=5), own))
+    simulated = find_all_lungs(replace(m, table=m.table.drop(columns='mask')), [m], job(QUICK.unet, own), most=72)
+    real = find_all_lungs(m, [m], job(replace(QUICK.unet, epochs=4), own))
     assert (
         'trained on simulated films' in simulated.note
         and real.nets[0].films == (m.table.split == 'train').sum()

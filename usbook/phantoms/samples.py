@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from multiprocessing import current_process, get_context
 from pathlib import Path
+from time import monotonic
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
@@ -350,13 +351,19 @@ def _deaf_children():
 # %% ../../nbs/phantoms/08_samples.ipynb #7058bb49
 _UNGUARDED = "a script calls this outside `if __name__ == '__main__':`"
 
+_PATIENCE = 3 # seconds of work that are done before anybody is called to help: processes take as long to start
+
 def _run(jobs, workers, progress, study):
     "Do the jobs, here or in fresh processes (spawn: the same on Linux, macOS and Windows); yields records"
     with tqdm(total=len(jobs), desc=study, unit='image', disable=progress is not True) as bar:
         inside = current_process().name != 'MainProcess'  # its neighbours have the other cores
-        if inside or workers <= 1 or len(jobs) < 8:
-            for j in jobs: yield _make(j); bar.update()
-            return
+        until = monotonic() + (_PATIENCE if workers is None else 0)
+        workers = min(os.cpu_count() or 1, 8) if workers is None else workers
+        while jobs and (inside or workers <= 1 or len(jobs) < 8 or monotonic() < until):
+            yield _make(jobs[0])
+            jobs = jobs[1:]
+            bar.update()
+        if not jobs: return
         pool = ProcessPoolExecutor(workers, get_context('spawn'))
         try:
             with _deaf_children(): made = pool.map(_make, jobs, chunksize=max(1, min(16, len(jobs)//(4*workers))))
@@ -389,7 +396,6 @@ def _fill(study, out, asked, workers, progress):
 def _make_all(study, out, asked, records, how):
     (n, seed, size, k), (workers, progress) = asked, how
     jobs = [(study, seed, i, size, k, str(out)) for i in range(n) if i not in records]
-    workers = min(os.cpu_count() or 1, 8) if workers is None else workers
     for r in _run(jobs, workers, progress, study):
         records[r['i']] = r
         if callable(progress): progress(len(records)/n)
