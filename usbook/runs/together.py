@@ -96,8 +96,8 @@ def _at_once(machineries, settings, say, how, n):
                 time.sleep(.3)
 
 # %% ../../nbs/runs/06_together.ipynb #4667dfd7
-def _cost(plan): # of one plan beside the others: the longest study begins first
-    return max(1, plan.folds)*plan.seeds*plan.recipe.epochs*plan.recipe.size**2
+def _cost(plan): # of one fit beside those of others: the longest begin first, short ones fill the end
+    return plan.recipe.epochs*plan.recipe.size**2
 
 @contextmanager
 def _processes(folder, n, settings):
