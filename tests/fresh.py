@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-LIBRARIES = ['fastai.vision.all', 'matplotlib.pyplot', 'nbdev.test', 'scipy.stats', 'sklearn.linear_model',
-             'sklearn.metrics', 'sklearn.model_selection']
+LIBRARIES = ['anywidget', 'fastai.vision.all', 'matplotlib.pyplot', 'nbdev.test', 'pydicom', 'scipy.stats',
+             'sklearn.linear_model', 'sklearn.metrics', 'sklearn.model_selection', 'statsmodels.api',
+             'torchvision.transforms.v2']
 
 
 def heard_in(*files):

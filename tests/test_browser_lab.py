@@ -50,26 +50,28 @@ def desk(lab, chromium):
     context.close()
 
 
-OPEN = '''async path => {
-    const app = window.jupyterapp;
-    app.shell.activateById((await app.commands.execute("docmanager:open", { path })).id); }'''
-CLOSE = '''async () => { // and forget what was not saved
+OPEN = '''async ({ path, id }) => {
+    const app = window.jupyterapp, kernel = id ? { kernel: { id } } : {};
+    app.shell.activateById((await app.commands.execute("docmanager:open", { path, ...kernel })).id); }'''
+CLOSE = '''async end => { // and forget what was not saved
     const w = window.jupyterapp.shell.currentWidget;
-    await w.sessionContext.shutdown();
+    if (end) await w.sessionContext.shutdown();
     w.dispose(); }'''
 
 
 @pytest.fixture
 def opened(desk):
-    "A function that opens a notebook on the desk; it is closed after the test, and its kernel ended"
-    def open_notebook(path):
-        desk.evaluate(OPEN, path)
+    "A function that opens a notebook on the desk; it is closed after the test, and a kernel of its own ended"
+    given = []
+    def open_notebook(path, kernel=None):
+        given.append(kernel)
+        desk.evaluate(OPEN, dict(path=path, id=kernel))
         desk.wait_for_function('path => window.jupyterapp.shell.currentWidget?.context?.path === path', arg=path)
         is_ready(desk)
         return desk
     desk.set_default_timeout(30000)
     yield open_notebook
-    desk.evaluate(CLOSE)
+    desk.evaluate(CLOSE, given[-1:] == [None])
 
 
 def test_the_welcome_page_is_rendered_and_leads_to_four_doors(opened, tmp_path):
@@ -140,6 +142,24 @@ def test_in_jupyterlab(lab, opened, chromium):
 
 
 # Each chapter, run from top to bottom in JupyterLab under the test profile ---------------------------------------
+
+KERNEL = '''async () => { // and leave it: a listener that knows no widgets would close them
+    const session = await window.jupyterapp.serviceManager.sessions.startNew({
+        path: "chapters/any.ipynb", name: "", type: "notebook", kernel: { name: "python3" } });
+    const id = session.kernel.id;
+    session.dispose();
+    return id; }'''
+EMPTY = '''import ipywidgets, matplotlib.pyplot
+ipywidgets.Widget.close_all()
+matplotlib.pyplot.close("all")
+get_ipython().run_line_magic("reset", "-f")'''
+
+
+@pytest.fixture(scope='module')
+def kernel(desk):
+    "One kernel for all chapters, emptied before each: they would load PyTorch one by one"
+    return desk.evaluate(KERNEL)
+
 
 CHAPTERS = sorted((ROOT/'nbs'/'chapters').glob('*.ipynb'))
 RUN = '''async () => {
@@ -229,9 +249,10 @@ DRIVE = dict(
 
 
 @pytest.mark.parametrize('chapter', CHAPTERS, ids=lambda f: f.stem)
-def test_chapter_in_jupyterlab(chapter, opened):
-    page = opened(f'chapters/{chapter.name}')
+def test_chapter_in_jupyterlab(chapter, opened, kernel):
+    page = opened(f'chapters/{chapter.name}', kernel)
     page.set_default_timeout(20000)
+    assert page.evaluate(ASK, EMPTY) == ''
     assert page.evaluate(RUN) == []
     found = ask(page, WIDGETS)
     assert found, 'this chapter shows no widget'
