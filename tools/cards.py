@@ -93,7 +93,7 @@ holds the convolution layers that stand for CaffeNet in the study of the abdomen
 - **Made by** `{one['command']}`, from nothing but random numbers: {one['seeds']}.
 - **For** learning to transfer, with frozen or fine-tuned features, where nothing can be downloaded.
 - **Not for** patients. They are no medical device, and they have never seen one of their images.
-- **What they are worth**, on five real public sets, with intervals: `nbs/learn/06_pretrain.ipynb` and
+- **What they are worth**, on five real public sets, with intervals: `nbs/learn/13_pretrain.ipynb` and
   `nbs/records/backbone_realdata.json` in {REPOSITORY}.
 - **Licence**: Apache-2.0. No licence of anybody's images applies, because nobody's images were used.
 
