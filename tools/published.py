@@ -3,7 +3,7 @@
 `full` trains them as published, which takes a graphics card. Here each of them, with the layers it has there, learns
 from one part of a sample, from random weights, on smaller images and for fewer passes, and is tested on the patients
 left out. It answers one question: does it learn, that is, is it better than chance? Sizes and passes were set once,
-for the time they take (some twenty minutes on two cores), and no figure is one of a paper.
+for the time they take (some fifteen minutes on two cores), and no figure is one of a paper.
 """
 import sys
 import time
@@ -28,16 +28,16 @@ from usbook.studies.machinery import pool
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'published_networks.json'
 FULL = {s.STUDY.id: s.PLANS['full'] for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}
-SMALL, OWN = dict(size=96, epochs=10, views=1), dict(size=128, epochs=1, views=1, head_epochs=6)
+SMALL, OWN = dict(size=64, epochs=8, views=1), dict(size=128, epochs=1, views=1, head_epochs=6, batch=64)
 FOLDS = dict(abdomen=3)  # its sample has 26 patients: one part of them would be too few for an interval
 NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
     'ResNet152': ('lung_signs', replace(FULL['lung_signs'].recipe, **SMALL), 'finetuned'),
     'ResNet50': ('head_ct', replace(FULL['head_ct'].recipe, **SMALL), 'finetuned'),
     'AlexNet, own layers': ('abdomen', replace(FULL['abdomen'].recipe, **OWN), 'frozen'),
     'VGG16, own layers': ('abdomen', replace(FULL['abdomen'].others[0], **OWN), 'frozen'),
-    'U-Net on ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].unet, size=96, epochs=10), 'finetuned'),
+    'U-Net on ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].unet, size=64, epochs=8), 'finetuned'),
     'ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].recipe, **SMALL | dict(size=128)), 'finetuned'),
-    'FCOS on ResNet50': ('breast_cine', replace(FULL['breast_cine'].recipe, size=128, epochs=12, batch=8), 'finetuned'),
+    'FCOS on ResNet50': ('breast_cine', replace(FULL['breast_cine'].recipe, size=96, epochs=8, batch=8), 'finetuned'),
 }
 
 def parts_of(study, settings):
