@@ -32,6 +32,7 @@ from usbook.studies.machinery import pool
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'published_networks.json'
 FULL = {s.STUDY.id: s.PLANS['full'] for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}
 SMALL, OWN = dict(size=64, epochs=20, views=1), dict(size=128, epochs=1, views=1, head_epochs=6, batch=64)
+FILMS = SMALL | dict(size=128, epochs=100)
 FOLDS = dict(abdomen=3, pneumoconiosis=4)  # whose samples are too small to test on one part of their patients
 NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
     'ResNet152': ('lung_signs', replace(FULL['lung_signs'].recipe, **SMALL), 'finetuned'),
@@ -39,7 +40,7 @@ NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
     'AlexNet, own layers': ('abdomen', replace(FULL['abdomen'].recipe, **OWN), 'frozen'),
     'VGG16, own layers': ('abdomen', replace(FULL['abdomen'].others[0], **OWN), 'frozen'),
     'U-Net on ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].unet, size=64, epochs=8), 'finetuned'),
-    'ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].recipe, **SMALL | dict(size=128, epochs=100)), 'finetuned'),
+    'ResNet34': ('pneumoconiosis', replace(FULL['pneumoconiosis'].recipe, **FILMS), 'finetuned'),
     'FCOS on ResNet50': ('breast_cine', replace(FULL['breast_cine'].recipe, size=96, epochs=30, batch=8), 'finetuned'),
 }
 
