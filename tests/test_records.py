@@ -247,6 +247,16 @@ def test_what_is_said_of_the_recipe_is_what_was_measured():
     assert (added['breast'], added['gallbladder']) == (.08, .07)
 
 
+def test_the_published_networks_are_those_of_now(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT/'tools'))
+    import published
+    from usbook.core.settings import read_settings
+    record, settings = Record.read(published.RECORD), read_settings(data='sample')
+    assert record.data == {s: dict(sha256=published.sample(s, settings).sha256()) for s in published.FULL}
+    plans = {n: (s, m, r.size, r.epochs) for n, (s, r, m) in published.NETWORKS.items()}
+    assert plans == {r['network']: (r['study'], r['mode'], r['pixels'], r['epochs']) for r in record.rows}
+    assert all(r['better'] == (r['value'] > r['chance']) for r in record.rows if abs(r['value'] - r['chance']) > .001)
+
 def test_the_picture_shows_the_records_of_now():
     spec = importlib.util.spec_from_file_location('picture', ROOT/'tools'/'picture.py')
     picture = importlib.util.module_from_spec(spec)

@@ -44,10 +44,13 @@ NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
     'FCOS on ResNet50': ('breast_cine', replace(FULL['breast_cine'].recipe, size=96, epochs=30, batch=8), 'finetuned'),
 }
 
-def parts_of(study, recipe, settings):
-    "The committed sample with one split by patient, or one for each fold of a classifier"
+def sample(study, settings):
+    "The committed images of a study"
     machinery = {s.STUDY.id: s.MACHINERY for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}[study]
-    images = find_images(machinery.study, settings, reading=replace(Reading(), read=machinery.read), progress=False)[0]
+    return find_images(machinery.study, settings, reading=replace(Reading(), read=machinery.read), progress=False)[0]
+
+def parts_of(images, study, recipe, settings):
+    "A sample with one split by patient, or one for each fold of a classifier"
     if study == 'pneumoconiosis' and isinstance(recipe, Recipe): images = pneumoconiosis.two_classes(images)
     if study in FOLDS and isinstance(recipe, Recipe):
         return folds_by_patient(images, FOLDS[study], seed=settings.seed)
@@ -91,7 +94,8 @@ def main(only=()):
     rows, figures, data = [], [], {}
     for name, (study, recipe, mode) in NETWORKS.items():
         if only and name not in only: continue
-        parts, started = parts_of(study, recipe, settings), time.perf_counter()
+        images, started = sample(study, settings), time.perf_counter()
+        parts = parts_of(images, study, recipe, settings)
         fits = stored_fits([Task(m, Job(recipe, mode, settings=settings, progress=False)) for m in parts])
         metric, value, luck = MEASURE[type(recipe).__name__](fits, parts)
         low = getattr(value, 'low', None)
@@ -102,7 +106,7 @@ def main(only=()):
         rows.append(row | dict(better=float(getattr(value, 'value', value)) > luck))
         figures.append(dict(study=study, arm=name, metric=metric, value=row['value']) | (
             {} if low is None else dict(low=row['low'], high=row['high'], method=value.method)))
-        data[study] = dict(sha256=parts[0].with_split(None).sha256())
+        data[study] = dict(sha256=images.sha256())
         print(rows[-1], f'{time.perf_counter() - started:.0f} s', flush=True)
     if not only: print(Record('make published', data, figures, rows, dict(seed=settings.seed)).write(RECORD))
 
