@@ -15,10 +15,8 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
 
-# one process more than there are cores: a third of the time they wait for a browser or another process
 test: .venv/.ready
-	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest --dist worksteal \
-	  -n $$($(BIN)/python -c 'import os; print(1 + os.cpu_count())')
+	@OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n auto --dist worksteal
 
 lab: .venv/.ready
 	@$(BIN)/usbook lab
@@ -63,7 +61,7 @@ backbone: .venv/.ready
 	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.pretrain import CAFFENET, make_backbone as make; \
 	  make(log="nbs/records/backbone_log.csv"); make(CAFFENET, log="nbs/records/alexnet_log.csv")'
 
-# the networks of the five papers, each taught on its sample to see whether it learns: half an hour on two cores
+# the networks of the five papers, each taught on a small set to see whether it learns: half an hour on two cores
 published: .venv/.ready
 	@OMP_NUM_THREADS=1 $(RUN) tools/published.py
 
