@@ -46,6 +46,8 @@ NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
     'FCOS on ResNet50': ('breast_cine', replace(FULL['breast_cine'].recipe, **CLIPS), 'finetuned'),
 }
 
+def passes(recipe, mode): return recipe.head_epochs if mode == 'frozen' else recipe.epochs
+
 def sample(study, settings):
     "The committed images of a study"
     machinery = {s.STUDY.id: s.MACHINERY for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}[study]
@@ -101,7 +103,7 @@ def main(only=()):
         fits = stored_fits([Task(m, Job(recipe, mode, settings=settings, progress=False)) for m in parts])
         metric, value, luck = MEASURE[type(recipe).__name__](fits, parts)
         low = getattr(value, 'low', None)
-        row = dict(network=name, study=study, mode=mode, pixels=recipe.size, epochs=recipe.epochs, metric=metric,
+        row = dict(network=name, study=study, mode=mode, pixels=recipe.size, epochs=passes(recipe, mode), metric=metric,
                    value=round(float(getattr(value, 'value', value)), 3), low=low and round(low, 3),
                    high=low and round(value.high, 3), chance=round(luck, 3),
                    minutes=round(sum(f.seconds for f in fits)/60, 1))
