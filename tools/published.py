@@ -13,25 +13,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
+from usbook.cli.study import machinery_of
 from usbook.core.settings import read_settings
 from usbook.data.split import folds_by_patient, split_by_patient
 from usbook.evidence.froc import froc
 from usbook.evidence.metrics import evaluate
 from usbook.evidence.resample import mean_over_patients
+from usbook.evidence.scores import auc
 from usbook.learn.detect import as_detections
 from usbook.learn.fits import Task, stored_fits
 from usbook.learn.recipe import Job, Recipe
 from usbook.learn.segment import dice, find_lungs, read_lungs, score_lungs
-from usbook.runs.record import Record
-from usbook.studies import abdomen, breast_cine, head_ct, lung_signs, pneumoconiosis
+from usbook.runs.record import Record, figures_of_arms
 from usbook.studies.breast_cine import HIT, RATES, chance
 from usbook.studies.images import Reading, find_images
 from usbook.studies.machinery import pool
+from usbook.studies.pneumoconiosis import two_classes
 
 RECORD = Path(__file__).parents[1]/'nbs'/'records'/'published_networks.json'
-FULL = {s.STUDY.id: s.PLANS['full'] for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}
+MACHINERY = {s: machinery_of(s) for s in ('lung_signs', 'head_ct', 'breast_cine', 'abdomen', 'pneumoconiosis')}
+FULL = {s: m.plans['full'] for s, m in MACHINERY.items()}
 SMALL, OWN = dict(size=64, epochs=20, views=1), dict(size=128, epochs=1, views=1, head_epochs=6, batch=64)
 FILMS = SMALL | dict(size=128, epochs=40, lr=1e-4)
 CLIPS = dict(size=96, epochs=16, batch=8, lr=1e-4)
@@ -50,13 +52,13 @@ def passes(recipe, mode): return recipe.head_epochs if mode == 'frozen' else rec
 
 def sample(study, settings):
     "The committed images of a study"
-    machinery = {s.STUDY.id: s.MACHINERY for s in (lung_signs, head_ct, breast_cine, abdomen, pneumoconiosis)}[study]
-    return find_images(machinery.study, settings, reading=replace(Reading(), read=machinery.read), progress=False)[0]
+    m = MACHINERY[study]
+    return find_images(m.study, settings, reading=Reading(read=m.read), progress=False)[0]
 
 def parts_of(images, study, recipe, settings):
     "A sample with one split by patient, or one for each fold of a classifier"
-    if study == 'pneumoconiosis' and isinstance(recipe, Recipe): images = pneumoconiosis.two_classes(images)
     if study in FOLDS and isinstance(recipe, Recipe):
+        if study == 'pneumoconiosis': images = two_classes(images)
         return folds_by_patient(images, FOLDS[study], seed=settings.seed)
     return [images if {'train', 'test'} <= set(images.splits) else split_by_patient(images, seed=settings.seed)]
 
@@ -64,15 +66,12 @@ def classified(fits, parts):
     "Area under the curve, mean over classes; beside it the 95th percentile of answers dealt out to other patients"
     p, rng = pool([f.predictions for f in fits])['test'], np.random.default_rng(0)
     rows = {who: np.flatnonzero(p.patient == who) for who in np.unique(p.patient)}
+    truth = p.target[np.concatenate(list(rows.values()))]
     def dealt(): # each patient gets the answers to another one's images
         to = dict(zip(rows, rng.permutation(list(rows))))
-        return p.prob[np.concatenate([rng.choice(rows[to[who]], len(rows[who])) for who in rows])]
-    truth = p.target[np.concatenate(list(rows.values()))]
-    luck = np.quantile([_macro_auc(truth, dealt()) for _ in range(400)], .95)
-    return 'macro AUC', evaluate(p).overall['macro_auc'], float(luck)
-
-def _macro_auc(truth, prob):
-    return float(np.mean([roc_auc_score(truth == k, prob[:, k]) for k in range(prob.shape[1])]))
+        prob = p.prob[np.concatenate([rng.choice(rows[to[who]], len(rows[who])) for who in rows])]
+        return np.mean([auc(truth == k, prob[:, k]) for k in range(prob.shape[1])])
+    return 'macro AUC', evaluate(p).overall['macro_auc'], float(np.quantile([dealt() for _ in range(400)], .95))
 
 def outlined(fits, parts):
     "Dice of both lungs; beside it that of one outline for all, the mean of the training films' masks"
@@ -102,14 +101,12 @@ def main(only=()):
         parts = parts_of(images, study, recipe, settings)
         fits = stored_fits([Task(m, Job(recipe, mode, settings=settings, progress=False)) for m in parts])
         metric, value, luck = MEASURE[type(recipe).__name__](fits, parts)
-        low = getattr(value, 'low', None)
+        low, high = (None if v is None else round(v, 3) for v in (value.low, value.high))
         row = dict(network=name, study=study, mode=mode, pixels=recipe.size, epochs=passes(recipe, mode), metric=metric,
-                   value=round(float(getattr(value, 'value', value)), 3), low=low and round(low, 3),
-                   high=low and round(value.high, 3), chance=round(luck, 3),
-                   minutes=round(sum(f.seconds for f in fits)/60, 1))
-        rows.append(row | dict(better=float(getattr(value, 'value', value)) > luck))
-        figures.append(dict(study=study, arm=name, metric=metric, value=row['value']) | (
-            {} if low is None else dict(low=row['low'], high=row['high'], method=value.method)))
+                   value=round(value, 3), low=low, high=high, chance=round(luck, 3),
+                   minutes=round(sum(f.seconds for f in fits)/60, 1), better=value.value > luck)
+        rows.append(row)
+        figures += figures_of_arms(study, {name: {metric: value}})
         data[study] = dict(sha256=images.sha256())
         print(rows[-1], f'{time.perf_counter() - started:.0f} s', flush=True)
     if not only: print(Record('make published', data, figures, rows, dict(seed=settings.seed)).write(RECORD))
