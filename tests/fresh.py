@@ -1,5 +1,5 @@
 "Processes that have imported the large libraries before they start: a script in one of them need not wait for PyTorch"
-import multiprocessing, os, sys, traceback
+import gc, multiprocessing, os, sys, traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +12,7 @@ LIBRARIES = ['anywidget', 'fastai.vision.all', 'matplotlib.pyplot', 'nbdev.test'
 
 def heard_in(*files):
     "What is written to stdout and stderr from now on goes into these files"
+    gc.freeze()  # what the libraries made stays: no collection need look through it
     for fd, file in zip((1, 2), files): os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), fd)
 
 

@@ -245,7 +245,7 @@ def build(out:Path, jobs='1', langs=None)->int: # Sphinx's exit code: anything i
     gc.disable()              # Sphinx keeps millions of nodes: to look through them took a third of the time
     for lang in langs:
         code = build_one(out if lang == 'en' else out/lang, lang, jobs) or code
-        gc.collect()
+        if lang != langs[-1]: gc.collect()
     gc.enable()
     set_language('en')
     for lang in langs:
