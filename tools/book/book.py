@@ -244,8 +244,9 @@ def build(out:Path, jobs='1', langs=None)->int: # Sphinx's exit code: anything i
     code = 0
     gc.disable()              # Sphinx keeps millions of nodes: to look through them took a third of the time
     for lang in langs:
+        gc.collect()
         code = build_one(out if lang == 'en' else out/lang, lang, jobs) or code
-        if lang != langs[-1]: gc.collect()
+    gc.freeze()
     gc.enable()
     set_language('en')
     for lang in langs:

@@ -43,11 +43,23 @@ def _block(self, node):
     self.body.append(f'<div class="math-block">{tex2mathml(node.astext(), as_block=True)}</div>')
     raise SkipNode
 
-def _one_level(app, pagename, template, context, doctree):
+def _titles_only(app, pagename, template, context, doctree):
     "The theme asks on each page for headings of all pages, to leave them out: a fifth of the book's time"
-    if tree := context.get('toctree'): context['toctree'] = lambda **how: tree(**how | dict(maxdepth=1))
+    tree, env = context.get('toctree'), app.env
+    if tree is None: return
+    if not hasattr(app, 'titles'): app.titles = {page: _first(toc) for page, toc in env.tocs.items()}
+    def one_level(**how):
+        tocs, env.tocs = env.tocs, app.titles
+        try: return tree(**how | dict(maxdepth=1))
+        finally: env.tocs = tocs
+    context['toctree'] = one_level
+
+def _first(toc): # a page's table of contents -> its title
+    title = toc.deepcopy()
+    for item in title.children: item.children[1:] = []
+    return title
 
 def setup(app):
-    app.connect('html-page-context', _one_level, priority=400)           # before the theme
+    app.connect('html-page-context', _titles_only, priority=400)           # before the theme
     app.add_html_math_renderer('mathml', inline_renderers=(_inline, None), block_renderers=(_block, None))
     return dict(parallel_read_safe=True, parallel_write_safe=True)
