@@ -42,12 +42,15 @@ def chromium():
         browser.close()
 
 
-FEWER = """() => document.querySelectorAll('ul, ol, tbody, section').forEach(e => ['LI', 'TR', 'SECTION'].forEach(tag =>
-    [...e.children].filter(c => c.tagName == tag).slice(20).forEach(c => c.remove())))"""
+FEWER = """() => {
+    document.querySelectorAll('ul, ol, tbody, section').forEach(e => ['LI', 'TR', 'SECTION'].forEach(tag =>
+        [...e.children].filter(c => c.tagName == tag).slice(20).forEach(c => c.remove())));
+    [...document.querySelectorAll('pre')].slice(20).forEach(e => e.remove()); }"""
 
 @pytest.fixture(scope='session')
 def barriers(chromium):
-    "What axe-core finds serious or critical on a page, by light and in the dark; of long lists, in their first 20 rows"
+    ("What axe-core finds serious or critical on a page, by light and in the dark; of long lists the first 20 rows, "
+     "of code the first 20 boxes")
     from importlib.util import find_spec
     found = find_spec('axe_playwright_python')
     if found is None: missing('axe-core is not installed: pip install axe-playwright-python')

@@ -855,6 +855,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'usbook/data/duplicates.py'),
                                         'usbook.data.duplicates._coloured': ('data/duplicates.html#_coloured', 'usbook/data/duplicates.py'),
                                         'usbook.data.duplicates._fine': ('data/duplicates.html#_fine', 'usbook/data/duplicates.py'),
+                                        'usbook.data.duplicates._look': ('data/duplicates.html#_look', 'usbook/data/duplicates.py'),
+                                        'usbook.data.duplicates._looked': ('data/duplicates.html#_looked', 'usbook/data/duplicates.py'),
                                         'usbook.data.duplicates._see': ('data/duplicates.html#_see', 'usbook/data/duplicates.py'),
                                         'usbook.data.duplicates._see_frame': ( 'data/duplicates.html#_see_frame',
                                                                                'usbook/data/duplicates.py'),

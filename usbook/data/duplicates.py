@@ -9,12 +9,14 @@ __all__ = ['GRID', 'LOOKALIKE', 'SPLITS', 'pixel_hash', 'fingerprint', 'likeness
 
 # %% ../../nbs/data/02_duplicates.ipynb #9f92c320
 import hashlib
+import time
 import unicodedata
 import warnings
 
 # %% ../../nbs/data/02_duplicates.ipynb #b4aafe5c
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,7 +127,17 @@ def see_files(root:Path|str,        # the folder in which paths start
 
 # %% ../../nbs/data/02_duplicates.ipynb #8a7606fd
 def _see(root, image, frames):
-    "Several frames of one file; in rising order they are read in one pass"
+    "Several frames of one file, looked at before or now"
+    try: s = (root/image).stat()
+    except (OSError, ValueError): return _look(root, image, frames)
+    if time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < 10**8: return _look(root, image, frames) # clocks are coarse
+    return _looked(root, image, tuple(frames), (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns))
+
+@lru_cache(maxsize=20_000) # 2 kB each
+def _looked(root, image, frames, state): return _look(root, image, frames)
+
+def _look(root, image, frames):
+    "In rising order frames are read in one pass"
     wrong = path_problem(root, image)
     if wrong or not image: return [Seen(wrong=wrong or 'no image is named; write its path')]*len(frames)
     try:
