@@ -171,11 +171,25 @@ def _write_classifier(fit, folder):
 
 def _read_classifier(folder, tensors, card, m, job):
     probs = {k.split('.')[1]: tensors.pop(k) for k in list(tensors) if k.startswith('prob.')}
-    net = _loaded(make_network(job.recipe, job.weights, len(m.classes), job.seed), tensors, job)
-    net.dtype = pick_dtype(net[0], job.device, job.recipe.precision, training=job.mode == 'finetuned')
     preds = {k: _predictions(folder/f'predictions-{k}.csv', probs[k]) for k in ('valid', 'test') if k in probs}
-    return Fit(job.mode, job.recipe, job.weights, net, None, preds, _history(folder/'history.csv'),
-               card['seconds'], card['times'], card['frozen'])
+    fit = _Kept(job.mode, job.recipe, job.weights, None, None, preds, _history(folder/'history.csv'),
+                card['seconds'], card['times'], card['frozen'])
+    del fit.network
+    fit.build = partial(_classifier, tensors, len(m.classes), job)
+    return fit
+
+# %% ../../nbs/learn/08_fits.ipynb #ce5dc388
+class _Kept(Fit):
+    "A fit whose network is put together when somebody asks for it: most only want its predictions"
+    def __getattr__(self, name):
+        if name != 'network' or 'build' not in vars(self): raise AttributeError(name)
+        self.network = vars(self).pop('build')()
+        return self.network
+
+def _classifier(tensors, n_classes, job):
+    net = _loaded(make_network(job.recipe, job.weights, n_classes, job.seed), tensors, job)
+    net.dtype = pick_dtype(net[0], job.device, job.recipe.precision, training=job.mode == 'finetuned')
+    return net
 
 def _predictions(path, prob):
     "Predictions with the very probabilities that were written"
