@@ -63,7 +63,7 @@ backbone: .venv/.ready
 	@$(RUN) -c 'if __name__ == "__main__": from usbook.learn.pretrain import CAFFENET, make_backbone as make; \
 	  make(log="nbs/records/backbone_log.csv"); make(CAFFENET, log="nbs/records/alexnet_log.csv")'
 
-# the networks of the five papers, each taught on a small set to see whether it learns: half an hour on two cores
+# the networks of the five papers, each taught on a small set to see whether it learns: an hour and a half on two cores
 published: .venv/.ready
 	@OMP_NUM_THREADS=1 $(RUN) tools/published.py
 

@@ -125,14 +125,15 @@ def views(images:torch.Tensor,   # (k, 1, h, w), 0 to 1
     return (x + noise*_each(r, k, -.06, .06, dev).clamp(min=0)).clamp(0, 1)
 
 # %% ../../nbs/learn/13_pretrain.ipynb #9d31d1a4
-def _headless(arch): # timm's networks; torchvision's AlexNet and VGGs
+def _headless(arch): # timm's networks; torchvision's AlexNet, VGGs and ResNets
     "A network that gives its last feature map, averaged, and how many features these are"
     if library_of(arch) == 'timm':
         net = timm.create_model(arch, pretrained=False, num_classes=0, in_chans=3)
         return net, net.num_features
     net = torchvision.models.get_model(arch, weights=None)
-    net.avgpool, net.classifier = nn.AdaptiveAvgPool2d(1), nn.Identity()
-    return net, [c for c in net.features if isinstance(c, nn.Conv2d)][-1].out_channels
+    net.avgpool, head = nn.AdaptiveAvgPool2d(1), 'fc' if hasattr(net, 'fc') else 'classifier'
+    setattr(net, head, nn.Identity())
+    return net, [c for c in net.modules() if isinstance(c, nn.Conv2d)][-1].out_channels
 
 # %% ../../nbs/learn/13_pretrain.ipynb #eb1642df
 class Pretext(nn.Module):
