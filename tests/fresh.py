@@ -10,15 +10,15 @@ LIBRARIES = ['anywidget', 'fastai.vision.all', 'matplotlib.pyplot', 'nbdev.test'
              'torchvision.transforms.v2']
 
 
-def heard_in(*files):
-    "What is written to stdout and stderr from now on goes into these files"
-    gc.freeze()  # what the libraries made stays: no collection need look through it
+def begin(*files):
+    "First in such a process: what it says goes into these files, and no collection looks through the libraries again"
+    gc.freeze()
     for fd, file in zip((1, 2), files): os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), fd)
 
 
 def run_script(code, words, cwd, env, out, err):
     "As `python -c` runs it; the exit code is the process's"
-    heard_in(out, err)
+    begin(out, err)
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)

@@ -506,3 +506,20 @@ def test_a_clip_is_opened_once_and_reads_as_frame_by_frame(tmp_path, monkeypatch
     (tmp_path/'m.csv').write_text('image,frame,patient,label\n' + '\n'.join(rows) + '\na.png,40,a,x')
     m = Manifest(read_sheet(tmp_path/'m.csv', ['image']).table, tmp_path, list('xy'))
     assert [bool(s.wrong) for s in see_files(m.root, list(m.table.image), m.frames)] == [False]*8 + [True]
+
+
+def test_a_file_that_could_not_be_opened_is_asked_for_again_and_its_path_is_looked_at_each_time(tmp_path, monkeypatch):
+    import time
+    from usbook.data import duplicates as d
+    Image.new('L', (8, 8), 9).save(tmp_path/'a.png')
+    time.sleep(.15)  # too new to be remembered
+    read, opened = d.open_image, []
+    def busy(path):
+        opened.append(path)
+        if len(opened) == 1: raise OSError(24, 'Too many open files')
+        return read(path)
+    monkeypatch.setattr(d, 'open_image', busy)
+    first, second, third = (d.see_files(tmp_path, ['a.png'])[0] for _ in range(3))
+    assert first.wrong and second.digest and third == second and len(opened) == 2
+    monkeypatch.setattr(d, 'path_problem', lambda root, path: 'is a link')
+    assert d.see_files(tmp_path, ['a.png'])[0].wrong == 'is a link'

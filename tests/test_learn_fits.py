@@ -279,6 +279,10 @@ def test_a_saved_network_is_the_same_and_foreign_files_are_refused(images, tmp_p
     with pytest.raises(BadInput, match='no such file'): load_network(tmp_path/'none.safetensors')
 
 
+def test_the_tests_keep_memory_as_processes_that_train_do():
+    assert f"KEPT := {f.TRAINER_ENV['GLIBC_TUNABLES']}\n" in (ROOT/'Makefile').read_text(encoding='utf-8')
+
+
 def test_a_pipe_is_no_network(tmp_path):
     import os
     os.mkfifo(tmp_path/'n.safetensors')

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fresh import heard_in
+from fresh import begin
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(
@@ -15,7 +15,7 @@ IN_LAB = {nb for nb in NOTEBOOKS if '/chapters/' in nb and nb.count('/') == 2} i
 
 def run_notebook(nb, env, log):
     "Exit 0 if every cell ran; what was printed goes into a file"
-    heard_in(log, log)
+    begin(log, log)
     os.environ.update(env)
     os.chdir(ROOT)
     try:

@@ -58,16 +58,10 @@ NETWORKS = {  # name -> study, recipe of `full` with what is smaller, mode
 
 def passes(recipe, mode): return recipe.epochs if mode == 'finetuned' else getattr(recipe, 'head_epochs', 0)
 
-def sample(study, settings):
-    "The committed images of a study"
+def sample(study, settings, **how):
+    "The committed images of a study, or others that `find_images` is asked for"
     m = MACHINERY[study]
-    return find_images(m.study, settings, reading=Reading(read=m.read), progress=False)[0]
-
-def films(settings):
-    "The films that `quick` simulates"
-    m = MACHINERY['pneumoconiosis']
-    plan = m.plans['quick']
-    return find_images(m.study, settings, plan.phantom, Reading(read=m.read), False, plan.more)[0]
+    return find_images(m.study, settings, reading=Reading(read=m.read), progress=False, **how)[0]
 
 def lungs_alone(images, settings):
     "Films of two classes, cut by the true outlines of their lungs"
@@ -81,14 +75,16 @@ def pretrained(settings):
     return replace(settings, weights=str(to))
 
 def task_of(study, recipe, settings):
-    "Images, the same with one split by patient or one for each fold, and settings"
+    "Name of the images, images, the same with one split by patient or one for each fold, and settings"
     if study == 'pneumoconiosis' and isinstance(recipe, Recipe):
-        images = films(settings)
-        return images, folds_by_patient(lungs_alone(images, settings), FOLDS, seed=settings.seed), pretrained(settings)
+        quick = MACHINERY[study].plans['quick']
+        images = sample(study, settings, phantom=quick.phantom, more=quick.more)
+        parts = folds_by_patient(lungs_alone(images, settings), FOLDS, seed=settings.seed)
+        return f'{study}, simulated', images, parts, pretrained(settings)
     images = sample(study, settings)
-    if study == 'abdomen': return images, folds_by_patient(images, FOLDS, seed=settings.seed), settings
-    parts = images if {'train', 'test'} <= set(images.splits) else split_by_patient(images, seed=settings.seed)
-    return images, [parts], settings
+    if study == 'abdomen': parts = folds_by_patient(images, FOLDS, seed=settings.seed)
+    else: parts = [images if {'train', 'test'} <= set(images.splits) else split_by_patient(images, seed=settings.seed)]
+    return study, images, parts, settings
 
 def classified(fits, parts):
     "Area under the curve, mean over classes; beside it the 95th percentile of answers dealt out to other patients"
@@ -126,7 +122,7 @@ def main(only=()):
     for name, (study, recipe, mode) in NETWORKS.items():
         if only and name not in only: continue
         started = time.perf_counter()
-        images, parts, own = task_of(study, recipe, settings)
+        source, images, parts, own = task_of(study, recipe, settings)
         fits = stored_fits([Task(m, Job(recipe, mode, settings=own, progress=False)) for m in parts])
         metric, value, luck = MEASURE[type(recipe).__name__](fits, parts)
         low, high = (None if v is None else round(v, 3) for v in (value.low, value.high))
@@ -135,7 +131,7 @@ def main(only=()):
                    minutes=round(sum(f.seconds for f in fits)/60, 1), better=value.value > luck)
         rows.append(row)
         figures += figures_of_arms(study, {name: {metric: value}})
-        data[f'{study}, simulated' if own is not settings else study] = dict(sha256=images.sha256())
+        data[source] = dict(sha256=images.sha256())
         print(rows[-1], f'{time.perf_counter() - started:.0f} s', flush=True)
     if not only: print(Record('make published', data, figures, rows, dict(seed=settings.seed)).write(RECORD))
 

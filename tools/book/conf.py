@@ -48,11 +48,11 @@ def _titles_only(app, pagename, template, context, doctree):
     tree, env = context.get('toctree'), app.env
     if tree is None: return
     if not hasattr(app, 'titles'): app.titles = {page: _first(toc) for page, toc in env.tocs.items()}
-    def one_level(**how):
+    def titles(**how):
         tocs, env.tocs = env.tocs, app.titles
-        try: return tree(**how | dict(maxdepth=1))
+        try: return tree(**how)
         finally: env.tocs = tocs
-    context['toctree'] = one_level
+    context['toctree'] = titles
 
 def _first(toc): # a page's table of contents -> its title
     title = toc.deepcopy()
@@ -60,6 +60,6 @@ def _first(toc): # a page's table of contents -> its title
     return title
 
 def setup(app):
-    app.connect('html-page-context', _titles_only, priority=400)           # before the theme
+    app.connect('html-page-context', _titles_only, priority=400)         # before the theme
     app.add_html_math_renderer('mathml', inline_renderers=(_inline, None), block_renderers=(_block, None))
     return dict(parallel_read_safe=True, parallel_write_safe=True)

@@ -128,21 +128,23 @@ def see_files(root:Path|str,        # the folder in which paths start
 # %% ../../nbs/data/02_duplicates.ipynb #8a7606fd
 def _see(root, image, frames):
     "Several frames of one file, looked at before or now"
-    try: s = (root/image).stat()
-    except (OSError, ValueError): return _look(root, image, frames)
-    if time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < 10**8: return _look(root, image, frames) # clocks are coarse
-    return _looked(root, image, tuple(frames), (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns))
-
-@lru_cache(maxsize=20_000) # 2 kB each
-def _looked(root, image, frames, state): return _look(root, image, frames)
-
-def _look(root, image, frames):
-    "In rising order frames are read in one pass"
     wrong = path_problem(root, image)
     if wrong or not image: return [Seen(wrong=wrong or 'no image is named; write its path')]*len(frames)
-    try:
-        with open_image(root/image) as get: return [_see_frame(get, f) for f in frames]
+    path, state = root/image, _state(root/image)
+    try: return (_looked if state else _looked.__wrapped__)(path, tuple(frames), state)
     except Exception as e: return [_unreadable(e)]*len(frames)
+
+def _state(path):
+    "What changes when a file does; None where it can't be told, since clocks are coarse or there is no file"
+    try: s = path.stat()
+    except OSError: return None
+    new = time.time_ns() - max(s.st_mtime_ns, s.st_ctime_ns) < 10**8
+    return None if new else (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+
+@lru_cache(maxsize=20_000) # 2 kB each
+def _looked(path, frames, state):
+    "In rising order frames are read in one pass; a file that can't be opened is asked for again the next time"
+    with open_image(path) as get: return [_see_frame(get, f) for f in frames]
 
 def _see_frame(get, frame):
     "One frame of an open file; -1 means that the frame's number was none"

@@ -172,14 +172,14 @@ def _write_classifier(fit, folder):
 def _read_classifier(folder, tensors, card, m, job):
     probs = {k.split('.')[1]: tensors.pop(k) for k in list(tensors) if k.startswith('prob.')}
     preds = {k: _predictions(folder/f'predictions-{k}.csv', probs[k]) for k in ('valid', 'test') if k in probs}
-    fit = _Kept(job.mode, job.recipe, job.weights, None, None, preds, _history(folder/'history.csv'),
+    fit = _StoredFit(job.mode, job.recipe, job.weights, None, None, preds, _history(folder/'history.csv'),
                 card['seconds'], card['times'], card['frozen'])
     del fit.network
     fit.build = partial(_classifier, tensors, len(m.classes), job)
     return fit
 
 # %% ../../nbs/learn/08_fits.ipynb #ce5dc388
-class _Kept(Fit):
+class _StoredFit(Fit):
     "A fit whose network is put together when somebody asks for it: most only want its predictions"
     def __getattr__(self, name):
         if name != 'network' or 'build' not in vars(self): raise AttributeError(name)
