@@ -4,7 +4,8 @@
 
 The plain loop is fastai's own: images read from their files in every epoch, `vision_learner`, `freeze()` and
 `fit_one_cycle`, or `fine_tune`, in float32. Both ways begin with the same kind of weights, augment alike, and end with
-predictions for the test images. `frozen_again` is usbook's frozen mode with its features kept: the next seed or fold.
+predictions for the test images. `frozen_again` is usbook's frozen mode with its features kept; `folds_and_seeds` are
+five folds by five seeds of it, against as many plain loops (one is measured). `float32` is without fast bfloat16.
 CPU seconds and seconds on the clock; on a busy machine only the former mean something.
 """
 import argparse
@@ -25,6 +26,7 @@ from PIL import Image
 
 from usbook.core.settings import Settings
 from usbook.data.manifest import Manifest
+from usbook.data.split import folds_by_patient
 from usbook.learn import transfer as t
 from usbook.learn.fits import one_thread
 
@@ -72,6 +74,13 @@ def ours(m, recipe, settings, mode):
     t.train(m, t.Job(recipe, mode, settings=settings, progress=False))
 
 
+def folds_and_seeds(m, recipe, settings):
+    "Five folds by five seeds, frozen, beginning with nothing kept"
+    for seed in range(5):
+        for fold in folds_by_patient(m, 5, seed=seed):
+            t.train(fold, t.Job(recipe, 'frozen', settings=settings, seed=seed, progress=False))
+
+
 def timed(run, *args):
     "CPU seconds, seconds on the clock"
     cpu, clock = time.process_time(), time.perf_counter()
@@ -94,14 +103,18 @@ def main():
         torch.set_num_threads(a.threads)
         m, recipe = images(d, a.n), t.Recipe(a.arch, a.size, a.epochs, views=a.views)
         s = Settings(weights=str(weights(a.arch, d)), cache=str(d/'cache'), device='cpu', offline=True)
+        plainly = replace(recipe, precision='float32')
         ours(m.subset(np.arange(len(m)) < 32), recipe, replace(s, cache=str(d/'warm-up')), 'frozen')
         found = dict(
             frozen=timed(ours, m, recipe, s, 'frozen'), frozen_again=timed(ours, m, recipe, s, 'frozen'),
-            finetuned=timed(ours, m, recipe, s, 'finetuned'), plain_frozen=timed(plain, m, recipe, False),
+            folds_and_seeds=timed(folds_and_seeds, m, recipe, replace(s, cache=str(d/'folds'))),
+            frozen_float32=timed(ours, m, plainly, replace(s, cache=str(d/'float32')), 'frozen'),
+            finetuned=timed(ours, m, recipe, s, 'finetuned'), finetuned_float32=timed(ours, m, plainly, s, 'finetuned'),
+            plain_frozen=timed(plain, m, recipe, False),
             plain_finetuned=timed(plain, m, recipe, True))
     ratio = lambda slow, quick: round(found[slow][0]/found[quick][0], 1)
-    ratios = dict(frozen=ratio('plain_frozen', 'frozen'), frozen_again=ratio('plain_frozen', 'frozen_again'),
-                  finetuned=ratio('plain_finetuned', 'finetuned'))
+    ratios = {k: ratio(f"plain_{k.split('_')[0]}", k) for k in found if k.startswith(('frozen', 'finetuned'))}
+    ratios['folds_and_seeds'] = round(25*found['plain_frozen'][0]/found['folds_and_seeds'][0])
     print(json.dumps(vars(a) | dict(seconds_cpu_and_clock=found, ratios_cpu=ratios), indent=1))
 
 

@@ -109,23 +109,41 @@ MADE = dict(  # images, pixels and knobs of the simulated sets; records of label
     chest_shenzhen=(120, 200, dict(label_noise=0.)),
     breast=(60, 144, dict(images_per_patient=1)),
 )
+MANY = dict(  # of the world `many`: images, and the knobs that differ; nobody is seen more than twice or so
+    lung_signs=(2400, dict(images_per_patient=1)),
+    head_ct=(1200, dict(images_per_patient=2)),
+    abdomen_organs=(2400, dict(images_per_patient=1, difficulty=.1)),  # `wide` machines hide enough
+)
+CLEAR = dict(abdomen_organs=(480, dict(difficulty=.1)))  # the same, with as many people as `wide`
 STRANGERS = 1000, 120 # seed of new invented patients to test on, and how many images
 CHANCE = dict(lung_signs=.25, head_ct=.5, abdomen_organs=.25)  # balanced accuracy of a guess; of AUC it is .5
 WITHOUT = {f'wide without {i}': '+'.join(k for k in INGREDIENTS if k != i) for i in INGREDIENTS}
-WORLDS = dict(site='site', wide='wide') | WITHOUT
+WORLDS = dict(site='site', wide='wide', clear='wide', many='wide') | WITHOUT
+ASKED = *(w for w in WORLDS if w not in WITHOUT), 'real'
+FIRST = {f'first {n} of many': n for n in (150, 300, 600, 1200)}  # as if the simulation had stopped there
+OTHERS = dict(clear=CLEAR, many=MANY)  # worlds with images and knobs of their own, for some of the sets
+
+
+def made(name, world):
+    "Images, pixels and knobs of a simulated set"
+    n, size, knobs = MADE[name]
+    n, more = OTHERS.get(world, {}).get(name, (n, {}))
+    return n, size, dict(knobs, **more, machines=WORLDS[world])
 
 
 def simulated(name:str,  # of the real set that it shall teach
-              world:str, # one of `WORLDS`
+              world:str, # one of `WORLDS`, or of `FIRST`
               seed:int,
               cache:Path,
               workers=None, # processes that simulate; None: one per core
-              n=None        # images; None: as in `MADE`
+              n=None        # images; None: as `made` says
              )->Manifest: # with the classes of the real set
     "A simulated set for a real one: wholly invented patients"
-    most, size, knobs = MADE[name]
+    if world in FIRST:
+        m = simulated(name, 'many', seed, cache, workers)
+        return m.subset(np.arange(len(m)) < FIRST[world])
+    most, size, knobs = made(name, world)
     n = n or most
-    knobs = dict(knobs, machines=WORLDS[world])
     folder = cached_folder(STUDY[name], cache/'carry', n, seed, size, **knobs)
     file = make_sample(STUDY[name], folder, n, seed, size, workers=workers, progress=False, **knobs)
     if name == 'breast': return _stills(file)
@@ -266,7 +284,7 @@ def found_masses(m, marks):
 def judge(name, world, mode, halves, seeds, how):
     "Rows of the record: trained on one world, scored on new invented patients and on the halves asked for, no other"
     (cache, device, workers), m, outs = how, real(name), []
-    new = strangers(name, cache, workers) if world != 'real' else {}
+    new = strangers(name, cache, workers) if world in WORLDS else {}
     for seed in seeds:
         job = job_of(name, mode, seed, cache, device)
         if world == 'real': outs.append(_of_folds(name, m, job, cache))
@@ -358,11 +376,13 @@ WANTED = dict(
     abdomen_organs={'balanced accuracy': '≥ .55'})
 
 
+MAKES = [(s, w) for s, w in product(SETS, WORLDS) if w not in WITHOUT and s in OTHERS.get(w, SETS)]
+
+
 @remembered
 def thumbnails(name, world):
     "Two simulated images of a set as 4 x 4 mean greys: what a test compares, to see whether the record is of this code"
-    n, _, knobs = MADE[name]
-    k = study_knobs(STUDY[name], machines=WORLDS[world], **knobs)
+    k = study_knobs(STUDY[name], **made(name, world)[2])
     images = [make_image(STUDY[name], 0, i, 96, k).image for i in (0, 1)]
     frames = [np.asarray(Image.fromarray(a if a.ndim == 2 else a[0]).resize((4, 4), Image.BOX)) for a in images]
     return [f.ravel().tolist() for f in frames]
@@ -370,13 +390,15 @@ def thumbnails(name, world):
 
 def is_asked(name, world, mode):
     "U-Nets are only fine-tuned; of the others the frozen ones say which ingredient does the work"
-    return mode == 'finetuned' if name == 'chest_shenzhen' else mode == 'frozen' or world not in WITHOUT
+    if world in FIRST: return mode == 'frozen' and name in MANY and FIRST[world] < MANY[name][0]
+    if name not in OTHERS.get(world, SETS): return False
+    return mode == 'finetuned' if name == 'chest_shenzhen' else mode == 'frozen' or world in ASKED
 
 
 def not_run(rows):
     "What belongs to the record and was not measured: set, world, mode, on which half"
     done = {tuple(r[k] for k in ('set', 'world', 'mode', 'on')) for r in rows}
-    asked = [*product(SETS, ('site', 'wide', 'real'), MODES, HALVES), *product(SETS, WITHOUT, MODES, HALVES[:1])]
+    asked = [*product(SETS, ASKED, MODES, HALVES), *product(SETS, [*WITHOUT, *FIRST], MODES, HALVES[:1])]
     return [', '.join(a) for a in asked if a not in done and is_asked(*a[:3])]
 
 
@@ -393,8 +415,8 @@ def record(rows, shas, told=()):
         metric='mean over seeds; 95 % intervals from 1000 draws of patients (breast: of the mean of the seeds\' ends)',
         halves='sha256 of set/patient, first byte even: development, odd: aside; declared before anything was tried',
         recipe=repr(Recipe('resnet10t', size=SIZE)), recipes={k: repr(v) for k, v in RECIPES.items()},
-        simulated={k: dict(images=n, pixels=size, knobs=kn) for k, (n, size, kn) in MADE.items()},
-        thumbnails={f'{s}, {w}': thumbnails(s, w) for s in SETS for w in ('site', 'wide')},
+        simulated={f'{s}, {w}': dict(zip(('images', 'pixels', 'knobs'), made(s, w))) for s, w in MAKES},
+        thumbnails={f'{s}, {w}': thumbnails(s, w) for s, w in MAKES},
         chance=CHANCE, wanted=WANTED, not_run=not_run(rows),
         why=[t for t in before if (t['set'], t['world']) not in new] + [*told],
         abdomen_organs='patients are unknown: images that look alike are one, and the intervals are too narrow',
@@ -406,17 +428,18 @@ def record(rows, shas, told=()):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--sets', nargs='+', default=list(SETS))
-    p.add_argument('--worlds', nargs='+', default=['site', 'wide', 'real'])
+    p.add_argument('--worlds', nargs='+', default=list(ASKED))
     p.add_argument('--modes', nargs='+', default=list(MODES))
     p.add_argument('--halves', nargs='+', default=list(HALVES))
     p.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     p.add_argument('--without', action='store_true', help='one ingredient left out at a time, development half')
+    p.add_argument('--first', action='store_true', help='with fewer and fewer invented people, development half')
     p.add_argument('--why', action='store_true', help='train nothing: what tells real from simulated')
     p.add_argument('--workers', type=int, help='processes that simulate; default: one per core')
     p.add_argument('--try', dest='dry', action='store_true', help='print, and leave the record as it is')
     a = p.parse_args()
     if not os.environ.get('USBOOK_REALDATA'): sys.exit('USBOOK_REALDATA is not set, so there are no real images')
-    if a.without: a.worlds, a.halves = [*WITHOUT], ['development']
+    if a.without or a.first: a.worlds, a.halves = [*(WITHOUT if a.without else FIRST)], ['development']
     cache = read_settings().path('cache')
     (cache/'carry').mkdir(parents=True, exist_ok=True)
     how = cache, 'cpu', a.workers

@@ -1,0 +1,96 @@
+"""How long usbook takes to reach what the plain fastai loop of a reader ends with, on the committed lung sample.
+
+    python benchmarks/bench_accuracy.py
+
+The plain loop is fastai's own (see `bench_features.py`), with the shipped backbone's weights: `fine_tune` over all
+epochs, float32, images read in every epoch. usbook's frozen mode, and its fine-tuning with fewer and fewer epochs,
+learn from the same images. All are scored on patients that none of them saw, by macro AUC; a row is the mean over
+seeds, which deal the patients anew. Seconds are of the processor, features and predictions included.
+"""
+import argparse
+import json
+import tempfile
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, Resize, ResizeMethod, vision_learner
+from sklearn.metrics import roc_auc_score
+
+from usbook.core.settings import Settings
+from usbook.data.manifest import Manifest
+from usbook.data.split import folds_by_patient
+from usbook.learn import transfer as t
+from usbook.learn.fits import one_thread
+from usbook.learn.weights import find_weights
+
+SAMPLE = Path(__file__).parents[1]/'data_samples'/'lung_signs'/'manifest.csv'
+CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
+
+
+def plain(m, recipe, weights, seed):
+    "Probabilities of the test images by what a reader would write with fastai alone"
+    rows = [list(t.split_rows(m, s)) for s in ('train', 'test')]
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock), get_x=lambda i: m.root/m.table.image[i], get_y=lambda i: m.table.label[i],
+        splitter=lambda _: rows, item_tfms=Resize(recipe.size, ResizeMethod.Pad), batch_tfms=t.augmentation(recipe))
+    torch.manual_seed(seed)
+    dls = block.dataloaders(range(len(m)), bs=recipe.batch, num_workers=0, device=torch.device('cpu'))
+    learn = vision_learner(dls, recipe.arch, pretrained=False)
+    learn.model[0] = t.backbone(recipe.arch, weights, seed).train()
+    with learn.no_bar(), learn.no_logging():
+        learn.fine_tune(recipe.epochs - 1)
+        probs = learn.get_preds()[0].numpy()
+    return probs[:, [list(dls.vocab).index(c) for c in m.classes]]
+
+
+def ours(m, recipe, settings, mode, seed):
+    "The same by usbook"
+    with tempfile.TemporaryDirectory() as cache:
+        job = t.Job(recipe, mode, settings=replace(settings, cache=cache), seed=seed, progress=False)
+        return t.train(m, job).predictions['test'].prob
+
+
+def measured(run, m, *args):
+    "Seconds of the processor, macro AUC on the test patients"
+    start = time.process_time()
+    probs = run(m, *args)
+    seconds, rows = time.process_time() - start, t.split_rows(m, 'test')
+    return seconds, roc_auc_score(np.eye(len(m.classes))[m.targets[rows]], probs, average='macro')
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--epochs', type=int, default=10, help='of the plain loop, and the most of ours')
+    p.add_argument('--fewer', type=int, nargs='+', default=[2, 3, 5])
+    p.add_argument('--seeds', type=int, default=3)
+    p.add_argument('--size', type=int, default=128)
+    p.add_argument('--threads', type=int, default=1)
+    a = p.parse_args()
+    warnings.simplefilter('ignore')
+    settings = Settings(device='cpu', offline=True)
+    recipe = t.Recipe('resnet10t', a.size, a.epochs)
+    weights, sample = find_weights(recipe.arch, settings), Manifest.read(SAMPLE, classes=CLASSES)
+    ways = {'plain fastai': lambda m, k: plain(m, recipe, weights, k),
+            'frozen': lambda m, k: ours(m, recipe, settings, 'frozen', k)}
+    for n in [*a.fewer, a.epochs]:
+        ways[f'fine-tuned, {n} epochs'] = lambda m, k, n=n: ours(m, replace(recipe, epochs=n), settings, 'finetuned', k)
+    found = {name: [] for name in ways}
+    with one_thread(torch.device('cpu')):
+        torch.set_num_threads(a.threads)
+        small = sample.subset(np.arange(len(sample)) % 6 == 0)
+        measured(ways['frozen'], folds_by_patient(small, 3, seed=0)[0], 0)  # what happens once is not counted
+        for seed in range(a.seeds):
+            m = folds_by_patient(sample, 5, seed=seed)[0]
+            for name, way in ways.items(): found[name].append(measured(way, m, seed))
+    means = {name: np.mean(v, 0) for name, v in found.items()}
+    for name, (seconds, auc) in means.items(): print(f'{name:24} {seconds:7.1f} s   AUC {auc:.3f}')
+    there = {n: s for n, (s, auc) in means.items() if n != 'plain fastai' and auc >= means['plain fastai'][1]}
+    cost = {n: round(means['plain fastai'][0]/s, 1) for n, s in there.items()}
+    print(json.dumps(dict(vars(a), times_as_fast_where_at_least_as_good=cost)))
+
+
+if __name__ == '__main__': main()
