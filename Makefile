@@ -76,8 +76,8 @@ realdata: .venv/.ready
 
 # how far simulated images alone teach real ones, into nbs/records/carrying_over.json;
 # USBOOK_REALDATA names the real ones
-# (CARRY="--sets lung_signs --seeds 0" does less, CARRY=--without leaves one ingredient out at a time, CARRY=--why tells
-# what distinguishes real from simulated)
+# (CARRY="--sets lung_signs --seeds 0" does less, CARRY=--without leaves one ingredient out at a time, CARRY=--first
+# learns from fewer invented people, CARRY=--why tells what distinguishes real from simulated)
 carry: .venv/.ready
 	@OMP_NUM_THREADS=1 $(RUN) tools/carry.py $(CARRY)
 

@@ -2,12 +2,10 @@
 
     python benchmarks/bench_phantoms.py
 
-Wanted: at least 40 lung, abdomen or breast frames a second at 256 pixels; head CT (at 160) and chest films (at 400,
-160 000
-pixels with twenty ribs and a thousand opacities) are told without a bound. The last line is a ratio that does not
-depend on the
-machine: our Fourier blur (a different width at every depth) against filtering each depth on its own, which is the
-straightforward way to the same picture."""
+Wanted, with three sites' machines and with any: at least 40 lung, abdomen or breast frames a second at 256 pixels, 20
+slices of head CT at 160 and 8 chest films at 400. The last line is a ratio that does not depend on the machine: our
+Fourier blur (a different width at every depth) against filtering each depth on its own, which is the straightforward
+way to the same picture."""
 import os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'): os.environ[name] = '1'
 import json
@@ -42,34 +40,16 @@ def row_by_row(field, probe):
     s = lateral_fwhm(probe, depths(probe, n))/2.3548/spacing(probe, depths(probe, n), m)
     return np.stack([gaussian_filter1d(row, w, axis=0) for row, w in zip(f, s)])
 
+WANTED = dict(lung_signs=40, abdomen=40, breast_cine=40, head_ct=20, pneumoconiosis=8)
+DRAWN = dict(lung_signs=(60, 256), abdomen=(60, 256), breast_cine=(4, 256), head_ct=(40, 160), pneumoconiosis=(12, 400))
+
 if __name__ == '__main__':
-    speed = {
-        study: round(frames_a_second(study, n), 1)
-        for study, n in (('lung_signs', 60), ('abdomen', 60), ('breast_cine', 4))
-    }
-    others = {
-        study: round(frames_a_second(study, n, size), 1)
-        for study, n, size in (('head_ct', 40, 160), ('pneumoconiosis', 12, 400))
-    }
+    speed = {machines: {study: round(frames_a_second(study, *how, machines=machines), 1)
+                        for study, how in DRAWN.items()} for machines in ('site', 'wide')}
     image = make_image('lung_signs', 0, 0, 256, study_knobs('lung_signs')).image
     field, probe = scatterers(np.random.default_rng(0), (281, 192)), Probe()
-    result = dict(
-        frames_a_second=speed,
-        wide_images_a_second={
-            study: round(frames_a_second(study, n, size, machines='wide'), 1)
-            for study, n, size in (
-                ('lung_signs', 40, 256),
-                ('abdomen', 40, 256),
-                ('breast_cine', 3, 256),
-                ('head_ct', 30, 160),
-                ('pneumoconiosis', 8, 400),
-            )
-        },
-        images_a_second=others,
-        png_ms=round(1000 * seconds(lambda: png_bytes(image), 20), 1),
-        blur_times_faster=round(
-            seconds(lambda: row_by_row(field, probe), 10) / seconds(lambda: blur(field, probe), 30), 1
-        ),
-    )
-    print(json.dumps(result, indent=1))
-    assert min(speed.values()) >= 40, 'slower than 40 frames a second'
+    faster = seconds(lambda: row_by_row(field, probe), 10)/seconds(lambda: blur(field, probe), 30)
+    png = 1000*seconds(lambda: png_bytes(image), 20)
+    print(json.dumps(dict(frames_a_second=speed, png_ms=round(png, 1), blur_times_faster=round(faster, 1)), indent=1))
+    slow = [f'{study}, {m}' for m, found in speed.items() for study, n in found.items() if n < WANTED[study]]
+    if slow: sys.exit(f'slower than wanted: {"; ".join(slow)}')

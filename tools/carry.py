@@ -439,12 +439,12 @@ def main():
     p.add_argument('--try', dest='dry', action='store_true', help='print, and leave the record as it is')
     a = p.parse_args()
     if not os.environ.get('USBOOK_REALDATA'): sys.exit('USBOOK_REALDATA is not set, so there are no real images')
-    if a.without or a.first: a.worlds, a.halves = [*(WITHOUT if a.without else FIRST)], ['development']
+    if parts := [*WITHOUT]*a.without + [*FIRST]*a.first: a.worlds, a.halves = parts, ['development']
     cache = read_settings().path('cache')
     (cache/'carry').mkdir(parents=True, exist_ok=True)
     how = cache, 'cpu', a.workers
     for name, mode, world in product(a.sets, ['why'] if a.why else a.modes, a.worlds):
-        if world == 'real' if a.why else not is_asked(name, world, mode): continue
+        if world not in ('site', 'wide') if a.why else not is_asked(name, world, mode): continue
         started, rows, told = time.perf_counter(), [], []
         if a.why: told = list(why(name, world, cache, a.workers))
         else: rows = list(judge(name, world, mode, a.halves, a.seeds, how))
