@@ -11,6 +11,7 @@ from PIL import Image
 from usbook.core.errors import BadInput
 from usbook.core.files import read_json
 from usbook.core.interval import Interval
+from usbook.runs.holds import code_now
 from usbook.runs.record import NOT_RECORDED, Record, figures_of_arms, figures_of_rows, json_numbers, versions_now
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,17 @@ def test_rows_and_figures_tell_the_same(name, arm):
     r = Record.read(RECORDS/f'{name}.json')
     study = 'study' if name == 'difficulty' else 'set'
     assert r.figures == figures_of_rows(r.rows, study, arm)
+
+
+def test_what_the_readme_says_of_time_is_of_the_recipe_as_it_is():
+    "Whoever changes the recipe measures again"
+    r = Record.read(RECORDS/'bench_accuracy.json')
+    assert r.how['code'] == code_now('lung_signs')['training'], f'the recipe is another one now: {r.command}'
+    faster = {row['way']: row['times_as_fast'] for row in r.rows if row['as_good']}
+    readme = (ROOT/'README.md').read_text(encoding='utf-8')
+    said = re.search(r'more than (\d+) times as fast, and frozen (\d+) times', readme)
+    assert [int(n) for n in said.groups()] == [int(faster['fine-tuned, 2 epochs']), int(faster['frozen'])]
+    assert f'{r.date[:4]}; `{r.command.removesuffix(" --record")}`' in readme
 
 
 def test_numbers_that_the_lessons_quote_are_as_they_were_measured():
