@@ -148,7 +148,7 @@ model.send = async msg => {
   const news = changed; changed = {};
   const { state, sent } = JSON.parse(await window.python(JSON.stringify({ msg, news })));
   for (const [content, buffers] of sent) for (const f of [...ears]) f(content, buffers.map(b => unpack({ $b: b })));
-  for (const [k, v] of Object.entries(state)) set_(k, v);
+  for (const [k, v] of Object.entries(state)) if (!(k in changed)) set_(k, v); // what was typed since is newer
 };
 widget.render({ model, el: document.body });
 }
