@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.vision.all import CategoryBlock, DataBlock, ImageBlock, Resize, ResizeMethod, set_seed, vision_learner
+from bench_features import plain
+from fastai.torch_core import set_seed
 from sklearn.metrics import roc_auc_score
 
 from usbook.core.settings import Settings
@@ -28,29 +29,13 @@ from usbook.learn import transfer as t
 from usbook.learn.fits import one_thread
 from usbook.learn.recipe import fast_bf16
 from usbook.learn.weights import find_weights
+from usbook.phantoms.lung import LUNG_CLASSES
 from usbook.runs.holds import code_now
 from usbook.runs.record import Record
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT/'data_samples'/'lung_signs'/'manifest.csv'
 PLAIN = 'plain fastai'
-CLASSES = ['a_lines', 'b_lines', 'effusion', 'consolidation']
-
-
-def plain(m, recipe, weights, seed):
-    "Probabilities of the test images by what a reader would write with fastai alone"
-    rows = [list(t.split_rows(m, s)) for s in ('train', 'test')]
-    block = DataBlock(
-        blocks=(ImageBlock, CategoryBlock), get_x=lambda i: m.root/m.table.image[i], get_y=lambda i: m.table.label[i],
-        splitter=lambda _: rows, item_tfms=Resize(recipe.size, ResizeMethod.Pad), batch_tfms=t.augmentation(recipe))
-    set_seed(seed)
-    dls = block.dataloaders(range(len(m)), bs=recipe.batch, num_workers=0, device=torch.device('cpu'))
-    learn = vision_learner(dls, recipe.arch, pretrained=False)
-    learn.model[0] = t.backbone(recipe.arch, weights, seed).train()
-    with learn.no_bar(), learn.no_logging():
-        learn.fine_tune(recipe.epochs - 1)
-        probs = learn.get_preds()[0].numpy()
-    return probs[:, [list(dls.vocab).index(c) for c in m.classes]]
 
 
 def ours(m, recipe, settings, mode, seed):
@@ -80,8 +65,12 @@ def main():
     warnings.simplefilter('ignore')
     settings = Settings(device='cpu', offline=True)
     recipe = t.Recipe('resnet10t', a.size, a.epochs)
-    weights, sample = find_weights(recipe.arch, settings), Manifest.read(SAMPLE, classes=CLASSES)
-    ways = {PLAIN: lambda m, k: plain(m, recipe, weights, k),
+    weights, sample = find_weights(recipe.arch, settings), Manifest.read(SAMPLE, classes=list(LUNG_CLASSES))
+    def alone(m, seed):
+        set_seed(seed)
+        return plain(m, recipe, True, t.backbone(recipe.arch, weights, seed))
+
+    ways = {PLAIN: alone,
             'frozen': lambda m, k: ours(m, recipe, settings, 'frozen', k)}
     for n in [*a.fewer, a.epochs]:
         ways[f'fine-tuned, {n} epochs'] = lambda m, k, n=n: ours(m, replace(recipe, epochs=n), settings, 'finetuned', k)

@@ -52,21 +52,23 @@ def weights(arch, folder):
     return folder/'weights'
 
 
-def plain(m, recipe, finetuned):
-    "What a reader would write with fastai alone"
+def plain(m, recipe, finetuned, body=None):
+    "Probabilities of the test images by what a reader would write with fastai alone; `body`: weights to begin with"
     parts = [list(t.split_rows(m, s)) for s in ('train', 'test')]
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock), get_x=lambda i: m.root/m.table.image[i], get_y=lambda i: m.table.label[i],
         splitter=lambda _: parts, item_tfms=Resize(recipe.size, ResizeMethod.Pad), batch_tfms=t.augmentation(recipe))
     dls = block.dataloaders(range(len(m)), bs=recipe.batch, num_workers=0, device=torch.device('cpu'))
-    net = getattr(torchvision.models, recipe.arch)
+    net = getattr(torchvision.models, recipe.arch, recipe.arch)
     learn = vision_learner(dls, net, pretrained=False, metrics=t.BalancedAccuracy())
+    if body is not None: learn.model[0] = body.train()
     with learn.no_bar(), learn.no_logging():
         if finetuned: learn.fine_tune(recipe.epochs - 1)
         else:
             learn.freeze()
             learn.fit_one_cycle(recipe.epochs)
-        learn.get_preds()
+        probs = learn.get_preds()[0].numpy()
+    return probs[:, [list(dls.vocab).index(c) for c in m.classes]]
 
 
 def ours(m, recipe, settings, mode):

@@ -118,8 +118,9 @@ CLEAR = dict(abdomen_organs=(480, dict(difficulty=.1)))  # the same, with as man
 STRANGERS = 1000, 120 # seed of new invented patients to test on, and how many images
 CHANCE = dict(lung_signs=.25, head_ct=.5, abdomen_organs=.25)  # balanced accuracy of a guess; of AUC it is .5
 WITHOUT = {f'wide without {i}': '+'.join(k for k in INGREDIENTS if k != i) for i in INGREDIENTS}
-WORLDS = dict(site='site', wide='wide', clear='wide', many='wide') | WITHOUT
-ASKED = *(w for w in WORLDS if w not in WITHOUT), 'real'
+WHOLE = dict(site='site', wide='wide', clear='wide', many='wide')
+WORLDS = WHOLE | WITHOUT
+ASKED = *WHOLE, 'real'
 FIRST = {f'first {n} of many': n for n in (150, 300, 600, 1200)}  # as if the simulation had stopped there
 OTHERS = dict(clear=CLEAR, many=MANY)  # worlds with images and knobs of their own, for some of the sets
 
@@ -376,7 +377,7 @@ WANTED = dict(
     abdomen_organs={'balanced accuracy': '≥ .55'})
 
 
-MAKES = [(s, w) for s, w in product(SETS, WORLDS) if w not in WITHOUT and s in OTHERS.get(w, SETS)]
+MAKES = [(s, w) for s, w in product(SETS, WHOLE) if s in OTHERS.get(w, SETS)]
 
 
 @remembered
