@@ -11,7 +11,7 @@ KEPT := glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=1073741824:glibc.mall
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
 .PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples \
-  backbone published realdata carry probes ablation record difficulty coverage campaign benchmarks clean
+  backbone published realdata carry budget probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all
@@ -88,6 +88,10 @@ probes: .venv/.ready
 # what helped the backbone: short pretrainings, each with one thing left out; half an hour on two cores
 ablation: .venv/.ready
 	@$(RUN) tools/judge_backbone.py --ablate
+
+# how little a detector may be trained, into nbs/records/detect_budget.json; twenty minutes on two cores
+budget: .venv/.ready
+	@OMP_NUM_THREADS=1 $(RUN) tools/judge_detector.py
 
 # what holds: the verdicts of all five studies into nbs/records; PROFILE=workshop for the larger runs
 record: .venv/.ready

@@ -1,4 +1,5 @@
 """The detector learns, stays frozen where it should, and its marks are merged, linked and rescored as said."""
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from torchvision.models.detection import fcos_resnet50_fpn
 
 from usbook.data.clips import Clips
 from usbook.data.split import split_by_patient
+from usbook.learn import detect
 from usbook.learn.recipe import DetectRecipe, Job
 from usbook.learn.detect import (
     Frames,
@@ -25,6 +27,7 @@ from usbook.learn.detect import (
     track_features,
     train_detector,
     train_temporal,
+    usual_boxes,
 )
 from usbook.learn.fits import fit_inputs, fit_key, stored_fit
 from usbook.learn.weights import Weights, backbone
@@ -148,6 +151,57 @@ def test_frozen_stays_and_finetuned_moves(clips, frozen):
     assert tuned.frozen is None and len(tuned.history) == 1 and tuned.meta['split'] == frozen.meta['split']
     now = {k.replace('net.backbone.body.', ''): v for k, v in tuned.learner.model.state_dict().items() if '.body.' in k}
     assert sum(not torch.equal(v, body[f'model.{k}']) for k, v in now.items()) > .8*len(now)
+
+
+def test_every_place_begins_with_the_usual_box(clips):
+    "A ReLU gives no gradient below 0: half of the edges began there, and with an unlucky seed no box was ever placed"
+    frames, w = Frames(clips, RECIPE), Weights('resnet10t', 'random', 'random')
+    x, _ = Batches(frames)(frames.items('train')[:4])
+    def edges(net):
+        with torch.no_grad(): return net.net.head(list(net.net.backbone(x).values()))['bbox_regression']
+    net = detector(RECIPE, w, frames.canvas)
+    assert (edges(net) == 0).float().mean() > .3
+    mine = clips.lesions[clips.lesions.scan.isin(clips.subset('train').table.scan)]
+    assert edges(usual_boxes(net, frames)).mean().item()*8 == pytest.approx(mine.w.median()/2, rel=.1)
+    assert (edges(net) > 0).all()
+
+
+def test_large_masses_begin_in_the_unit_of_their_own_level():
+    kept = dict(a=np.zeros((1, 512, 512), 'uint8'))
+    t = pd.DataFrame(dict(image=['a'], patient='1', label='mass', scan='a', n_frames=1, split='train'))
+    boxes = pd.DataFrame([('a', 0, '1', 0., 0., 320., 320.)], columns=['scan', 'frame', 'lesion', 'x', 'y', 'w', 'h'])
+    clip, w = Clips(t, '.', ['mass', 'no_mass'], lesions=boxes, kept=kept), Weights('resnet10t', 'random', 'random')
+    for levels, unit in ((1, 8), (5, 32)):
+        r = replace(RECIPE, size=512, levels=levels)
+        net = usual_boxes(detector(r, w, (512, 512)), Frames(clip, r))
+        assert net.net.head.regression_head.bbox_reg.bias.tolist() == [pytest.approx(160/unit)]*4
+
+
+@pytest.fixture(scope='module')
+def pretrained(): return Settings(weights='auto', device='cpu', offline=True)
+
+
+def test_finetuning_begins_where_the_frozen_mode_ends(clips, pretrained):
+    frozen, tuned = (train_detector(clips, Job(RECIPE, mode, settings=pretrained, seed=0, progress=False), splits=())
+                     for mode in ('frozen', 'finetuned'))
+    assert tuned.weights.pretrained and len(tuned.history) == RECIPE.epochs == len(frozen.history)
+    assert tuned.history.iloc[0].tolist() == frozen.history.iloc[-1].tolist()
+    body = backbone('resnet10t', tuned.weights, 0).state_dict()
+    now = {k.split('.body.')[1]: v for k, v in tuned.learner.model.state_dict().items() if '.body.' in k}
+    assert sum(not torch.equal(v, body[f'model.{k}']) for k, v in now.items()) > .8*len(now)
+
+
+def test_a_finetuning_that_diverges_leaves_the_frozen_detector(clips, pretrained):
+    r = replace(RECIPE, epochs=2)
+    frozen = train_detector(clips, Job(r, 'frozen', settings=pretrained, seed=0, progress=False))
+    def wild(net, frames, job, *rest): return fit_all(net, frames, job.but(recipe=replace(r, lr=1e3)), *rest)
+    with pytest.MonkeyPatch.context() as p:
+        fit_all = detect._fit_all
+        p.setattr(detect, '_fit_all', wild)
+        tuned = train_detector(clips, Job(r, 'finetuned', settings=pretrained, seed=0, progress=False))
+    assert re.search(r'given up in epoch 1: .* smaller lr than 1000', tuned.notes[0])
+    a, b = (f.learner.model.state_dict() for f in (frozen, tuned))
+    assert all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_it_learns_in_a_few_epochs(clips):

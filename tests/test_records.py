@@ -71,16 +71,13 @@ def test_what_the_readme_says_of_time_is_of_the_recipe_as_it_is():
 def test_numbers_that_the_lessons_quote_are_as_they_were_measured():
     of = lambda name, arm, metric: Record.read(RECORDS/f'{name}.json').metrics(arm)[metric]
     assert tuple(of('real_breast', 'imagenet-frozen', 'jafroc')) == (
-        0.7102777777777778,
-        0.6184430776117684,
-        0.7987627974093304,
-    )
+        0.6938888888888889, 0.5978315042614183, 0.7756144188964563)
     assert tuple(of('real_head_ct', 'frozen', 'auc')) == (0.8887878787878788, 0.8221921166408543, 0.941615941324753)
     assert of('real_lung_signs', 'imagenet-frozen', 'macro_auc').value == 0.8328274520468371
     assert of('real_chest', '1: lungs, simulated films', 'dice, right lung').low == 0.8797215040371972
     assert (
         of('backbone_realdata', 'usbook, frozen', 'auc').patients
-        and of('breast_cine/run', 'resnet10t-frozen_sequence', 'on validation/b: linked/jafroc').value == 0.961
+        and of('breast_cine/run', 'resnet10t-frozen_sequence', 'on validation/b: linked/jafroc').value == 0.946
     )
 
 
@@ -179,6 +176,26 @@ def test_recorded_verdicts_belong_to_this_code_these_claims_and_these_images():
                 data = plan_work(images, machinery.plans[profile], settings).images.sha256()
             old += outdated(r, STUDIES[study].claims_hash, data)
     assert not old, '\n'.join(old)
+
+
+def test_what_the_lesson_says_of_budgets_is_of_the_detector_as_it_is():
+    r = Record.read(RECORDS/'detect_budget.json')
+    assert r.how['code'] == code_now('breast_cine')['training'], f'the detector is another one now: {r.command}'
+    assert r.figures == figures_of_rows(r.rows, 'breast_cine', ('without', 'mode', 'epochs'))
+    found = {(w['without'], w['mode'], w['share']): w['sensitivity, overlap of half']['value'] for w in r.rows}
+    for mode in ('frozen', 'finetuned'): assert found['nothing', mode, .5] > found['nothing', mode, 1.] - .02
+    assert found['nothing', 'frozen', .25] > found['nothing', 'frozen', 1.] - .02
+    assert found['head first', 'finetuned', .5] < found['nothing', 'finetuned', .5] - .1
+
+
+def test_the_long_cells_of_every_chapter_have_a_recorded_time():
+    "Whoever opened a chapter for the first time read `not measured on this machine yet` at each of them"
+    known = {(f['study'], f['arm'], f['metric']) for f in Record.read(RECORDS/'lesson_times.json').figures}
+    for nb in (ROOT/'nbs'/'chapters').glob('0[1-5]*.ipynb'):
+        text = nb.read_text(encoding='utf-8')
+        study = re.search(r"LessonTimes\('(\w+)'", text)[1]
+        steps = set(re.findall(r"with times\('([^']+)'\)", text))
+        assert steps and not {(study, 'quick', s) for s in steps} - known, f'{nb.name}: python tools/lesson_times.py'
 
 
 MODULE = """

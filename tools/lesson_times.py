@@ -15,12 +15,11 @@ def lesson_record(): # a `Record` of what is known on this machine
     from usbook.runs.record import Record
     kept = read_settings(ROOT).path('cache')/'lesson_times.json'
     if not kept.is_file(): sys.exit('nothing is measured yet: run the chapters first (make notebooks)')
-    import torch
     parts = {tuple(key.split(', ')): steps for key, steps in read_json(kept).items()}
     figures = [dict(study=study, arm=profile, metric=step, value=v)
                for (study, profile), steps in parts.items() for step, v in steps.items()]
     data = dict(samples=dict(note='the committed samples, as the chapters read them; the seconds of their long cells'))
-    how = dict(unit='seconds', speed=machine_speed(), threads=torch.get_num_threads())
+    how = dict(unit='seconds', speed=machine_speed())
     return Record('python tools/lesson_times.py', data, figures, how=how)
 
 if __name__ == '__main__': lesson_record().write(ROOT/'nbs'/'records'/'lesson_times.json')

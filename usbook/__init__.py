@@ -12,7 +12,12 @@ At the top are the few names that a script or a notebook needs. Each takes a pat
 
 `from usbook.all import *` gives everything, training and widgets included.
 """
+import warnings as _warnings
+
 __version__ = "0.1.0"
+
+# fastai 2.8 calls it as it is imported, which PyTorch 2.15 tells every learner in the first cell of a chapter
+_warnings.filterwarnings('ignore', r'`torch\.jit\.script` is deprecated', FutureWarning)
 
 _AT_THE_TOP = dict(
     evaluate='usbook.evidence.metrics.evaluate', compare='usbook.evidence.compare.compare',

@@ -20,19 +20,22 @@ from .record import Record, figures_of_arms
 
 # %% ../../nbs/runs/08_holds.ipynb #94836706
 _DECIDES = dict(
-    training=('learn/recipe', 'learn/weights', 'learn/transfer', 'learn/detect', 'learn/segment', 'learn/explain'),
+    training=('learn/recipe', 'learn/weights', 'learn/transfer', 'learn/explain'),
     evidence=('evidence/scores', 'evidence/resample', 'evidence/metrics', 'evidence/decide', 'evidence/compare',
               'evidence/froc'),
     studies=('studies/formula', 'studies/machinery', 'studies/images', 'data/split'),
 )
+_TRAINS = dict(abdomen=('learn/classic',), breast_cine=('learn/detect',), pneumoconiosis=('learn/segment',))
 
 def code_now(study:str # its id; any other one is a study of somebody's own
             )->dict:   # what the code is for -> 12 hexadecimal digits
     "Digests of the code that decides the numbers of a study"
     root = Path(usbook.__file__).parent
-    own = (f'studies/{study}',) if (root/'studies'/f'{study}.py').is_file() else ('studies/own', 'studies/kinds')
-    if study == 'abdomen': own += ('learn/classic',)  # AlexNet and VGG, which no other study trains
-    files = _DECIDES | dict(studies=(*_DECIDES["studies"], *own))
+    own, trains = (f'studies/{study}',), _TRAINS.get(study, ())
+    if not (root/f'{own[0]}.py').is_file():
+        own, trains = ('studies/own', 'studies/kinds'), ('learn/detect', 'learn/segment')
+    more = dict(training=trains, studies=own)
+    files = {k: (*names, *more.get(k, ())) for k, names in _DECIDES.items()}
     def digest(names):
         text = ''.join(_meaning(root/f'{n}.py') for n in names)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

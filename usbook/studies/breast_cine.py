@@ -8,7 +8,6 @@ __all__ = ['STUDY', 'PLANS', 'HIT', 'RATES', 'STEPS', 'MACHINERY', 'read', 'sens
            'cine_strip', 'curves_to_draw', 'measure', 'train_all']
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #78b14b4f
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #771333b8
-from ..core.environment import environment
 from ..core.files import read_json
 from ..core.interval import Interval
 from ..core.progress import show_progress
@@ -252,8 +250,7 @@ def short(d:Detections,   # all marks
 def keep_long(folder,       # folder to write to
               trained:dict, # name -> `Trained`
               data:dict,    # of `describe`
-              seed:int,     # of the run
-              seconds:float # of processor time
+              seed:int      # of the run
              )->dict:       # data, how it was made, and the metrics on validation clips by arm
     "Write the tables of a longer run"
     folder, arms = Path(folder), trained.items()
@@ -262,8 +259,8 @@ def keep_long(folder,       # folder to write to
     short(as_detections(one.frames.clips, 'test', one.marks['test'])).detections.to_csv(
         folder / 'single_frames.csv', index=False
     )
-    how = dict(weights=next(iter(trained.values())).weights, seed=seed, cpu_seconds=round(seconds),
-               threads=environment()['threads'], steps={k: t.measured['step'] for k, t in arms})
+    how = dict(weights=next(iter(trained.values())).weights, seed=seed, steps={k: t.measured['step'] for k, t in arms},
+               seconds=round(sum({t.mode: t.seconds for t in trained.values()}.values())))
     valid = {k: t.measured['table'].round(3).to_dict('index') for k, t in arms if t.arm.step == 'sequence'}
     return dict(data=data, how=how, valid=valid)
 
@@ -281,9 +278,8 @@ def long_run(folder,        # folder to write to; made if it is not there
     "Make the longer run's detections again, and write them to `folder`"
     s = settings or read_settings(data='phantom', profile='workshop', seed=0, weights='auto', offline=True)
     clips, source = find_images(STUDY, s, PLANS['workshop'].phantom, Reading(read=read))
-    work, started = plan_work(clips, PLANS['workshop'], s, MODES, show_progress()), time.process_time()
-    trained = train_all(work)
-    return keep_long(folder, trained, describe(work.images, source), s.seed, time.process_time() - started)
+    work = plan_work(clips, PLANS['workshop'], s, MODES, show_progress())
+    return keep_long(folder, train_all(work), describe(work.images, source), s.seed)
 
 # %% ../../nbs/studies/06_breast_cine.ipynb #71f1cb47
 def cine_strip(a,      # `Trained` on single frames
