@@ -17,7 +17,7 @@ import warnings as _warnings
 __version__ = "0.1.0"
 
 # fastai 2.8 calls it as it is imported, which PyTorch 2.15 tells every learner in the first cell of a chapter
-_warnings.filterwarnings('ignore', r'`torch\.jit\.script` is deprecated', FutureWarning)
+_warnings.filterwarnings('ignore', '.*torch.jit.script.*deprecated', FutureWarning)
 
 _AT_THE_TOP = dict(
     evaluate='usbook.evidence.metrics.evaluate', compare='usbook.evidence.compare.compare',

@@ -436,10 +436,11 @@ def train_detector(clips:Clips,    # with splits train, valid and test
 
 # %% ../../nbs/learn/03_detect.ipynb #c62d86b5
 def _train(clips, job, n_frames, splits, started):
-    recipe, weights, frames, frozen, notes = job.recipe, job.weights, Frames(clips, job.recipe), None, []
+    recipe, weights = job.recipe, job.weights
+    frames, notes = Frames(clips, recipe), []
     net = usual_boxes(detector(recipe, weights, frames.canvas, job.seed), frames).to(job.device)
     pyramid, first = net.net.backbone, None
-    before = snapshot(pyramid.body)
+    before, frozen = snapshot(pyramid.body), None
     if job.mode == 'frozen' or weights.pretrained:
         learn = first = _fit_head(net, frames, job, n_frames)
         frozen = assert_frozen(before, pyramid.body)
