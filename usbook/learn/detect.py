@@ -414,7 +414,7 @@ class DetectorFit:
     learner: Learner
     frames: Frames
     marks: dict             # split ('valid', 'test') -> table of boxes on single frames
-    history: pd.DataFrame   # one row per epoch: train_loss, valid_loss
+    history: pd.DataFrame   # train_loss, valid_loss: of each epoch; fine-tuned: of the fitted head first
     seconds: float
     meta: dict
     frozen: dict|None = None # frozen: what was compared for the proof
