@@ -10,7 +10,7 @@ NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 KEPT := glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=1073741824:glibc.malloc.mmap_threshold=1073741824
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples \
+.PHONY: objectives signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples \
   backbone published realdata carry budget probes ablation record difficulty coverage campaign benchmarks clean
 
 reproduce: .venv/.ready
@@ -88,6 +88,11 @@ probes: .venv/.ready
 # what helped the backbone: short pretrainings, each with one thing left out; half an hour on two cores
 ablation: .venv/.ready
 	@$(RUN) tools/judge_backbone.py --ablate
+
+# would another objective, other images or larger ones make a better backbone? into
+# nbs/records/backbone_objectives.json; USBOOK_REALDATA names the real ones; an hour on one core
+objectives: .venv/.ready
+	@$(RUN) tools/objectives.py
 
 # how little a detector may be trained, into nbs/records/detect_budget.json; twenty minutes on two cores
 budget: .venv/.ready

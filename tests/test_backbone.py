@@ -152,3 +152,13 @@ def test_the_recorded_ablation_bears_the_text():
     rows = [r for r in Record.read(RECORDS/'backbone_ablation.json').rows if 'minus_short' in r]
     clear = {(r['net'], r['set']) for r in rows if not r['minus_short']['low'] < 0 < r['minus_short']['high']}
     assert len(rows) == 20 and clear == {('as shipped', 'head_ct'), ('as shipped', 'gallbladder')}
+
+
+def test_what_else_was_tried_bears_the_text():
+    rows = Record.read(RECORDS/'backbone_objectives.json').rows
+    less = {(r['set'], r['net']): r['minus_short'] for r in rows if 'minus_short' in r}
+    mean = {net: d for (name, net), d in less.items() if name == 'mean'}
+    assert len(mean) == 5 and all(d['low'] < 0 for d in mean.values())
+    assert [net for net, d in mean.items() if d['high'] < 0] == ['supervised contrast']
+    for net in ('self-distillation', 'masked self-distillation'):
+        assert less['lung_signs', net]['value'] > 0 > less['breast', net]['value']

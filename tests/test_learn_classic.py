@@ -98,6 +98,15 @@ def test_same_seed_same_numbers(images, job):
     assert (a == b).all() and not (a == c).all()
 
 
+@pytest.mark.parametrize('mode', ['frozen', 'finetuned'])
+def test_progress_never_goes_back(images, job, mode, tmp_path):
+    seen = []
+    say = lambda text, fraction=None: seen.append(fraction)
+    cold = replace(job.settings, cache=str(tmp_path))
+    train_classic(images, Job(SMALL, mode, settings=cold, seed=0, progress=say))
+    assert seen == sorted(seen) and seen[-1] == 1
+
+
 def test_a_rate_that_is_far_too_high_is_given_up(images, job):
     fit = train_classic(images, job.but(mode='finetuned', recipe=replace(SMALL, lr=1e4, head_epochs=2)))
     assert np.isfinite(fit.predictions['test'].prob).all() and any('given up' in n for n in fit.notes)

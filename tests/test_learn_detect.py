@@ -194,14 +194,26 @@ def test_finetuning_begins_where_the_frozen_mode_ends(clips, pretrained):
 def test_a_finetuning_that_diverges_leaves_the_frozen_detector(clips, pretrained):
     r = replace(RECIPE, epochs=2)
     frozen = train_detector(clips, Job(r, 'frozen', settings=pretrained, seed=0, progress=False))
-    def wild(net, frames, job, *rest): return fit_all(net, frames, job.but(recipe=replace(r, lr=1e3)), *rest)
+    def wild(net, frames, job, *rest):
+        learn = all_layers(net, frames, job, *rest)
+        fit = learn.fit_one_cycle
+        learn.fit_one_cycle = lambda epochs, lr: fit(epochs, 1e3)
+        return learn
     with pytest.MonkeyPatch.context() as p:
-        fit_all = detect._fit_all
-        p.setattr(detect, '_fit_all', wild)
+        all_layers = detect._all_layers
+        p.setattr(detect, '_all_layers', wild)
         tuned = train_detector(clips, Job(r, 'finetuned', settings=pretrained, seed=0, progress=False))
-    assert re.search(r'given up in epoch 1: .* smaller lr than 1000', tuned.notes[0])
+    assert re.search(r'given up in epoch 1: .* smaller lr than 0.001', tuned.notes[0])
     a, b = (f.learner.model.state_dict() for f in (frozen, tuned))
     assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize('mode', ('frozen', 'finetuned'))
+def test_progress_never_goes_back(clips, pretrained, mode):
+    seen = []
+    say = lambda text, fraction=None: seen.append(fraction)
+    train_detector(clips, Job(replace(RECIPE, epochs=2), mode, settings=pretrained, seed=0, progress=say))
+    assert seen == sorted(seen) and seen[-1] == 1
 
 
 def test_it_learns_in_a_few_epochs(clips):

@@ -224,6 +224,29 @@ def test_progress_runs_to_the_end(mode, images, settings, capsys):
     assert capsys.readouterr().out == ''
 
 
+def test_seeds_share_the_views_that_are_drawn_alike(images, settings, tmp_path):
+    r, shared = replace(SMALL, views=3), replace(settings, weights='auto', offline=True)
+    alone = replace(shared, cache=str(tmp_path/'alone'))
+    fit = lambda seed, s: t.train(images, t.Job(r, 'frozen', settings=s, seed=seed, progress=False))
+    fit(0, shared)
+    assert len(kept(shared)) == 3
+    again, fresh = (fit(1, s).predictions['test'].prob for s in (shared, alone))
+    assert np.array_equal(again, fresh) and len(kept(shared)) == 4
+
+
+def test_batches_of_another_size_draw_other_views(images, settings):
+    for batch in (8, 6): t.train(images, t.Job(replace(SMALL, views=2, batch=batch), settings=settings, progress=False))
+    assert len(kept(settings)) == 3
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_progress_never_goes_back(mode, images, settings):
+    seen, s = [], replace(settings, weights='auto', offline=True)
+    say = lambda text, fraction: seen.append(fraction)
+    t.train(images, t.Job(replace(SMALL, views=3), mode, settings=s, progress=say))
+    assert seen == sorted(seen) and seen[-1] == 1
+
+
 def test_views_are_cached_one_by_one_and_only_train_images_vary(images, settings):
     r = replace(SMALL, views=3)
     f = t.train(images, t.Job(r, 'frozen', settings=settings, progress=False))

@@ -50,7 +50,7 @@ def test_commands_exist():
 
 
 @pytest.mark.parametrize('name,arm', [('backbone_realdata', ('net', 'mode')), ('recipe_realdata', ('net', 'mode')), (
-    'backbone_ablation', ('net',)), ('difficulty', ('task',))])
+    'backbone_ablation', ('net',)), ('backbone_objectives', ('net',)), ('difficulty', ('task',))])
 def test_rows_and_figures_tell_the_same(name, arm):
     r = Record.read(RECORDS/f'{name}.json')
     study = 'study' if name == 'difficulty' else 'set'

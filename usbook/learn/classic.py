@@ -19,13 +19,13 @@ from torch import nn
 # %% ../../nbs/learn/06_classic.ipynb #2b737bbe
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')
-    from fastai.vision.all import BalancedAccuracy, Learner, no_random
+    from fastai.vision.all import no_random
 from ..core.errors import BadInput
 from ..data.manifest import Manifest
 from .recipe import Job, Recipe, pick_dtype
 from .transfer import (
-    Fit, Follow, GiveUp, KeepStatistics, Network, as_predictions, assert_frozen, check_training, cut_head, dataloaders,
-    feature_loaders, feature_rows, feature_shape, features, loss_function, network, probabilities, rows_loader, silence,
+    Fit, GiveUp, KeepStatistics, Network, as_predictions, assert_frozen, check_training, cut_head, dataloaders,
+    feature_loaders, feature_rows, feature_shape, features, followed_learner, network, probabilities, rows_loader,
     snapshot, split_hash, split_rows)
 from .weights import Weights, backbone, layer_groups, read_state
 
@@ -122,20 +122,14 @@ def with_arch(recipe,     # `Recipe`, or that of a detector or U-Net
     return Recipe(**{f.name: getattr(recipe, f.name) for f in fields(Recipe)} | dict(arch=arch))
 
 # %% ../../nbs/learn/06_classic.ipynb #5a367587
-def _learner(dls, model, m, job, epochs, first=(), cbs=(), **how):
-    follow = Follow(epochs, job.progress or None, first)
-    learn = Learner(dls, model, loss_func=loss_function(m, job.recipe, dls.device), metrics=BalancedAccuracy(),
-                    cbs=[follow, *cbs], **how)
-    return learn if job.progress is None else silence(learn), follow
-
 def _fit_layers(net, m, dls, job):
     "The fully connected layers on cached features: learner, what followed it, loader of features for given rows"
     r = job.recipe
     own, net.dtype = net.dtype, pick_dtype(net[0], job.device, r.precision)
-    x, net.dtype = features(net, m, dls, job), own
+    x, net.dtype = features(net, m, dls, job.part(0, .5)), own
     _scale(net[1], x[0][split_rows(m, 'train')], job.weights)
     fdls = feature_loaders(x, m, r, dls.device)
-    learn, follow = _learner(fdls, cut_head(net[1])[1], m, job, r.head_epochs)
+    learn, follow = followed_learner(fdls, cut_head(net[1])[1], m, job.part(.5, 1), r.head_epochs)
     learn.fit_one_cycle(r.head_epochs, r.head_lr)
     return learn, follow, lambda rows: feature_rows(fdls, rows)
 
@@ -147,14 +141,14 @@ def _scale(head, x, weights):
 
 def _fit_all(net, m, dls, job):
     "All layers, from fitted fully connected ones on"
-    r, (_, before, _) = job.recipe, _fit_layers(net, m, dls, job)
+    _, before, _ = _fit_layers(net, m, dls, job.part(0, .3))
+    r, job = job.recipe, job.part(.3, 1)
     epochs, first = max(1, r.epochs - 1), before.rows[-1]
     watch = GiveUp(limit=4*max(np.log(len(m.classes)), *first[:2]))
     cbs = [watch, KeepStatistics()]
-    learn, follow = _learner(dls, net, m, job, epochs, first, cbs, splitter=layer_groups)
+    learn, follow = followed_learner(dls, net, m, job, epochs, first, cbs, splitter=layer_groups)
     learn.fit_one_cycle(epochs, slice(r.lr/r.lr_mult, r.lr) if job.weights.pretrained else r.lr)
-    if watch.why: follow.notes.append(f'Fine-tuning was given up {watch.why}. What is left is the frozen body with its '
-                                      f'fitted layers; try a smaller lr than {r.lr:g}.')
+    if watch.why: follow.notes.append(watch.note(r.lr))
     return learn, follow, lambda rows: rows_loader(dls, rows)
 
 # %% ../../nbs/learn/06_classic.ipynb #41f378b6

@@ -358,7 +358,7 @@ def store_maps(net:Detector,    # with a frozen body
         x, y = batches(items[i:i+16])
         maps.append({k: v.to(pyramid.dtype or torch.float32) for k, v in pyramid.maps(x).items()})
         boxes.append(y)
-        say('looking once at each frame', (i + 16)/len(items))
+        say('looking once at each frame', min(1., (i + 16)/len(items)))
     pyramid.store = OrderedDict((k, torch.cat([m[k] for m in maps])) for k in maps[0])
     return torch.cat(boxes)
 
@@ -439,12 +439,13 @@ def _train(clips, job, n_frames, splits, started):
     recipe, weights = job.recipe, job.weights
     frames, notes = Frames(clips, recipe), []
     net = usual_boxes(detector(recipe, weights, frames.canvas, job.seed), frames).to(job.device)
-    pyramid, first = net.net.backbone, None
-    before, frozen = snapshot(pyramid.body), None
-    if job.mode == 'frozen' or weights.pretrained:
-        learn = first = _fit_head(net, frames, job, n_frames)
+    pyramid, frozen = net.net.backbone, None
+    before = snapshot(pyramid.body)
+    if job.mode == 'frozen':
+        learn = _fit_head(net, frames, job, n_frames)
         frozen = assert_frozen(before, pyramid.body)
-    if job.mode == 'finetuned': frozen, (learn, notes) = None, _fit_all(net, frames, job, n_frames, first)
+    elif weights.pretrained: learn, notes = _go_on(net, frames, job, n_frames)
+    else: learn = _from_scratch(net, frames, job, n_frames)
     marks = {s: find_marks(learn, frames, s, n_frames) for s in splits}
     meta = dict(mode=job.mode, n_frames=n_frames, weights=weights.as_dict(), recipe=asdict(recipe), seed=job.seed,
                 split=split_hash(clips), device=job.device.type, dtype=str(pyramid.dtype or torch.float32),
@@ -458,33 +459,38 @@ def _fit_head(net, frames, job, n_frames):
     pyramid, recipe = net.net.backbone, job.recipe
     pyramid.dtype, pyramid.frozen = pick_dtype(pyramid.body, job.device, recipe.precision), True
     pyramid.body.requires_grad_(False)
-    job = job.but(progress=_part(job, 0, .2)) if job.mode == 'finetuned' else job
-    dls = stored_loaders(net, frames, job, n_frames) or frame_loaders(frames, recipe, n_frames, job.device)
-    learn = detector_learner(dls, net, recipe, job.progress)
+    dls = stored_loaders(net, frames, job.part(0, .5), n_frames)
+    dls = dls or frame_loaders(frames, recipe, n_frames, job.device)
+    learn = detector_learner(dls, net, recipe, job.part(.5, 1).progress)
     learn.fit_one_cycle(recipe.epochs, recipe.lr)
     pyramid.store = pyramid.rows = None
     return learn
 
-def _part(job, lo, hi): return job.progress and job.progress.part(lo, hi)
-
 # %% ../../nbs/learn/03_detect.ipynb #1f6b98a6
 GENTLE = 3 # once pyramid and head are fitted, all layers learn at rates so many times smaller
 
-def _fit_all(net, frames, job, n_frames, first):
-    "All layers learn, from the fitted head on where `first` is its learner: (learner, notes)"
-    pyramid, r = net.net.backbone, job.recipe
+def _all_layers(net, frames, job, n_frames, epochs, cbs=()):
+    "A learner of all layers"
+    pyramid, r = net.net.backbone, replace(job.recipe, epochs=epochs)
     pyramid.dtype, pyramid.frozen = pick_dtype(pyramid.body, job.device, r.precision, training=True), False
     pyramid.body.requires_grad_(True)
-    rows = first.follow.rows[-1] if first else ()
-    watch = GiveUp(4*max(rows[:2], default=np.inf))
-    r = replace(r, epochs=max(1, r.epochs - 1)) if first else r
-    say = _part(job, .2, 1) if first else job.progress
-    learn = detector_learner(frame_loaders(frames, r, n_frames, job.device), net, r, say, [watch] if first else ())
-    learn.follow.first = [rows] if first else []
-    learn.fit_one_cycle(r.epochs, slice(r.lr/GENTLE/r.lr_mult, r.lr/GENTLE) if first else r.lr)
-    if not watch.why: return learn, []
-    return learn, [f'Fine-tuning was given up {watch.why}. What is left is the frozen body with its fitted head; try a '
-                   f'smaller lr than {r.lr:g}.']
+    return detector_learner(frame_loaders(frames, r, n_frames, job.device), net, r, job.progress, cbs)
+
+def _go_on(net, frames, job, n_frames):
+    "All layers, from the fitted pyramid and head on: learner, notes"
+    first = _fit_head(net, frames, job.part(0, .2), n_frames).follow.rows[-1]
+    epochs, lr = max(1, job.recipe.epochs - 1), job.recipe.lr/GENTLE
+    watch = GiveUp(limit=4*max(first[:2]))
+    learn = _all_layers(net, frames, job.part(.2, 1), n_frames, epochs, [watch])
+    learn.follow.first = [first]
+    learn.fit_one_cycle(epochs, slice(lr/job.recipe.lr_mult, lr))
+    return learn, [watch.note(job.recipe.lr)] if watch.why else []
+
+def _from_scratch(net, frames, job, n_frames):
+    "All layers at once: random weights have nothing to spoil"
+    learn = _all_layers(net, frames, job, n_frames, job.recipe.epochs)
+    learn.fit_one_cycle(job.recipe.epochs, job.recipe.lr)
+    return learn
 
 # %% ../../nbs/learn/03_detect.ipynb #6b2cd3bf
 def plot_losses(*fits:DetectorFit):

@@ -151,6 +151,13 @@ class Job:
         if new.arch != self.recipe.arch: changes.setdefault('weights', None)
         return replace(self, **changes)
 
+    def part(self,
+             lo:float,  # where a step of the training begins, as a fraction of it
+             hi:float   # where it ends
+            )->'Job':   # another job
+        "The same job for one step: what that step shows as progress is a part of the whole"
+        return self if self.progress is None else replace(self, progress=self.progress.part(lo, hi))
+
 def _found(recipe, settings):
     from usbook.learn.weights import find_weights
     return find_weights(recipe.arch, settings)

@@ -8,8 +8,8 @@ __all__ = ['KEEP_DECODED', 'SHARED', 'STRENGTHS', 'KEPT', 'Network', 'feature_sh
            'KeepFrozen', 'what_is_frozen', 'cut_head', 'compute_features', 'image_digests', 'feature_key',
            'shared_pixels', 'write_features', 'read_features', 'rows_loader', 'features', 'Rows', 'feature_loaders',
            'feature_rows', 'class_weights', 'loss_function', 'patient_folds', 'best_strength', 'linear_head',
-           'set_head', 'probabilities', 'as_predictions', 'Follow', 'Fit', 'silence', 'fit_frozen', 'KeepStatistics',
-           'GiveUp', 'fit_finetuned', 'check_training', 'train', 'plot_curves']
+           'set_head', 'probabilities', 'as_predictions', 'Follow', 'Fit', 'silence', 'followed_learner', 'fit_frozen',
+           'KeepStatistics', 'GiveUp', 'fit_finetuned', 'check_training', 'train', 'plot_curves']
 
 # %% ../../nbs/learn/02_transfer.ipynb #d0ecce47
 import hashlib, json, time, warnings
@@ -288,13 +288,13 @@ def _one_view(net, dls, rows, view, say):
     dl = rows_loader(dls, rows)
     with dl.dataset.set_split_idx(int(view == 0)): return compute_features(net, dl, say)
 
-def _how(net, dls, recipe, weights, view, seed):
-    "All that is done to the pixels of one view"
+def _how(net, dls, recipe, weights, draw):
+    "All that is done to the pixels of one view; `draw`: where its random numbers begin, None: as they are"
     how = dict(size=recipe.size, mean=weights.mean, std=weights.std, dtype=str(net.dtype), device=dls.device.type,
                pooled='float32')
-    if not view: return how
+    if draw is None: return how
     r = recipe
-    return how | dict(view=view, seed=seed, flip=r.flip, rotate=r.rotate, zoom=r.zoom, lighting=r.lighting)
+    return how | dict(draw=draw, batch=dls.valid.bs, flip=r.flip, rotate=r.rotate, zoom=r.zoom, lighting=r.lighting)
 
 # %% ../../nbs/learn/02_transfer.ipynb #803c2be2
 def features(net:Network,      # the frozen body is `net[0]`
@@ -307,12 +307,14 @@ def features(net:Network,      # the frozen body is `net[0]`
     out, recipe = [], job.recipe
     _, first, again = np.unique(images, return_index=True, return_inverse=True)
     for view in range(recipe.views):
-        key = feature_key(images, body, **_how(net, dls, recipe, job.weights, view, job.seed))
+        draw = job.seed + view if view else None
+        key = feature_key(images, body, **_how(net, dls, recipe, job.weights, draw))
+        say = job.part(view/recipe.views, (view + 1)/recipe.views).progress
         path = job.cache/'features'/f"{recipe.arch.replace('/', '_')}-{recipe.size}-{key}.safetensors"
         with _alone(path):
             x = read_features(path)
             if x is None or len(x) != len(first):
-                with no_random(job.seed + view): x = _one_view(net, dls, first, view, job.progress)
+                with no_random(job.seed + view): x = _one_view(net, dls, first, view, say)
                 write_features(path, x)
         out.append(x[again])
     return torch.stack(out)
@@ -547,7 +549,15 @@ def silence(learn:Learner)->Learner: # the same
     return learn
 
 # %% ../../nbs/learn/02_transfer.ipynb #4b291810
-def _learner(dls, model, m, job, epochs=1, first=(), cbs=(), **kwargs):
+def followed_learner(dls:DataLoaders,  # images or features
+                     model:nn.Module,  # a network, or the layers of one that learn
+                     m:Manifest,       # its split weights the classes
+                     job:Job,          # see `train`
+                     epochs:int=1,     # that will be trained
+                     first=(),         # what the training begins with, as a row of the history
+                     cbs=(),           # more callbacks
+                     **kwargs          # of fastai's `Learner`
+                    )->tuple:          # the learner, its `Follow`
     "A learner, and the callback that follows it"
     follow, say = Follow(epochs, job.progress or None, first), job.progress
     learn = Learner(dls, model, loss_func=loss_function(m, job.recipe, dls.device), metrics=BalancedAccuracy(),
@@ -574,7 +584,7 @@ def fit_frozen(net:Network,      # body and head
     "Fit the head to cached features; the body is not touched"
     x, first, seconds = _head_first(net, m, dls, job)
     fdls = feature_loaders(x, m, job.recipe, dls.device)
-    learn, follow = _learner(fdls, cut_head(net[1])[1], m, job, first=first)
+    learn, follow = followed_learner(fdls, cut_head(net[1])[1], m, job, first=first)
     return learn, follow, lambda rows: feature_rows(fdls, rows), seconds
 
 
@@ -602,6 +612,9 @@ class GiveUp(Callback):
     def after_fit(self):
         if not self._quiet() and not all(torch.isfinite(p).all() for p in self.model.parameters()):
             with suppress(CancelFitException): self._back('weights were no numbers')
+    def note(self, lr):
+        return (f'Fine-tuning was given up {self.why}. What is left is the frozen body with its fitted head; try a '
+                f'smaller lr than {lr:g}.')
     def _compare(self, loss, name):
         if not loss <= self.limit: self._back(f'{name} loss {float(loss):.2g}, {self.limit:.2g} at most')
     def _back(self, why):
@@ -621,23 +634,23 @@ def fit_finetuned(net:Network,      # body and head
     learn, follow, watch = run(net, m, dls, job)
     if watch.why:
         if not job.weights.pretrained: _head_first(net, m, dls, job)
-        follow.notes.append(f'Fine-tuning was given up {watch.why}. What is left is the frozen body with its fitted '
-                            f'head; try a smaller lr than {job.recipe.lr:g}.')
+        follow.notes.append(watch.note(job.recipe.lr))
     return learn, follow, lambda rows: rows_loader(dls, rows)
 
 def _go_on(net, m, dls, job):
     "From the fitted head on: early layers take the smallest steps"
-    _, first, _ = _head_first(net, m, dls, job)
-    r = job.recipe
+    _, first, _ = _head_first(net, m, dls, job.part(0, .15))
+    r, job = job.recipe, job.part(.15, 1)
     epochs, watch = max(1, r.epochs - 1), GiveUp(limit=4*max(np.log(len(m.classes)), *first[:2]))
-    learn, follow = _learner(dls, net, m, job, epochs, first, [watch, KeepStatistics()], splitter=layer_groups)
+    cbs = [watch, KeepStatistics()]
+    learn, follow = followed_learner(dls, net, m, job, epochs, first, cbs, splitter=layer_groups)
     learn.fit_one_cycle(epochs, slice(r.lr/r.lr_mult, r.lr))
     return learn, follow, watch
 
 def _from_scratch(net, m, dls, job):
     "Random weights have no early layers worth protecting, no statistics worth keeping, and no head to begin with"
     r, watch = job.recipe, GiveUp(limit=np.inf)
-    learn, follow = _learner(dls, net, m, job, r.epochs, cbs=[watch], splitter=layer_groups)
+    learn, follow = followed_learner(dls, net, m, job, r.epochs, cbs=[watch], splitter=layer_groups)
     learn.fit_one_cycle(r.epochs, r.lr*r.lr_mult)
     return learn, follow, watch
 
