@@ -10,8 +10,9 @@ NBCONVERT = $(BIN)/jupyter nbconvert --log-level=ERROR --to notebook --inplace
 KEPT := glibc.malloc.hugetlb=1:glibc.malloc.trim_threshold=1073741824:glibc.malloc.mmap_threshold=1073741824
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python
 
-.PHONY: objectives signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples \
-  backbone published realdata carry budget probes ablation record difficulty coverage campaign benchmarks clean
+.PHONY: signs plots picture release lock quick hooks cards reproduce test lab export translate notebooks book samples \
+  backbone published realdata carry budget probes ablation objectives record difficulty coverage campaign benchmarks \
+  clean
 
 reproduce: .venv/.ready
 	@$(BIN)/usbook reproduce all

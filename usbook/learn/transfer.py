@@ -612,7 +612,10 @@ class GiveUp(Callback):
     def after_fit(self):
         if not self._quiet() and not all(torch.isfinite(p).all() for p in self.model.parameters()):
             with suppress(CancelFitException): self._back('weights were no numbers')
-    def note(self, lr):
+    def note(self,
+             lr # the rate that was too high
+            ):
+        "What a reader is told afterwards"
         return (f'Fine-tuning was given up {self.why}. What is left is the frozen body with its fitted head; try a '
                 f'smaller lr than {lr:g}.')
     def _compare(self, loss, name):
